@@ -1,0 +1,55 @@
+"""Packaging of wsservice: metadata and dependencies. Tool settings stand in pyproject.toml."""
+
+import re
+from pathlib import Path
+
+from setuptools import setup
+
+HERE = Path(__file__).parent
+VERSION = re.search(r'__version__ = "(.+)"', (HERE / "wsservice/__init__.py").read_text())[1]
+
+TEST = [
+    "coverage>=7.6",
+    "hypothesis>=6.100",
+    "websockets>=14",
+    "moto[cognitoidp]>=5.2",
+    "flask",
+    "flask-cors",
+    "selenium>=4.20",
+]
+
+setup(
+    name="wsservice",
+    version=VERSION,
+    description="A realtime server for browsers that log in by cookie: WebSocket and Cognito on Twisted",
+    long_description=(HERE / "README.md").read_text(),
+    long_description_content_type="text/markdown",
+    python_requires=">=3.11",
+    # By hand: find_packages() misses twisted.plugins, find_namespace_packages() would pack the tests.
+    packages=[
+        "wsservice",
+        "wsservice.adapters",
+        "wsservice.auth",
+        "wsservice.auth.providers",
+        "wsservice.demo",
+        "wsservice.transports",
+        "wsservice.web",
+        "twisted.plugins",
+    ],
+    package_data={"wsservice": ["py.typed", "demo/static/*"]},
+    # Without it an editable install hides the plugin from twistd (docs/architecture.md).
+    package_dir={"": "."},
+    install_requires=[
+        "Twisted[tls]>=26.4",
+        "autobahn>=26.7.1",
+        "pyOpenSSL>=26.0",
+        "PyJWT>=2.13",
+        "cryptography>=49",
+        "treq>=25.5",
+        "msgspec>=0.20",
+        "python-dotenv>=1.0",
+    ],
+    extras_require={"test": TEST, "dev": [*TEST, "mypy>=1.15", "ruff>=0.12", "types-pyOpenSSL", "build"]},
+    classifiers=["Framework :: Twisted", "Programming Language :: Python :: 3", "Typing :: Typed"],
+    zip_safe=False,
+)

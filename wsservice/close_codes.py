@@ -1,0 +1,64 @@
+"""The close codes of `/ws`: what each means, and whether a client should come back.
+
+RFC 6455 section 7.4 defines 1000 to 1015; 4000 to 4999 are ours. The rule for clients is in
+`CloseCode.advice`; the front end's table is generated from this file.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum, StrEnum
+
+
+class Advice(StrEnum):
+    """What a client does after a close."""
+
+    #: do not come back by itself
+    STOP = "stop"
+    #: come back after an exponential backoff with jitter
+    BACKOFF = "backoff"
+    #: refresh the session once (`POST /auth/refresh`), then come back at once; else show the login
+    REFRESH = "refresh"
+
+
+class CloseCode(IntEnum):
+    """A close code that the service sends, or sees."""
+
+    NORMAL = 1000
+    GOING_AWAY = 1001
+    PROTOCOL_ERROR = 1002
+    UNSUPPORTED_DATA = 1003
+    #: never sent: what a peer reports when no close frame came
+    ABNORMAL = 1006
+    INVALID_PAYLOAD = 1007
+    POLICY_VIOLATION = 1008
+    MESSAGE_TOO_BIG = 1009
+    INTERNAL_ERROR = 1011
+    SERVICE_RESTART = 1012
+    TRY_AGAIN_LATER = 1013
+    #: the client did not read what it was sent; precedent: Centrifugo's 3008 `slow`
+    SLOW_CONSUMER = 4408
+
+    @property
+    def advice(self) -> Advice:
+        """What a client should do, unless the close reason is in `STOP_REASONS`."""
+        return _ADVICE.get(self, Advice.BACKOFF)
+
+
+_ADVICE = {
+    CloseCode.NORMAL: Advice.STOP,
+    CloseCode.PROTOCOL_ERROR: Advice.STOP,
+    CloseCode.UNSUPPORTED_DATA: Advice.STOP,
+    CloseCode.INVALID_PAYLOAD: Advice.STOP,
+    CloseCode.MESSAGE_TOO_BIG: Advice.STOP,
+    CloseCode.POLICY_VIOLATION: Advice.REFRESH,
+}
+
+#: close reasons, fixed strings of at most 123 bytes (RFC 6455 section 5.5)
+EXPIRED = "Authentication expired"
+SIGNED_OUT = "Signed out"
+SHUTTING_DOWN = "Server shutting down"
+SLOW = "Client reads too slowly"
+INTERNAL = "Internal error"
+
+#: reasons of a 1008 after which a client must not refresh and come back
+STOP_REASONS = frozenset({SIGNED_OUT})

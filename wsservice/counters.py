@@ -1,0 +1,24 @@
+"""Counts of what happened, by name and reason: nothing that is refused or dropped is silent."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+
+class Counters:
+    """Counts that only grow. The names are `wsservice_<what>_total`'s middles; the reasons are few and fixed."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[tuple[str, str]] = Counter()
+
+    def add(self, name: str, reason: str = "", amount: int = 1) -> None:
+        """Count `amount` more of `name`, for `reason` (a fixed word, never a client's text)."""
+        self._counts[name, reason] += amount
+
+    def get(self, name: str, reason: str = "") -> int:
+        """How often `add` was called with these words."""
+        return self._counts[name, reason]
+
+    def items(self) -> list[tuple[str, str, int]]:
+        """Every count: (name, reason, number), sorted."""
+        return sorted((name, reason, number) for (name, reason), number in self._counts.items())

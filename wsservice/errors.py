@@ -1,0 +1,246 @@
+"""Every error of wsservice, in one tree.
+
+    WsServiceError
+     +-- ConfigurationError        a setting is missing or wrong; the service does not start
+     +-- ClientError               raised by a handler: the client sees its code and message
+     +-- CallError                 `await connection.call(...)` got no answer
+     |    +-- CallTimeout
+     |    +-- CallRefused          the client answered with an error
+     |    +-- ConnectionClosed
+     +-- HandshakeError            a handshake (or a request) that is refused
+     |    +-- BadHandshake
+     |    +-- OriginNotAllowed
+     |    +-- AuthenticationError
+     |         +-- MissingToken
+     |         +-- InvalidToken
+     |         |    +-- ExpiredToken
+     |         +-- NotPermitted    a good token without the required group or scope
+     |         +-- KeysUnavailable
+     +-- ProviderError             a login, refresh or logout that the provider refused
+          +-- InvalidCredentials
+          +-- AccountNotReady
+          +-- ChallengeFailed
+          +-- UnsupportedChallenge
+          +-- PasswordPolicy
+          +-- SessionExpired
+          +-- RateLimited
+          +-- LoginNotSupported
+          +-- ProviderUnavailable
+
+What a client is told is fixed text on the class; `str(error)` may say more and is for the log only.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from wsservice.close_codes import CloseCode
+
+
+class WsServiceError(Exception):
+    """The root: catch it to catch everything that wsservice raises on purpose."""
+
+
+class ConfigurationError(WsServiceError):
+    """The settings cannot be used; the message lists every problem and names each fix.
+
+    Args:
+        problems: one line each, for people, naming the option; never a secret's value.
+    """
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class ClientError(WsServiceError):
+    """Raise it in a handler to refuse a client: it sees `code` and `message`, and nothing else breaks.
+
+    From `on_connect` it refuses the connection (close 1008 with the message);
+    from an event handler it becomes the error of the acknowledgement.
+
+    Args:
+        code: a short machine-readable word, such as `"not_found"`.
+        message: a sentence for people; defaults to the code.
+        data: anything JSON can hold, sent along.
+    """
+
+    def __init__(self, code: str, message: str | None = None, data: Any = None) -> None:
+        super().__init__(message or code)
+        self.code = code
+        self.message = message or code
+        self.data = data
+
+
+class CallError(WsServiceError):
+    """`connection.call` ended without an answer; see the subclasses."""
+
+
+class CallTimeout(CallError):
+    """The client did not acknowledge in time; a late acknowledgement is ignored."""
+
+
+class CallRefused(CallError):
+    """The client acknowledged with an error; `error` is what it sent."""
+
+    def __init__(self, error: Any) -> None:
+        super().__init__("the client answered with an error")
+        self.error = error
+
+
+class ConnectionClosed(CallError):
+    """The connection ended before the client acknowledged."""
+
+
+class HandshakeError(WsServiceError):
+    """A handshake or request that is refused before it reaches a handler.
+
+    `message` is the fixed text for the client, `str(error)` the reason for the log.
+    """
+
+    message: ClassVar[str] = "Bad request"
+    http_status: ClassVar[int] = 400
+    close_code: ClassVar[CloseCode] = CloseCode.POLICY_VIOLATION
+    #: the word of a JSON error body, and the label of the counter
+    word: ClassVar[str] = "bad_request"
+
+
+class BadHandshake(HandshakeError):
+    """The request head is malformed: RFC 9112 section 5, or a control character in a header value."""
+
+
+class OriginNotAllowed(HandshakeError):
+    """A browser came from an origin that is not the service's own and not in `CORS_ORIGIN`."""
+
+    message = "Origin not allowed"
+    http_status = 403
+    word = "origin_not_allowed"
+
+
+class AuthenticationError(HandshakeError):
+    """No principal could be made of the handshake; see the subclasses."""
+
+    message = "Authentication failed"
+    http_status = 401
+    word = "unauthorized"
+
+
+class MissingToken(AuthenticationError):
+    """Neither the cookie nor an `Authorization: Bearer` header is there."""
+
+    message = "Missing authentication token"
+    word = "missing"
+
+
+class InvalidToken(AuthenticationError):
+    """A token that breaks a rule of AUTH.md; which one is for the log, never for the client."""
+
+    message = "Invalid authentication token"
+    word = "invalid"
+
+
+class ExpiredToken(InvalidToken):
+    """A token that was good until its `exp`: the one reason that a front end may learn over HTTP."""
+
+    word = "expired"
+
+
+class NotPermitted(AuthenticationError):
+    """The token is good; the user is in none of the required groups, or has none of the scopes."""
+
+    message = "Not permitted"
+    http_status = 403
+    word = "forbidden"
+
+
+class KeysUnavailable(AuthenticationError):
+    """The provider's keys could not be had: a try later may succeed."""
+
+    message = "Authentication failed"
+    http_status = 503
+    close_code = CloseCode.TRY_AGAIN_LATER
+    word = "unavailable"
+
+
+class ProviderError(WsServiceError):
+    """The identity provider refused or failed; `word` and `http_status` are what the client learns."""
+
+    http_status: ClassVar[int] = 503
+    word: ClassVar[str] = "auth_unavailable"
+    message: ClassVar[str] = "The identity provider cannot be reached. Try again later."
+
+
+class InvalidCredentials(ProviderError):
+    """Wrong user or wrong password: the two are never told apart."""
+
+    http_status = 401
+    word = "invalid_credentials"
+    message = "Wrong user name or password."
+
+
+class AccountNotReady(ProviderError):
+    """The account is disabled, unconfirmed, or waits for a password reset."""
+
+    http_status = 403
+    word = "account_not_ready"
+    message = "This account cannot log in."
+
+
+class ChallengeFailed(ProviderError):
+    """The answer to a challenge was wrong or came too late."""
+
+    http_status = 401
+    word = "challenge_failed"
+    message = "The code or answer is wrong, or came too late."
+
+
+class UnsupportedChallenge(ProviderError):
+    """The provider asks for a step that this service does not know; `challenge` is its name."""
+
+    http_status = 409
+    word = "unsupported_challenge"
+    message = "This account needs a login step that is not supported here."
+
+    def __init__(self, challenge: str) -> None:
+        super().__init__(f"unsupported challenge {challenge[:64]!r}")
+        self.challenge = challenge
+
+
+class PasswordPolicy(ProviderError):
+    """The new password does not satisfy the pool's policy."""
+
+    http_status = 422
+    word = "password_policy"
+    message = "The new password does not satisfy the password policy."
+
+
+class SessionExpired(ProviderError):
+    """The refresh token is spent, revoked or expired: the user must log in again."""
+
+    http_status = 401
+    word = "session_expired"
+    message = "The session has ended. Log in again."
+
+
+class RateLimited(ProviderError):
+    """The provider throttles us; `retry_after` is in seconds."""
+
+    http_status = 429
+    word = "rate_limited"
+    message = "Too many attempts. Try again later."
+
+    def __init__(self, reason: str = "throttled", retry_after: int = 30) -> None:
+        super().__init__(reason)
+        self.retry_after = retry_after
+
+
+class LoginNotSupported(ProviderError):
+    """This provider only verifies tokens; people log in elsewhere."""
+
+    http_status = 404
+    word = "login_not_supported"
+    message = "This service does not log in; use the identity provider's own page."
+
+
+class ProviderUnavailable(ProviderError):
+    """The provider is away, slow, misconfigured, or answered nonsense."""

@@ -1,0 +1,161 @@
+"""The request that opens a connection: its head, parsed once and strictly.
+
+Autobahn splits header lines at 0x85, 0x0b, 0x0c and 0x1c to 0x1e, too, and joins repeated headers by a
+comma; either would let a client forge a cookie or a forwarded address. So nothing of ours reads
+Autobahn's headers: a head is parsed here, and one with a control or high byte in a value is refused.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import secrets
+from dataclasses import dataclass
+from functools import cached_property
+from urllib.parse import parse_qsl
+
+from wsservice.errors import BadHandshake
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Headers = tuple[tuple[str, str], ...]
+
+#: RFC 9110 section 5.6.2
+_TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+#: printable ASCII and tab: what a header value may hold here (RFC 9110 section 5.5 without obs-text)
+_VALUE = re.compile(rb"[\t\x20-\x7e]*")
+_REQUEST_LINE = re.compile(rb"([A-Z]{1,16}) ([\x21-\x7e]+) HTTP/1\.([01])")
+#: a request id that a proxy may set; others are replaced, so that nobody writes into the log
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
+#: what identifies or authenticates a user, and is not kept once the connection is open
+_SECRET_HEADERS = frozenset({"cookie", "authorization", "proxy-authorization"})
+
+
+def make_request_id() -> str:
+    """A fresh request id: 16 hexadecimal digits."""
+    return secrets.token_hex(8)
+
+
+def choose_request_id(offered: str | None) -> str:
+    """`X-Request-Id` if it is harmless (8 to 64 of `A-Za-z0-9._-`), else a fresh one."""
+    return offered if offered and _REQUEST_ID.fullmatch(offered) else make_request_id()
+
+
+def check_header(name: bytes, value: bytes) -> None:
+    """Raise `BadHandshake` for a header that Autobahn, twisted.web and we might read differently."""
+    if not _TOKEN.fullmatch(name):
+        raise BadHandshake("a header name is not a token")
+    if not _VALUE.fullmatch(value):
+        raise BadHandshake(f"a control or non-ASCII byte in header {name.decode('ascii')}")
+
+
+@dataclass(frozen=True)
+class Handshake:
+    """A request as authentication, handlers and logs see it.
+
+    Attributes:
+        method, path: of the request line; the path is not percent-decoded.
+        query_string: what follows `?`, undecoded; never logged.
+        headers: (lower-case name, value) in order, repeated ones apart.
+        peer: the client's address: the forwarded one, if the TCP peer is a trusted proxy.
+        secure: whether the client speaks TLS, to us or to a trusted proxy.
+        request_id: of `X-Request-Id`, or made here.
+    """
+
+    method: str
+    path: str
+    query_string: str
+    headers: Headers
+    peer: str
+    secure: bool
+    request_id: str
+    host: str
+
+    def header(self, name: str) -> str | None:
+        """The first value of a header (lower-case name), or None."""
+        return next((value for key, value in self.headers if key == name), None)
+
+    def header_values(self, name: str) -> list[str]:
+        """Every value of a header (lower-case name), in order."""
+        return [value for key, value in self.headers if key == name]
+
+    @cached_property
+    def query(self) -> dict[str, str]:
+        """The query parameters, decoded; of a repeated one the last counts."""
+        return dict(parse_qsl(self.query_string, keep_blank_values=True))
+
+    def without_secrets(self) -> Handshake:
+        """The same without cookies and credentials: what a connection keeps."""
+        kept = tuple(item for item in self.headers if item[0] not in _SECRET_HEADERS)
+        return Handshake(
+            self.method, self.path, self.query_string, kept, self.peer, self.secure, self.request_id, self.host
+        )
+
+
+def parse_head(head: bytes, peer: str, secure: bool, trusted: tuple[Network, ...] = ()) -> Handshake:
+    """Parse a request head (all bytes up to and with the empty line) of an HTTP/1.1 request.
+
+    Args:
+        peer: the address of the TCP peer, without its port.
+        secure: whether the TCP connection speaks TLS.
+        trusted: the proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` count.
+
+    Raises:
+        BadHandshake: with the reason for the log.
+    """
+    request_line, *lines = head.removesuffix(b"\r\n\r\n").split(b"\r\n")
+    match = _REQUEST_LINE.fullmatch(request_line)
+    if match is None:
+        raise BadHandshake("malformed request line")
+    headers = []
+    for line in lines:
+        name, colon, value = line.partition(b":")
+        value = value.strip(b" \t")
+        if not colon:
+            raise BadHandshake("a header line without a colon")
+        check_header(name, value)
+        headers.append((name.decode("ascii").lower(), value.decode("ascii")))
+    return make_handshake(
+        match[1].decode("ascii"), match[2].decode("ascii"), tuple(headers), peer=peer, secure=secure, trusted=trusted
+    )
+
+
+def make_handshake(
+    method: str, target: str, headers: Headers, *, peer: str, secure: bool, trusted: tuple[Network, ...] = ()
+) -> Handshake:
+    """Make a handshake of a request that was already split; see `parse_head` for the arguments."""
+    single = {name: value for name, value in headers if name in ("host", "x-request-id")}
+    if sum(name == "host" for name, _ in headers) > 1:
+        raise BadHandshake("more than one Host header")
+    if trusted and _is_trusted(peer, trusted):
+        peer, secure = _forwarded(headers, peer, secure, trusted)
+    path, _, query = target.partition("?")
+    request_id = choose_request_id(single.get("x-request-id"))
+    return Handshake(method, path, query, headers, peer, secure, request_id, single.get("host", ""))
+
+
+def _is_trusted(address: str, trusted: tuple[Network, ...]) -> bool:
+    if not address:  # a Unix socket: only local processes reach it
+        return True
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped:
+        parsed = parsed.ipv4_mapped
+    return any(parsed in network for network in trusted)
+
+
+def _forwarded(headers: Headers, peer: str, secure: bool, trusted: tuple[Network, ...]) -> tuple[str, bool]:
+    """Walk `X-Forwarded-For` from the right over trusted proxies to the first address that is not ours."""
+    hops = ",".join(value for name, value in headers if name == "x-forwarded-for")
+    for hop in reversed([hop.strip() for hop in hops.split(",") if hop.strip()]):
+        try:
+            peer = str(ipaddress.ip_address(hop))
+        except ValueError:
+            break
+        if not _is_trusted(peer, trusted):
+            break
+    protos = [value for name, value in headers if name == "x-forwarded-proto"]
+    if protos and protos[-1].strip().lower() in ("http", "https"):
+        secure = protos[-1].strip().lower() == "https"
+    return peer, secure

@@ -1,0 +1,69 @@
+"""The values that cross the layers: frozen, slotted, and free of any transport."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+ROOT = "/"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What a client sent: `args` go to the handler; with `ack_id` the client wants its result."""
+
+    name: str
+    args: tuple[Any, ...]
+    ack_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ack:
+    """A client's answer to `connection.call`; `error` is set when it refused."""
+
+    id: int
+    args: tuple[Any, ...]
+    error: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Which connections of a namespace are meant.
+
+    `rooms`, `users` and `sessions` add up (a union, each connection once); all three empty means
+    everybody. `skip` holds connection ids that are left out.
+    """
+
+    namespace: str = ROOT
+    rooms: frozenset[str] = frozenset()
+    users: frozenset[str] = frozenset()
+    sessions: frozenset[str] = frozenset()
+    skip: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Broadcast:
+    """One event for many; a `volatile` one may be dropped for a client that is behind."""
+
+    event: str
+    args: tuple[Any, ...]
+    target: Target
+    volatile: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Disconnect:
+    """Close the target's connections with a close code and a fixed reason."""
+
+    target: Target
+    code: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Renew:
+    """A session was refreshed: its connections live on until `expires_at` (POSIX seconds)."""
+
+    session: str
+    user: str
+    expires_at: float
