@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 from wsservice.errors import LoginNotSupported
 
 if TYPE_CHECKING:
+    from wsservice.auth.keys import VerifyKey
     from wsservice.auth.principal import Principal
 
 
@@ -45,6 +46,28 @@ class Readiness:
 
     ready: bool
     detail: str
+
+
+class KeySource(ABC):
+    """Where a provider's public keys come from."""
+
+    @abstractmethod
+    def get(self, kid: str) -> Deferred[VerifyKey]:
+        """Fire with the key of that id, at once where it is known.
+
+        Fails with `InvalidToken` (no such key) or `KeysUnavailable` (the keys could not be had in time).
+        """
+
+    @abstractmethod
+    def readiness(self) -> Readiness:
+        """Whether at least one key is at hand."""
+
+    def start(self) -> None:
+        """Begin fetching; called once."""
+
+    def stop(self) -> Deferred[None]:
+        """End fetching; fires when no connection and no timer is left."""
+        return succeed(None)
 
 
 class IdentityProvider(ABC):
