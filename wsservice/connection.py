@@ -1,0 +1,352 @@
+"""One client, as handlers see it: who it is, what it is sent, and the order in which it is served.
+
+    OPENING   `on_connect` runs; what is sent is held back, what arrives waits
+      |   \
+      |    refused by `on_connect`: what was held back is dropped, the transport is closed
+      v
+    OPEN      events are handled one after the other, in the order of their arrival
+      |
+      v
+    CLOSING   `disconnect` was called here: nothing more is handled or sent
+      |
+      v
+    ENDED     the transport is gone: pending calls fail; what the client sent before it left is still
+              handled; then `on_disconnect` runs, once
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import deque
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Protocol
+
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from wsservice import close_codes
+from wsservice.auth.principal import Principal
+from wsservice.calls import Calls
+from wsservice.close_codes import CloseCode
+from wsservice.counters import Counters
+from wsservice.errors import ClientError, ConnectionClosed
+from wsservice.expiry import Expirations
+from wsservice.handshake import Handshake
+from wsservice.messages import ROOT, Ack, Event
+from wsservice.registry import Registry
+from wsservice.wire import Link, Wire
+
+log = Logger()
+
+
+class State(Enum):
+    """Where a connection is in its life."""
+
+    OPENING = "opening"
+    OPEN = "open"
+    CLOSING = "closing"
+    ENDED = "ended"
+
+
+class Handlers(Protocol):
+    """The application, as a connection needs it."""
+
+    def connected(self, connection: Connection) -> Deferred[None]:
+        """Run `on_connect`; fails with ClientError to refuse the connection."""
+
+    def dispatch(self, connection: Connection, event: Event) -> Deferred[None] | None:
+        """Run the handler of an event and answer; None when that is done, else what fires when it is."""
+
+    def disconnected(self, connection: Connection, reason: str) -> Deferred[None]:
+        """Run `on_disconnect`."""
+
+
+@dataclass(slots=True)
+class Hub:
+    """What every connection of a service shares.
+
+    Attributes:
+        inbox_limit: events that may wait for a connection's handlers before reading pauses.
+        held_limit: bytes that may be sent to a connection while its `on_connect` runs.
+        call_timeout: seconds, for `Connection.call`.
+        running: connections whose handlers have not finished; a stop waits for them.
+    """
+
+    handlers: Handlers
+    registry: Registry[Connection]
+    expirations: Expirations
+    clock: IReactorTime
+    counters: Counters
+    inbox_limit: int = 100
+    held_limit: int = 1024 * 1024
+    call_timeout: float = 5.0
+    running: int = 0
+
+
+class Connection:
+    """A connected client. Handlers get it as their first argument.
+
+    Attributes:
+        id: public, random, 20 characters; the name of this connection in logs and in `skip`.
+        user: the verified `Principal`.
+        handshake: the request that opened it, without cookies and credentials.
+        rooms: the rooms it is in; change them by `join` and `leave`.
+        expires_at: when its session ends (POSIX seconds), unless it is refreshed.
+    """
+
+    __slots__ = (
+        "_accepted",
+        "_busy",
+        "_calls",
+        "_data",
+        "_end_reason",
+        "_held",
+        "_hub",
+        "_inbox",
+        "_link",
+        "_state",
+        "expires_at",
+        "handshake",
+        "id",
+        "namespace",
+        "rooms",
+        "user",
+        "wire",
+    )
+
+    def __init__(self, hub: Hub, link: Link, wire: Wire, user: Principal, handshake: Handshake) -> None:
+        self.id = secrets.token_urlsafe(15)
+        self.user = user
+        self.handshake = handshake
+        self.namespace = ROOT
+        self.rooms: set[str] = set()
+        self.wire = wire
+        self.expires_at = user.expires_at
+        self._hub = hub
+        self._link = link
+        self._state = State.OPENING
+        self._accepted = False
+        self._busy = False
+        self._end_reason: str | None = None
+        self._calls: Calls | None = None
+        self._data: dict[str, Any] | None = None
+        self._held: list[bytes] | None = None
+        self._inbox: deque[Event] | None = None
+
+    def __repr__(self) -> str:
+        return f"<Connection {self.id} of {self.user.id} {self._state.value}>"
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """A dict for the application's own notes on this connection."""
+        if self._data is None:
+            self._data = {}
+        return self._data
+
+    @property
+    def is_open(self) -> bool:
+        """Whether what is sent now can still arrive."""
+        return self._state in (State.OPENING, State.OPEN)
+
+    # For handlers
+
+    def emit(self, event: str, *args: Any, volatile: bool = False) -> None:
+        """Send an event; returns at once.
+
+        A `volatile` one is dropped when the client has not yet taken what was sent before.
+
+        Raises:
+            TypeError: the arguments are not JSON or bytes.
+        """
+        self.write(self.wire.event(event, args), volatile)
+
+    def send(self, payload: str | bytes) -> None:
+        """Send one message of exactly this text or these bytes, without any envelope."""
+        self.write(self.wire.payload(payload))
+
+    def call(self, event: str, *args: Any, timeout: float | None = None) -> Deferred[Any]:
+        """Send an event and wait for the client's acknowledgement: `answer = await connection.call(...)`.
+
+        Args:
+            timeout: seconds; the service's `--call-timeout` if not given.
+
+        Raises (by the Deferred):
+            CallTimeout, CallRefused, ConnectionClosed: see `wsservice.errors`.
+        """
+        if not self.is_open:
+            return fail(ConnectionClosed("the connection is closed"))
+        if self._calls is None:
+            self._calls = Calls(self._hub.clock)
+        call_id, answer = self._calls.start(self._hub.call_timeout if timeout is None else timeout)
+        try:
+            self.write(self.wire.event(event, args, call_id))
+        except TypeError:
+            answer.addErrback(lambda _: None)
+            answer.cancel()
+            raise
+        return answer
+
+    def join(self, room: str) -> None:
+        """Enter a room; the connection leaves all rooms by itself when it ends."""
+        if self.is_open:
+            self._hub.registry.join(self, room)
+
+    def leave(self, room: str) -> None:
+        """Leave a room; if it is not in it, nothing happens."""
+        self._hub.registry.leave(self, room)
+
+    def disconnect(self, code: int = CloseCode.NORMAL, reason: str = "") -> None:
+        """Close the connection: nothing more is handled or sent, events that wait are dropped.
+
+        Args:
+            code: 1000 (the client stays away), or 3000 to 4999, or one of `CloseCode`.
+            reason: at most 123 bytes.
+        """
+        if not self.is_open:
+            return
+        self._state = State.CLOSING
+        self._end_reason = reason or "server disconnect"
+        self._leave_tables()
+        if self._inbox:
+            self._hub.counters.add("events_dropped", "closing", len(self._inbox))
+        self._inbox = self._held = None
+        self._link.close(code, reason)
+
+    # For the registry and the expiry
+
+    def write(self, data: bytes, volatile: bool = False) -> None:
+        """Send finished bytes of this connection's wire format."""
+        if self._state is State.OPEN:
+            if volatile and self._link.is_behind():
+                self._hub.counters.add("messages_dropped", "volatile")
+            else:
+                self._link.write(data)
+        elif self._state is State.OPENING:
+            self._hold(data)
+        else:
+            self._hub.counters.add("messages_dropped", "closed")
+
+    def renew(self, expires_at: float) -> None:
+        """The session was refreshed: live on until then."""
+        if self.is_open:
+            self._hub.expirations.discard(self)
+            self.expires_at = expires_at
+            self._hub.expirations.add(self)
+
+    def expire(self) -> None:
+        """The session's time is over."""
+        self._hub.counters.add("connections_expired")
+        self.disconnect(CloseCode.POLICY_VIOLATION, close_codes.EXPIRED)
+
+    # For the transport
+
+    def open(self) -> None:
+        """The transport is open and the user verified: register, and let the application decide."""
+        self._hub.registry.add(self)
+        self._hub.expirations.add(self)
+        self._begin()
+        accepted = self._hub.handlers.connected(self)
+        accepted.addCallbacks(self._opened, self._refused).addErrback(self._broken)
+
+    def receive(self, message: Event | Ack) -> None:
+        """The client sent this; events wait their turn, acknowledgements do not."""
+        if isinstance(message, Ack):
+            if self._calls is None or not self._calls.settle(message):
+                self._hub.counters.add("acks_ignored")
+        elif self._state is State.CLOSING:
+            self._hub.counters.add("events_dropped", "closing")
+        elif self._busy:
+            if self._inbox is None:
+                self._inbox = deque()
+            self._inbox.append(message)
+            if len(self._inbox) == self._hub.inbox_limit:
+                self._hub.counters.add("reading_paused", "inbox")
+                self._link.pause_reading()
+        else:
+            self._handle(message)
+
+    def ended(self, reason: str) -> None:
+        """The transport is gone; `reason` is for `on_disconnect` unless the service itself closed it."""
+        if self._state is State.ENDED:
+            return
+        self._leave_tables()
+        self._state = State.ENDED
+        self._end_reason = self._end_reason or reason
+        self._held = None
+        if self._calls is not None:
+            self._calls.close()
+        if not self._busy:
+            self._finish()
+
+    def _leave_tables(self) -> None:
+        self._hub.registry.remove(self)
+        self._hub.expirations.discard(self)
+
+    def _hold(self, data: bytes) -> None:
+        if self._held is None:
+            self._held = []
+        self._held.append(data)
+        if sum(map(len, self._held)) > self._hub.held_limit:
+            self.disconnect(CloseCode.SLOW_CONSUMER, close_codes.SLOW)
+
+    # One handler after the other
+
+    def _begin(self) -> None:
+        self._busy = True
+        self._hub.running += 1
+
+    def _done(self) -> None:
+        self._busy = False
+        self._hub.running -= 1
+
+    def _opened(self, _: None) -> None:
+        self._accepted = True
+        if self._state is State.OPENING:
+            self._state = State.OPEN
+            held, self._held = self._held or [], None
+            for data in held:
+                self._link.write(data)
+        self._continue(None)
+
+    def _refused(self, failure: Failure) -> None:
+        failure.trap(ClientError)
+        self._done()
+        self._inbox = None
+        self._hub.counters.add("connections_refused", "application")
+        self.disconnect(CloseCode.POLICY_VIOLATION, str(failure.value))
+
+    def _handle(self, event: Event) -> None:
+        pending = self._hub.handlers.dispatch(self, event)
+        if pending is not None:
+            self._begin()
+            pending.addCallback(self._continue).addErrback(self._broken)
+
+    def _continue(self, _: None) -> None:
+        """A handler has finished: serve what waits, until one has to be waited for again."""
+        self._done()
+        while self._inbox:
+            if len(self._inbox) == max(1, self._hub.inbox_limit // 2):
+                self._link.resume_reading()
+            self._handle(self._inbox.popleft())
+            if self._busy:
+                return
+        self._inbox = None
+        if self._state is State.ENDED:
+            self._finish()
+
+    def _finish(self) -> None:
+        if self._accepted:
+            self._accepted = False
+            self._begin()
+            finished = self._hub.handlers.disconnected(self, self._end_reason or "")
+            finished.addCallback(lambda _: self._done()).addErrback(self._broken)
+
+    def _broken(self, failure: Failure) -> None:
+        """A fault of ours, not of a handler: log it and end this connection only."""
+        log.failure("connection {connection_id} failed", failure, connection_id=self.id)
+        if self._busy:
+            self._done()
+        self.disconnect(CloseCode.INTERNAL_ERROR, close_codes.INTERNAL)

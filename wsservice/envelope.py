@@ -1,0 +1,119 @@
+"""The raw WebSocket's wire: frames to events and back. Pure; `docs/protocol.md` is the page for people.
+
+From the client:
+
+- text that is a JSON object with a string member `event`: that event, with the argument `data` (null
+  if absent); with an integer `id` the client wants an acknowledgement
+- text that is a JSON object of an integer `ack` and `data` or `error`, nothing else: the answer to
+  `connection.call`
+- any other text: the event `message` with that text, verbatim
+- binary: the event `message` with those bytes
+
+To the client:
+
+- `emit("message", data)`: the bare JSON of `data`; an object that has a member `event` or `ack` itself
+  is sent in the envelope
+- `emit("message", b"...")`: a binary frame
+- `emit(event, data)`: `{"event": event, "data": data}`, with `id` where an acknowledgement is wanted
+- an acknowledgement: `{"ack": id, "data": result}` or `{"ack": id, "error": {"code", "message", "data"?}}`
+
+Several arguments become a list. Bytes inside JSON become base64 text.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from wsservice.errors import ClientError
+from wsservice.frames import BINARY, Framing
+from wsservice.messages import Ack, Event
+
+MESSAGE = "message"
+#: ids travel through JavaScript's doubles
+MAX_ID = 2**53 - 1
+
+_decode = msgspec.json.Decoder().decode
+_encode = msgspec.json.Encoder().encode
+_SPACE = " \t\r\n"
+
+
+def decode_text(text: str) -> Event | Ack:
+    """What a text frame means; never fails, since any text at all is a message."""
+    if text[:1] != "{" and text.lstrip(_SPACE)[:1] != "{":
+        return Event(MESSAGE, (text,))
+    try:
+        value = _decode(text)
+    except (msgspec.DecodeError, RecursionError):
+        return Event(MESSAGE, (text,))
+    name = value.get("event")
+    if isinstance(name, str):
+        return Event(name, (value.get("data"),), _integer(value.get("id")))
+    number = _integer(value.get("ack"))
+    if number is not None and value.keys() <= {"ack", "data", "error"}:
+        return Ack(number, (value.get("data"),), value.get("error"))
+    return Event(MESSAGE, (text,))
+
+
+def decode_binary(payload: bytes) -> Event:
+    """A binary frame is a message of bytes."""
+    return Event(MESSAGE, (payload,))
+
+
+def _integer(value: Any) -> int | None:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_ID:
+        return value
+    return None
+
+
+class RawWire:
+    """The raw wire format over one kind of framing; equal connections share one object.
+
+    Every method gives finished bytes for the socket. They raise TypeError, before anything is sent,
+    for what JSON cannot hold.
+    """
+
+    def __init__(self, framing: Framing) -> None:
+        self._finish = framing.finish
+
+    def event(self, name: str, args: tuple[Any, ...], call_id: int | None = None) -> bytes:
+        """An event; with `call_id` the client is asked to acknowledge."""
+        data = args[0] if len(args) == 1 else list(args) if args else None
+        if name == MESSAGE and call_id is None:
+            if isinstance(data, bytes | bytearray | memoryview):
+                return self._finish(bytes(data), BINARY)
+            bare = _encode(data)
+            if not (bare.startswith(b"{") and _looks_enveloped(bare)):
+                return self._finish(bare)
+        envelope = {"event": name, "data": data}
+        if call_id is not None:
+            envelope["id"] = call_id
+        return self._finish(_encode(envelope))
+
+    def payload(self, payload: str | bytes) -> bytes:
+        """A text or binary frame of exactly this payload."""
+        if isinstance(payload, str):
+            return self._finish(payload.encode())
+        return self._finish(payload, BINARY)
+
+    def result(self, ack_id: int, result: Any) -> bytes:
+        """The acknowledgement of an event that asked for one."""
+        return self._finish(_encode({"ack": ack_id, "data": result}))
+
+    def error(self, ack_id: int | None, name: str, error: ClientError) -> bytes:
+        """A handler's refusal: as an acknowledgement, or as the event `error` where none was asked for."""
+        body = {"code": error.code, "message": error.message}
+        if error.data is not None:
+            body["data"] = error.data
+        if ack_id is None:
+            return self._finish(_encode({"event": "error", "data": {**body, "event": name}}))
+        return self._finish(_encode({"ack": ack_id, "error": body}))
+
+
+def _looks_enveloped(bare: bytes) -> bool:
+    """Whether a bare object would be taken for an envelope; dataclasses and Structs are objects, too."""
+    if b'"event"' not in bare and b'"ack"' not in bare:
+        return False
+    value = _decode(bare)
+    return "event" in value or "ack" in value

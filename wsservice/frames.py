@@ -1,0 +1,65 @@
+"""Finished WebSocket frames from the server (RFC 6455 section 5.2, RFC 7692): unmasked, unfragmented.
+
+A frame made here is complete: the same bytes go to every client that speaks the same wire format.
+"""
+
+from __future__ import annotations
+
+import zlib
+from functools import cache
+
+TEXT = 0x1
+BINARY = 0x2
+_FIN = 0x80
+#: RFC 7692 section 6: the message is compressed
+_RSV1 = 0x40
+#: what a sync flush ends with and a sender leaves out (RFC 7692 section 7.2.1)
+_TAIL = b"\x00\x00\xff\xff"
+#: shorter messages are sent plain; precedent: ws 8
+COMPRESSION_THRESHOLD = 1024
+
+
+def frame(payload: bytes, opcode: int = TEXT, rsv: int = 0) -> bytes:
+    """One final frame around a payload."""
+    size = len(payload)
+    if size < 126:
+        return bytes((_FIN | rsv | opcode, size)) + payload
+    if size < 65536:
+        return bytes((_FIN | rsv | opcode, 126)) + size.to_bytes(2, "big") + payload
+    return bytes((_FIN | rsv | opcode, 127)) + size.to_bytes(8, "big") + payload
+
+
+class Framing:
+    """How payloads become frames on connections without compression."""
+
+    def finish(self, payload: bytes, opcode: int = TEXT) -> bytes:
+        """The finished frame of a payload."""
+        return frame(payload, opcode)
+
+
+class DeflateFraming(Framing):
+    """permessage-deflate without context takeover: no state, so one compression serves every client.
+
+    Args:
+        window_bits: of the negotiated `server_max_window_bits`, 9 to 15.
+    """
+
+    def __init__(self, window_bits: int) -> None:
+        self._window_bits = window_bits
+
+    def finish(self, payload: bytes, opcode: int = TEXT) -> bytes:
+        """The finished frame, compressed where that can pay."""
+        if len(payload) < COMPRESSION_THRESHOLD:
+            return frame(payload, opcode)
+        deflater = zlib.compressobj(wbits=-self._window_bits)
+        data = deflater.compress(payload) + deflater.flush(zlib.Z_SYNC_FLUSH)
+        return frame(data.removesuffix(_TAIL), opcode, _RSV1)
+
+
+PLAIN = Framing()
+
+
+@cache
+def deflate_framing(window_bits: int) -> DeflateFraming:
+    """The one framing of those window bits, so that connections can be grouped by it."""
+    return DeflateFraming(window_bits)

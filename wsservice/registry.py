@@ -1,0 +1,158 @@
+"""Who is connected: by id, room, user and session; and the loop of a broadcast."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Generic, Protocol, TypeVar
+
+from wsservice.auth.principal import Principal
+from wsservice.counters import Counters
+from wsservice.messages import Broadcast, Disconnect, Renew, Target
+from wsservice.wire import Wire
+
+
+class Member(Hashable, Protocol):
+    """What the registry needs of a connection."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def namespace(self) -> str: ...
+    @property
+    def user(self) -> Principal: ...
+    @property
+    def rooms(self) -> set[str]: ...
+    @property
+    def wire(self) -> Wire: ...
+    def write(self, data: bytes, volatile: bool = False) -> None: ...
+    def disconnect(self, code: int, reason: str) -> None: ...
+    def renew(self, expires_at: float) -> None: ...
+
+
+M = TypeVar("M", bound=Member)
+K = TypeVar("K", bound=Hashable)
+
+
+class Registry(Generic[M]):
+    """The connections of this process.
+
+    A connection is added once it is authenticated and removed when it ends; in between `join` and
+    `leave` move it through rooms. Rooms exist while somebody is in them.
+    """
+
+    def __init__(self, counters: Counters) -> None:
+        self._counters = counters
+        self._by_id: dict[str, M] = {}
+        self._namespaces: dict[str, set[M]] = {}
+        self._rooms: dict[tuple[str, str], set[M]] = {}
+        self._users: dict[str, set[M]] = {}
+        self._sessions: dict[str, set[M]] = {}
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+    def get(self, connection_id: str) -> M | None:
+        """The connection of that id, if it is here."""
+        return self._by_id.get(connection_id)
+
+    def add(self, connection: M) -> None:
+        """Take a new connection in; its rooms count from now on."""
+        self._by_id[connection.id] = connection
+        _put(self._namespaces, connection.namespace, connection)
+        _put(self._users, connection.user.id, connection)
+        _put(self._sessions, connection.user.session, connection)
+        for room in connection.rooms:
+            _put(self._rooms, (connection.namespace, room), connection)
+
+    def remove(self, connection: M) -> None:
+        """Forget an ended connection; a second time does nothing. Its own `rooms` stay readable."""
+        if self._by_id.pop(connection.id, None) is None:
+            return
+        _drop(self._namespaces, connection.namespace, connection)
+        _drop(self._users, connection.user.id, connection)
+        _drop(self._sessions, connection.user.session, connection)
+        for room in connection.rooms:
+            _drop(self._rooms, (connection.namespace, room), connection)
+
+    def join(self, connection: M, room: str) -> None:
+        """Put a connection into a room; twice is once."""
+        connection.rooms.add(room)
+        if connection.id in self._by_id:
+            _put(self._rooms, (connection.namespace, room), connection)
+
+    def leave(self, connection: M, room: str) -> None:
+        """Take a connection out of a room; if it is not there, nothing happens."""
+        if room in connection.rooms:
+            connection.rooms.discard(room)
+            _drop(self._rooms, (connection.namespace, room), connection)
+
+    def select(self, target: Target) -> list[M]:
+        """The connections that a target means, each once: a snapshot, safe against changes while it is walked."""
+        namespace = target.namespace
+        if not (target.rooms or target.users or target.sessions):
+            chosen = self._namespaces.get(namespace, set())
+        else:
+            chosen = set().union(
+                *(self._rooms.get((namespace, room), ()) for room in target.rooms),
+                *(self._of(self._users, user, namespace) for user in target.users),
+                *(self._of(self._sessions, session, namespace) for session in target.sessions),
+            )
+        if target.skip:
+            return [connection for connection in chosen if connection.id not in target.skip]
+        return list(chosen)
+
+    def deliver(self, broadcast: Broadcast) -> int:
+        """Send one event to everybody it is for, encoded once a wire format; returns how many those are.
+
+        Raises:
+            TypeError: the arguments are not JSON; nothing was sent.
+        """
+        recipients = self.select(broadcast.target)
+        frames: dict[Wire, bytes] = {}
+        for connection in recipients:
+            wire = connection.wire
+            if wire not in frames:
+                frames[wire] = wire.event(broadcast.event, broadcast.args)
+            connection.write(frames[wire], broadcast.volatile)
+        self._counters.add("deliveries", amount=len(recipients))
+        return len(recipients)
+
+    def disconnect(self, message: Disconnect) -> int:
+        """Close the target's connections; returns how many those are."""
+        chosen = self.select(message.target)
+        for connection in chosen:
+            connection.disconnect(message.code, message.reason)
+        return len(chosen)
+
+    def end_session(self, session: str, code: int, reason: str) -> int:
+        """Close a session's connections in every namespace; returns how many those are."""
+        chosen = list(self._sessions.get(session, ()))
+        for connection in chosen:
+            connection.disconnect(code, reason)
+        return len(chosen)
+
+    def renew(self, message: Renew) -> int:
+        """Move the expiry of a session's connections, if they are that user's; returns how many."""
+        chosen = [member for member in self._sessions.get(message.session, ()) if member.user.id == message.user]
+        for connection in chosen:
+            connection.renew(message.expires_at)
+        return len(chosen)
+
+    def _of(self, table: dict[str, set[M]], key: str, namespace: str) -> list[M]:
+        return [connection for connection in table.get(key, ()) if connection.namespace == namespace]
+
+
+def _put(table: dict[K, set[M]], key: K, connection: M) -> None:
+    members = table.get(key)
+    if members is None:
+        table[key] = {connection}
+    else:
+        members.add(connection)
+
+
+def _drop(table: dict[K, set[M]], key: K, connection: M) -> None:
+    members = table.get(key)
+    if members is not None:
+        members.discard(connection)
+        if not members:
+            del table[key]

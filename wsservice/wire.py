@@ -1,0 +1,50 @@
+"""What a connection needs of its transport and its wire format."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, Protocol
+
+from wsservice.errors import ClientError
+
+
+class Wire(Protocol):
+    """A wire format. Connections that share one object get the same bytes, encoded once a broadcast."""
+
+    def event(self, name: str, args: tuple[Any, ...], call_id: int | None = None) -> bytes:
+        """An event, ready for the socket."""
+
+    def payload(self, payload: str | bytes) -> bytes:
+        """A text or bytes, sent as it is."""
+
+    def result(self, ack_id: int, result: Any) -> bytes:
+        """The acknowledgement of an event."""
+
+    def error(self, ack_id: int | None, name: str, error: ClientError) -> bytes:
+        """The refusal of an event."""
+
+
+class Link(ABC):
+    """One client's transport, as its connection sees it."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def write(self, data: bytes) -> None:
+        """Send finished bytes; past the bound of the queue the link closes itself."""
+
+    @abstractmethod
+    def is_behind(self) -> bool:
+        """Whether the client has not taken what was written before; a volatile message is then dropped."""
+
+    @abstractmethod
+    def close(self, code: int, reason: str) -> None:
+        """Start the closing handshake; the transport reports the end by `Connection.ended`."""
+
+    @abstractmethod
+    def pause_reading(self) -> None:
+        """Read nothing more for now: the handlers are behind."""
+
+    @abstractmethod
+    def resume_reading(self) -> None:
+        """Read on."""
