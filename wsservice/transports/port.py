@@ -1,0 +1,137 @@
+"""The one port: who answers a connection, Autobahn or twisted.web.
+
+A connection is read up to the end of its first request head and no further. A WebSocket upgrade for a
+WebSocket path goes straight to that path's Autobahn protocol, everything else to twisted.web's channel,
+byte for byte: behind twisted.web's Site an idle WebSocket would cost half as much memory again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime
+from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from wsservice.counters import Counters
+from wsservice.transports.handover import hand_over
+
+log = Logger()
+
+#: bytes of a request head; precedent: twisted.web, and nginx's `large_client_header_buffers 4 8k`
+MAX_HEAD = 16384
+_UPGRADE = re.compile(rb"\r\nupgrade:[ \t]*websocket[ \t]*\r\n", re.IGNORECASE)
+_PATH = re.compile(rb"GET (/[^ ?#]*)")
+_TOO_LARGE = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\nContent-Length: 0\r\nCache-Control: no-store\r\n"
+    b"Connection: close\r\n\r\n"
+)
+_TIMEOUT = b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n"
+
+
+def websocket_path(head: bytes) -> bytes | None:
+    """The path of a WebSocket upgrade (RFC 6455 section 4.1), undecoded; None for any other request."""
+    match = _PATH.match(head)
+    return match[1] if match and _UPGRADE.search(head) else None
+
+
+class PortFactory(Factory):
+    """Listens for both kinds.
+
+    Args:
+        websockets: the factory of each WebSocket path.
+        web: the site for everything else.
+        head_timeout: seconds for the whole first request head.
+    """
+
+    noisy = False
+
+    def __init__(
+        self,
+        websockets: Mapping[bytes, Any],
+        web: Any,
+        *,
+        clock: IReactorTime,
+        counters: Counters,
+        head_timeout: float,
+    ) -> None:
+        self.websockets = websockets
+        self.web = web
+        self.clock = clock
+        self.counters = counters
+        self.head_timeout = head_timeout
+        self.waiting: set[Port] = set()
+
+    def buildProtocol(self, addr: IAddress | None) -> Port:
+        """A protocol that reads the first head."""
+        return Port(self, addr)
+
+    def doStart(self) -> None:
+        """Start the site, too, which may listen on several ports."""
+        super().doStart()  # type: ignore[no-untyped-call]
+        self.web.doStart()
+
+    def doStop(self) -> None:
+        """Stop the site, too."""
+        self.web.doStop()
+        super().doStop()  # type: ignore[no-untyped-call]
+
+    def close_waiting(self) -> None:
+        """Drop the connections that have not sent a whole head."""
+        for port in list(self.waiting):
+            port.transport.abortConnection()
+
+
+class Port(Protocol):
+    """Reads one head and hands over."""
+
+    transport: Any
+
+    def __init__(self, factory: PortFactory, address: IAddress | None) -> None:
+        self._factory = factory
+        self._address = address
+        self._head = b""
+        self._deadline: IDelayedCall | None = None
+
+    def connectionMade(self) -> None:
+        """Wait for the head, but not for ever."""
+        self._factory.waiting.add(self)
+        self._deadline = self._factory.clock.callLater(self._factory.head_timeout, self._refuse, "timeout", _TIMEOUT)
+
+    def dataReceived(self, data: bytes) -> None:
+        """Collect the head; once it is whole, hand over."""
+        if self not in self._factory.waiting:  # refused; what is still under way does not matter
+            return
+        self._head += data
+        end = self._head.find(b"\r\n\r\n")
+        if end > MAX_HEAD or (end < 0 and len(self._head) > MAX_HEAD):
+            self._refuse("too_large", _TOO_LARGE)
+        elif end >= 0:
+            self._done()
+            self._hand_over(websocket_path(self._head[: end + 4]))
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """The client went before its head was whole."""
+        self._done()
+
+    def _hand_over(self, path: bytes | None) -> None:
+        factory = self._factory.web if path is None else self._factory.websockets.get(path, self._factory.web)
+        protocol = factory.buildProtocol(self._address)
+        if protocol is None:
+            self.transport.abortConnection()
+        else:
+            hand_over(self.transport, protocol, self._head)
+
+    def _done(self) -> None:
+        self._factory.waiting.discard(self)
+        if self._deadline is not None and self._deadline.active():
+            self._deadline.cancel()
+
+    def _refuse(self, reason: str, answer: bytes) -> None:
+        self._done()
+        self._factory.counters.add("heads_refused", reason)
+        self.transport.write(answer)
+        self.transport.loseConnection()

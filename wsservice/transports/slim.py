@@ -1,0 +1,188 @@
+"""Autobahn's server protocol with little around it: options as class attributes, and no more state than needed.
+
+Autobahn copies some thirty options from the factory into every connection, pretty-prints them for a debug
+line, and sets some forty attributes more. Here options and first values are class attributes, so that an
+idle connection costs half the memory and a handshake half the time (docs/architecture.md has the figures).
+In return the factory's `setProtocolOptions` does not reach connections: the options are what `configure`
+sets. tests/transports/test_slim.py checks that no attribute of Autobahn's is missing here.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from functools import cached_property
+from typing import Any, ClassVar
+
+from autobahn.twisted.websocket import WebSocketServerProtocol
+from autobahn.websocket.protocol import TrafficStats, WebSocketProtocol
+from autobahn.websocket.utf8validator import Utf8Validator
+from twisted.internet.interfaces import ISSLTransport
+from twisted.internet.protocol import connectionDone
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+
+class _QuietLog:
+    """Autobahn's log lines are for its developers; its warnings quote peers and are ours at debug."""
+
+    _log = Logger(namespace="autobahn")
+
+    def debug(self, *args: Any, **fields: Any) -> None:
+        """Nothing: these stand on hot paths."""
+
+    info = debug
+
+    def warn(self, format: str, **fields: Any) -> None:
+        """What Autobahn warns of is a client's doing."""
+        self._log.debug(format, **fields)
+
+    error = warn
+
+
+class _Ignored:
+    """Stands for futures that nobody waits for; Autobahn's own would make a cycle with each connection."""
+
+    def callback(self, result: object) -> None:
+        """Nothing."""
+
+
+#: Autobahn's annotations do not describe what it does; this class is checked by its tests instead
+_Base: Any = WebSocketServerProtocol
+
+
+class SlimProtocol(_Base):  # type: ignore[misc]
+    """The base of every WebSocket protocol here; set the options by a subclass."""
+
+    log: Any = _QuietLog()
+    transport: Any
+    factory: Any
+
+    # Options (autobahn: setProtocolOptions)
+    CONFIG_ATTRS: ClassVar[list[str]] = []
+    logOctets = False
+    logFrames = False
+    trackTimings = False
+    utf8validateIncoming = True
+    applyMask = True
+    maxFramePayloadSize = 0
+    maxMessagePayloadSize = 65536
+    autoFragmentSize = 0
+    #: False: a violation is answered by a close frame (1002, 1007, 1009), not by a reset
+    failByDrop = False
+    echoCloseCodeReason = False
+    #: 0: the port and the authenticator have deadlines of their own
+    openHandshakeTimeout = 0
+    closeHandshakeTimeout = 3
+    tcpNoDelay = True
+    autoPingInterval = 0
+    autoPingTimeout = 0
+    autoPingSize = 12
+    autoPingRestartOnAnyTraffic = False
+    versions: ClassVar[list[int]] = [13]
+    webStatus = False
+    requireMaskedClientFrames = True
+    maskServerFrames = False
+    serveFlashSocketPolicy = False
+    flashSocketPolicy = ""
+    allowedOrigins: ClassVar[list[str]] = ["*"]
+    allowedOriginsPatterns: ClassVar[list[Any]] = []
+    allowNullOrigin = False
+    maxConnections = 0
+    trustXForwardedFor = 0
+
+    # First values (autobahn: _connectionMade)
+    _perMessageCompress = None
+    trackedTimings = None
+    state = WebSocketProtocol.STATE_CONNECTING
+    send_state = WebSocketProtocol.SEND_STATE_GROUND
+    data = b""
+    triggered = False
+    wasMaxFramePayloadSizeExceeded = False
+    wasMaxMessagePayloadSizeExceeded = False
+    closedByMe = False
+    failedByMe = False
+    droppedByMe = False
+    wasClean = False
+    wasNotCleanReason: str | None = None
+    wasServerConnectionDropTimeout = False
+    wasOpenHandshakeTimeout = False
+    wasCloseHandshakeTimeout = False
+    wasServingFlashSocketPolicyFile = False
+    localCloseCode = None
+    localCloseReason = None
+    remoteCloseCode = None
+    remoteCloseReason = None
+    openHandshakeTimeoutCall = None
+    closeHandshakeTimeoutCall = None
+    autoPingTimeoutCall = None
+    autoPingPending = None
+    autoPingPendingCall = None
+    autoPingPendingSeq = 0
+    autoPingPendingSent = None
+    inside_message = False
+    current_frame = None
+    websocket_version = 13
+
+    # Shared by all connections: sums nobody reads, and a queue that only chopped writes would use
+    trafficStats = TrafficStats()
+    send_queue: deque[Any] = deque()
+    is_open: Any = _Ignored()
+    is_closed: Any = _Ignored()
+    _transport_details = None
+
+    #: what only the opening handshake needs; `_forget_head` drops it
+    _HEAD = (
+        "http_request_data",
+        "http_status_line",
+        "http_headers",
+        "http_request_uri",
+        "http_request_params",
+        "http_request_host",
+        "http_response_data",
+        "websocket_extensions",
+        "websocket_protocols",
+        "_wskey",
+    )
+
+    def __init__(self) -> None:
+        """Nothing: the class has the first values."""
+
+    @cached_property
+    def utf8validator(self) -> Utf8Validator:
+        """Made for the first text message: many connections only listen."""
+        return Utf8Validator()
+
+    def connectionMade(self) -> None:
+        """Take the transport over; called by Twisted, or by whoever hands it over."""
+        peer = self.transport.getPeer()
+        self.peer = getattr(peer, "host", "")
+        self.is_secure = ISSLTransport.providedBy(self.transport)
+        if hasattr(self.transport, "setTcpNoDelay"):
+            self.transport.setTcpNoDelay(True)
+        self.factory.live.add(self)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """The transport is gone."""
+        self.factory.live.discard(self)
+        super()._connectionLost(reason)
+        if self.closeHandshakeTimeoutCall is not None:
+            self.closeHandshakeTimeoutCall.cancel()
+            self.closeHandshakeTimeoutCall = None
+
+    def dataReceived(self, data: bytes) -> None:
+        """Bytes from the client."""
+        self._dataReceived(data)
+
+    def _onOpen(self) -> None:
+        self.onOpen()
+
+    def _closeConnection(self, abort: bool = False) -> None:
+        # After a clean closing handshake a FIN is right (RFC 6455 section 7.1.1); Autobahn would reset.
+        if abort and not self.wasClean:
+            self.transport.abortConnection()
+        else:
+            self.transport.loseConnection()
+
+    def _forget_head(self) -> None:
+        for name in self._HEAD:
+            self.__dict__.pop(name, None)

@@ -1,0 +1,83 @@
+"""TLS by pyOpenSSL, with a certificate that can be read anew while connections stay."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from OpenSSL import SSL, crypto
+from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
+from twisted.internet.ssl import CertificateOptions, TLSVersion
+from twisted.protocols.tls import TLSMemoryBIOProtocol
+from zope.interface import implementer
+
+from wsservice.errors import ConfigurationError
+
+_BEGIN = b"-----BEGIN CERTIFICATE-----"
+
+
+@implementer(IOpenSSLServerConnectionCreator)
+class Certificate:
+    """A certificate chain and its key, TLS 1.2 and up, HTTP/1.1 only.
+
+    Args:
+        chain: a PEM file: the certificate, then the intermediate ones.
+        key: a PEM file with the private key; may be the same file.
+
+    Raises:
+        ConfigurationError: a file cannot be read, is no PEM, or the key is not the certificate's.
+    """
+
+    def __init__(self, chain: Path, key: Path) -> None:
+        self._chain = chain
+        self._key = key
+        self._context = self._load()
+
+    def reload(self) -> None:
+        """Read the files anew; connections that come from now on get the new certificate.
+
+        Raises:
+            ConfigurationError: as at the start; then the old certificate stays in use.
+        """
+        self._context = self._load()
+
+    def serverConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
+        """One connection's TLS; called by Twisted."""
+        return SSL.Connection(self._context, None)
+
+    def _load(self) -> SSL.Context:
+        try:
+            blocks = _read("--tls-cert", self._chain).split(_BEGIN)[1:]
+            chain = [crypto.load_certificate(crypto.FILETYPE_PEM, _BEGIN + block) for block in blocks]
+            if not chain:
+                raise ConfigurationError(f"--tls-cert {self._chain}: no certificate in it; give a PEM file")
+        except crypto.Error:
+            raise ConfigurationError(f"--tls-cert {self._chain}: not a certificate; give a PEM file") from None
+        try:
+            key = crypto.load_privatekey(crypto.FILETYPE_PEM, _read("--tls-key", self._key), passphrase=b"")
+        except (crypto.Error, ValueError, TypeError):
+            raise ConfigurationError(
+                f"--tls-key {self._key}: not a private key without passphrase; give a PEM file"
+            ) from None
+        options = CertificateOptions(
+            privateKey=key,
+            certificate=chain[0],
+            extraCertChain=chain[1:],
+            raiseMinimumTo=TLSVersion.TLSv1_2,
+            # Without it, twisted.web would offer h2 where it can, and Autobahn cannot (TWISTED #641).
+            acceptableProtocols=[b"http/1.1"],
+        )
+        context = options.getContext()
+        try:
+            context.check_privatekey()
+        except SSL.Error:
+            raise ConfigurationError(
+                f"--tls-key {self._key}: not the key of the certificate in {self._chain}"
+            ) from None
+        return context
+
+
+def _read(option: str, path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ConfigurationError(f"{option} {path}: {error.strerror}; name a file that this user may read") from None
