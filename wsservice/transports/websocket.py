@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 from autobahn.twisted.websocket import WebSocketServerFactory
@@ -29,7 +29,6 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from wsservice import close_codes
-from wsservice.auth.authenticator import Authenticator
 from wsservice.auth.principal import Principal
 from wsservice.close_codes import CloseCode
 from wsservice.connection import Connection, Hub
@@ -39,6 +38,9 @@ from wsservice.frames import PLAIN, deflate_framing
 from wsservice.handshake import Handshake, Network, make_request_id, parse_head
 from wsservice.transports.slim import SlimProtocol
 from wsservice.wire import Link
+
+if TYPE_CHECKING:
+    from wsservice.auth.authenticator import Authenticator
 
 log = Logger()
 

@@ -1,0 +1,142 @@
+"""The one port: who answers which connection, and what is refused before anybody does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.transports.memory import MemoryTransport
+from wsservice.counters import Counters
+from wsservice.transports.port import MAX_HEAD, PortFactory, websocket_path
+
+UPGRADE = (
+    b"GET /ws?x=1 HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+)
+PLAIN = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+class Recorder(Protocol):
+    def __init__(self) -> None:
+        self.data = b""
+
+    def dataReceived(self, data: bytes) -> None:
+        self.data += data
+
+
+class RecorderFactory(Factory):
+    protocol = Recorder
+    refuses = False
+    started = 0
+
+    def buildProtocol(self, addr: Any) -> Any:
+        return None if self.refuses else Recorder()
+
+    def startFactory(self) -> None:
+        self.started += 1
+
+    def stopFactory(self) -> None:
+        self.started -= 1
+
+
+class PortTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.counters = Counters()
+        self.ws, self.web = RecorderFactory(), RecorderFactory()
+        self.factory = PortFactory(
+            {b"/ws": self.ws}, self.web, clock=self.clock, counters=self.counters, head_timeout=5.0
+        )
+
+    def connect(self) -> MemoryTransport:
+        transport = MemoryTransport()
+        protocol = self.factory.buildProtocol(transport.getPeer())
+        transport.protocol = protocol
+        protocol.makeConnection(transport)
+        return transport
+
+    def test_an_upgrade_goes_to_the_websocket_and_anything_else_to_the_web(self) -> None:
+        for head in (UPGRADE, PLAIN, UPGRADE.replace(b"/ws", b"/other"), b"POST /ws HTTP/1.1\r\n\r\nbody"):
+            transport = self.connect()
+            transport.protocol.dataReceived(head)
+            self.assertIsInstance(transport.protocol, Recorder)
+            self.assertEqual(transport.protocol.data, head)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_a_head_that_comes_byte_by_byte_is_handed_over_whole(self) -> None:
+        transport = self.connect()
+        for index in range(len(UPGRADE)):
+            transport.protocol.dataReceived(UPGRADE[index : index + 1])
+        self.assertEqual(transport.protocol.data, UPGRADE)
+
+    def test_over_tls_the_wrapped_protocol_is_replaced(self) -> None:
+        wrapping = WrappingFactory(self.factory)
+        wrapper = ProtocolWrapper(wrapping, self.factory.buildProtocol(None))
+        wrapper.makeConnection(StringTransport())
+        wrapper.dataReceived(UPGRADE)
+        self.assertIsInstance(wrapper.wrappedProtocol, Recorder)
+        wrapper.dataReceived(b"more")
+        self.assertEqual(wrapper.wrappedProtocol.data, UPGRADE + b"more")
+
+    def test_a_head_that_does_not_end_in_time_is_refused(self) -> None:
+        transport = self.connect()
+        for _ in range(5):
+            transport.protocol.dataReceived(b"X")
+            self.clock.advance(1)
+        self.assertTrue(transport.value().startswith(b"HTTP/1.1 408 "))
+        self.assertEqual(transport.ended, "lost")
+        self.assertEqual(self.counters.get("heads_refused", "timeout"), 1)
+        transport.protocol.dataReceived(b"\r\n\r\n")
+        self.assertEqual(transport.value().count(b"HTTP/1.1"), 1)
+
+    def test_a_head_over_the_bound_is_refused_whether_it_ends_or_not(self) -> None:
+        for head in (b"X" * (MAX_HEAD + 1), b"X" * (MAX_HEAD + 1) + b"\r\n\r\n"):
+            transport = self.connect()
+            transport.protocol.dataReceived(head)
+            self.assertTrue(transport.value().startswith(b"HTTP/1.1 431 "))
+            self.assertEqual(transport.ended, "lost")
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_a_large_body_behind_a_small_head_is_no_large_head(self) -> None:
+        transport = self.connect()
+        transport.protocol.dataReceived(PLAIN + b"x" * MAX_HEAD * 2)
+        self.assertIsInstance(transport.protocol, Recorder)
+
+    def test_a_client_that_leaves_leaves_nothing(self) -> None:
+        transport = self.connect()
+        transport.finish()
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.assertEqual(self.factory.waiting, set())
+
+    def test_a_factory_that_wants_nobody_drops_the_connection(self) -> None:
+        self.web.refuses = True
+        transport = self.connect()
+        transport.protocol.dataReceived(PLAIN)
+        self.assertEqual(transport.ended, "aborted")
+
+    def test_those_that_wait_can_be_dropped(self) -> None:
+        transport = self.connect()
+        self.factory.close_waiting()
+        self.assertEqual(transport.ended, "aborted")
+
+    def test_the_site_starts_and_stops_with_the_port(self) -> None:
+        self.factory.doStart()
+        self.assertEqual(self.web.started, 1)
+        self.factory.doStop()
+        self.assertEqual(self.web.started, 0)
+
+    def test_the_path_of_an_upgrade(self) -> None:
+        for head, path in [
+            (UPGRADE, b"/ws"),
+            (UPGRADE.replace(b"Upgrade: websocket", b"uPGRADE:\twEBSOCKET "), b"/ws"),
+            (UPGRADE.replace(b"Upgrade: websocket", b"Upgrade: h2c"), None),
+            (UPGRADE.replace(b"GET", b"POST"), None),
+            (UPGRADE.replace(b"GET /ws", b"GET ws"), None),
+            (PLAIN, None),
+        ]:
+            self.assertEqual(websocket_path(head), path)

@@ -1,0 +1,66 @@
+"""The slim protocol against Autobahn's own: nothing that Autobahn sets may be missing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
+from twisted.internet.error import ConnectionDone
+from twisted.internet.task import Clock
+from twisted.logger import LogLevel, capturedLogs
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.transports.fixtures import Service
+from tests.transports.memory import MemoryClient, MemoryTransport
+from wsservice.transports.slim import SlimProtocol
+
+#: what we keep once for all connections, or make when it is needed, or decide differently
+OURS = {"utf8validator", "trafficStats", "send_queue", "peer", "is_open", "is_closed", "_transport_details", "log"}
+OPTIONS = set(WebSocketServerProtocol.CONFIG_ATTRS)
+
+
+class SlimTests(SynchronousTestCase):
+    def test_every_attribute_that_autobahn_sets_has_the_same_first_value(self) -> None:
+        factory = WebSocketServerFactory(reactor=Clock())
+        plain = WebSocketServerProtocol()
+        plain.factory = factory
+        factory.setProtocolOptions(openHandshakeTimeout=0)
+        plain.makeConnection(MemoryTransport())
+        for name, value in vars(plain).items():
+            if name in OURS | OPTIONS | {"factory", "transport", "connected", "_valid_events", "_results"}:
+                continue
+            self.assertEqual(getattr(SlimProtocol, name), value, name)
+
+    def test_every_option_is_a_class_attribute(self) -> None:
+        for name in OPTIONS - {"perMessageCompressionAccept"}:
+            self.assertTrue(hasattr(SlimProtocol, name), name)
+        self.assertEqual(SlimProtocol.CONFIG_ATTRS, [])
+
+    def test_an_open_connection_holds_little(self) -> None:
+        service = Service()
+        client = MemoryClient(service.factory)
+        client.deliver()
+        (protocol,) = service.factory.live
+        for name in SlimProtocol._HEAD:
+            self.assertNotIn(name, vars(protocol))
+
+    def test_what_autobahn_warns_of_is_logged_at_debug(self) -> None:
+        with capturedLogs() as events:
+            SlimProtocol.log.debug("{a}", a=1)
+            SlimProtocol.log.info("{a}", a=2)
+            SlimProtocol.log.warn("{a}", a=3)
+        self.assertEqual([(event["log_level"], event["a"]) for event in events], [(LogLevel.debug, 3)])
+
+    def test_a_transport_without_nagle_is_taken_over_too(self) -> None:
+        class UnixTransport(MemoryTransport):
+            setTcpNoDelay: Any = property(lambda self: (_ for _ in ()).throw(AttributeError("setTcpNoDelay")))
+
+        service = Service()
+        protocol = service.factory.buildProtocol(None)
+        transport = UnixTransport()
+        transport.protocol = protocol
+        protocol.makeConnection(transport)
+        self.assertEqual(service.factory.live, {protocol})
+        protocol.connectionLost(Failure(ConnectionDone()))
+        self.assertEqual(service.factory.live, set())

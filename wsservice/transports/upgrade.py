@@ -1,0 +1,54 @@
+"""A WebSocket upgrade that comes late: on an HTTP connection that has served other requests before.
+
+The first request of a connection is sorted by `port.py`; a later one arrives at twisted.web, which gives
+the transport away here. It goes the same way as every other WebSocket from then on.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET, Request
+
+from wsservice.transports.handover import hand_over
+from wsservice.transports.port import websocket_path
+
+
+class UpgradeResource(Resource):
+    """Mount it in the site at the path of a WebSocket factory.
+
+    Args:
+        factory: builds the protocol that takes the connection over.
+    """
+
+    isLeaf = True
+
+    def __init__(self, factory: Any) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._factory = factory
+
+    def render(self, request: Request) -> int | bytes:
+        """Hand the connection over, or say that this path wants a WebSocket (RFC 9110 section 15.5.22)."""
+        head = _rebuild(request)
+        if websocket_path(head) is None:
+            request.setResponseCode(426, b"Upgrade Required")
+            request.setHeader(b"Upgrade", b"websocket")
+            request.setHeader(b"Content-Type", b"application/json; charset=utf-8")
+            return msgspec.json.encode({"error": "upgrade_required", "message": "This address speaks WebSocket only."})
+        channel: Any = request.channel
+        transport, channel.transport = channel.transport, None
+        # The channel stays its producer otherwise, and a connection could not register itself.
+        transport.unregisterProducer()
+        hand_over(transport, self._factory.buildProtocol(transport.getPeer()), head)
+        transport.resumeProducing()
+        return NOT_DONE_YET
+
+
+def _rebuild(request: Request) -> bytes:
+    """The head as the client sent it, but for the spelling of header names: repeated headers stay apart."""
+    lines = [b"%s %s %s" % (request.method, request.uri, request.clientproto)]
+    for name, values in request.requestHeaders.getAllRawHeaders():
+        lines += [b"%s: %s" % (name, value) for value in values]
+    return b"\r\n".join([*lines, b"", b""])
