@@ -42,7 +42,10 @@ class Certificate:
 
     def serverConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
         """One connection's TLS; called by Twisted."""
-        return SSL.Connection(self._context, None)
+        connection = SSL.Connection(self._context, None)
+        # Twisted's choice of the protocol (ALPN) looks the factory up by it.
+        connection.set_app_data(tlsProtocol)
+        return connection
 
     def _load(self) -> SSL.Context:
         try:
@@ -66,14 +69,12 @@ class Certificate:
             # Without it, twisted.web would offer h2 where it can, and Autobahn cannot (TWISTED #641).
             acceptableProtocols=[b"http/1.1"],
         )
-        context = options.getContext()
         try:
-            context.check_privatekey()
+            return options.getContext()
         except SSL.Error:
             raise ConfigurationError(
                 f"--tls-key {self._key}: not the key of the certificate in {self._chain}"
             ) from None
-        return context
 
 
 def _read(option: str, path: Path) -> bytes:
