@@ -283,6 +283,35 @@ class OpenTests(Base):
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
 
+class DrainTests(Base):
+    def test_what_is_open_is_closed_with_1001(self) -> None:
+        client = self.connect()
+        self.service.factory.drain()
+        client.read()
+        self.assertEqual(client.close, (1001, "Server shutting down"))
+
+    def test_what_is_not_yet_open_or_comes_now_is_told_to_come_back_later(self) -> None:
+        self.service.authenticator.answer = waiting = Deferred()
+        early = MemoryClient(self.service.factory)
+        early.current.dataReceived(early.flush())
+        self.service.factory.drain()
+        late = MemoryClient(self.service.factory)
+        late.current.dataReceived(late.flush())
+        waiting.callback(ALICE)
+        for client in (early, late):
+            answer = client.transport.value()
+            self.assertTrue(answer.startswith(b"HTTP/1.1 503 "), answer)
+            self.assertIn(b"\r\nRetry-After: 5\r\n", answer)
+            self.assertEqual(answer.count(b"HTTP/1.1"), 1)
+
+    def test_a_connection_that_is_being_refused_is_left_to_end(self) -> None:
+        self.service.authenticator.answer = MissingToken("x")
+        client = self.connect()
+        self.service.factory.drain()
+        client.read()
+        self.assertEqual(client.close[0], 1008)
+
+
 class BackpressureTests(Base):
     def test_a_client_that_does_not_read_is_closed_past_the_bound(self) -> None:
         self.start(send_queue_bytes=1000)

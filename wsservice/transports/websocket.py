@@ -46,6 +46,8 @@ log = Logger()
 
 #: early bytes that are kept while `onConnect` waits, before reading pauses
 MAX_EARLY = 65536
+#: seconds after which a client that meets a stopping service may try again
+RETRY_AFTER = "5"
 _PLAIN_WIRE = RawWire(PLAIN)
 
 
@@ -87,6 +89,7 @@ class RawFactory(_Factory):  # type: ignore[misc]
         self.authenticator = authenticator
         self.settings = settings
         self.live: set[RawProtocol] = set()
+        self.draining = False
         self._batched_timer = _Timer(clock)
         accept = accept_deflate if settings.compression else _decline
         self._configured: type[RawProtocol] = type(
@@ -104,6 +107,12 @@ class RawFactory(_Factory):  # type: ignore[misc]
     def buildProtocol(self, addr: Any) -> RawProtocol:
         """A protocol for one connection."""
         return self._configured()
+
+    def drain(self) -> None:
+        """The service stops: close what is open with 1001, answer 503 to what is not yet, and to what comes."""
+        self.draining = True
+        for protocol in list(self.live):
+            protocol.drain()
 
 
 class _Timer:
@@ -167,7 +176,10 @@ class RawProtocol(SlimProtocol, Link):
             self._refusal = error
             self.failHandshake(str(error), error.http_status)
             return
-        super().processHandshake()
+        if self.factory.draining:
+            self.drain()
+        else:
+            super().processHandshake()
 
     def onConnect(self, request: ConnectionRequest) -> Deferred[None]:
         """Read the cookie and verify its token; a refusal is kept until the connection is open."""
@@ -208,6 +220,13 @@ class RawProtocol(SlimProtocol, Link):
         self.wasNotCleanReason = reason
         self.transport.write(_http_refusal(code, self._refusal, request_id, responseHeaders or []))
         self.dropConnection(abort=False)
+
+    def drain(self) -> None:
+        """End this connection, since the service stops."""
+        if self.state == self.STATE_CONNECTING:
+            self.failHandshake(close_codes.SHUTTING_DOWN, 503, [("Retry-After", RETRY_AFTER)])
+        elif self._connection is not None:
+            self._connection.disconnect(CloseCode.GOING_AWAY, close_codes.SHUTTING_DOWN)
 
     # An open connection
 

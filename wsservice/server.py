@@ -1,0 +1,161 @@
+"""The service: its parts put together, listening, and coming to an end in order.
+
+Stopping (SIGTERM, SIGINT, or twistd's own):
+
+    1. nothing new: the ports are closed, readiness turns red, half-read heads are dropped
+    2. every WebSocket is closed with 1001; HTTP requests under way may finish
+    3. handlers that still run may finish, until the drain time is over
+    4. what is left is cut off; the provider's work ends; exit 0
+
+A second signal skips to 4.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from twisted.application.service import MultiService
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.interfaces import IListeningPort
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from wsservice.assembly import Parts, assemble
+from wsservice.config import Config
+from wsservice.errors import ConfigurationError
+from wsservice.transports.listen import listen_on
+
+log = Logger()
+
+#: how often (seconds) a stop looks whether everything has ended
+_LOOK = 0.02
+
+
+class Server(MultiService):
+    """The whole service; `twistd` starts and stops it.
+
+    Args:
+        config: the settings, checked.
+        reactor: everything runs on it.
+        pidfile: twistd's, which would stay behind if the start fails.
+
+    Raises:
+        ConfigurationError: something the settings name cannot be used (an app, a certificate).
+    """
+
+    def __init__(self, config: Config, *, reactor: Any, pidfile: Path | None = None) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._config = config
+        self._reactor = reactor
+        self._pidfile = pidfile
+        self._ports: list[IListeningPort] = []
+        self._hurry = False
+        self.parts: Parts = assemble(config, reactor, draining=lambda: self._stopping)
+        self._stopping = False
+
+    @property
+    def addresses(self) -> list[Any]:
+        """Where it listens: Twisted's addresses, with the real port numbers."""
+        return [port.getHost() for port in self._ports]
+
+    def privilegedStartService(self) -> None:
+        """Listen, while twistd still has the rights to a port below 1024.
+
+        Raises:
+            SystemExit: with status 2, when an address cannot be had; the message has been printed.
+        """
+        super().privilegedStartService()
+        listening = Deferred.fromCoroutine(listen_on(self.parts.endpoints, self.parts.port))
+        listening.addCallbacks(self._listening, self._cannot_listen)
+
+    def startService(self) -> None:
+        """Begin the work in the background: keys, signals."""
+        super().startService()
+        if not self._ports:  # started without twistd
+            self.privilegedStartService()
+        self.parts.provider.start()
+        self._reactor.callWhenRunning(self._handle_signals)
+        for line in self.parts.greeting:
+            sys.stdout.write(f"{line}\n")
+        sys.stdout.flush()
+
+    def stopService(self) -> Deferred[None]:
+        """End in order; see the module's docstring."""
+        return Deferred.fromCoroutine(self._stop())
+
+    def reload(self) -> None:
+        """Read the certificate anew (SIGHUP); connections stay, and a bad file changes nothing."""
+        if self.parts.certificate is None:
+            return
+        try:
+            self.parts.certificate.reload()
+        except ConfigurationError as error:
+            log.error("the certificate was not reloaded: {reason}", reason=str(error))
+        else:
+            log.info("the certificate was reloaded")
+
+    def _listening(self, ports: list[IListeningPort]) -> None:
+        self._ports = ports
+        scheme = "https" if self.parts.certificate else "http"
+        for port in ports:
+            log.info("listening on {address} ({scheme})", address=_describe(port.getHost()), scheme=scheme)
+
+    def _cannot_listen(self, failure: Failure) -> None:
+        failure.trap(ConfigurationError)
+        sys.stderr.write(f"wsservice: {failure.value}\n")
+        if self._pidfile is not None:
+            with suppress(OSError):
+                self._pidfile.unlink()
+        raise SystemExit(2)
+
+    def _handle_signals(self) -> None:
+        # twistd would exit by the signal; a service that has drained has succeeded.
+        handlers: dict[int, Callable[[], None]] = {
+            signal.SIGTERM: self._asked_to_stop,
+            signal.SIGINT: self._asked_to_stop,
+            signal.SIGHUP: self.reload,
+        }
+        for number, handler in handlers.items():
+            signal.signal(number, lambda *_, handler=handler: self._reactor.callFromThread(handler))
+
+    def _asked_to_stop(self) -> None:
+        if self._stopping:
+            self._hurry = True
+        else:
+            self._reactor.stop()
+
+    async def _stop(self) -> None:
+        self._stopping = True
+        parts = self.parts
+        log.info("stopping: {count} connections", count=len(parts.registry))
+        for port in self._ports:
+            await maybeDeferred(port.stopListening)
+        parts.port.close_waiting()
+        parts.web.close_idle()
+        parts.raw.drain()
+        deadline = self._reactor.seconds() + self._config.drain_timeout
+        while self._is_busy() and not self._hurry and self._reactor.seconds() < deadline:
+            await deferLater(self._reactor, _LOOK)
+        for protocol in list(parts.raw.live):
+            protocol.transport.abortConnection()
+        parts.web.close_all()
+        await parts.provider.stop()
+        parts.expirations.stop()
+        await maybeDeferred(super().stopService)
+        log.info("stopped")
+
+    def _is_busy(self) -> bool:
+        return bool(self.parts.raw.live or self.parts.hub.running or self.parts.web.is_busy)
+
+
+def _describe(address: Any) -> str:
+    if hasattr(address, "port"):
+        host = f"[{address.host}]" if ":" in address.host else address.host
+        return f"{host}:{address.port}"
+    return str(getattr(address, "name", address))
