@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from inspect import iscoroutine
+from inspect import isasyncgenfunction, iscoroutine, isgeneratorfunction
 from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from wsservice.close_codes import CloseCode
+from wsservice.close_codes import CloseCode, is_sendable
 from wsservice.connection import Connection
 from wsservice.counters import Counters
-from wsservice.errors import ClientError, WsServiceError
+from wsservice.errors import INTERNAL_ERROR, AppNotServed, ClientError
 from wsservice.messages import Broadcast, Disconnect, Event, Target
 from wsservice.registry import Registry
 
@@ -24,11 +24,7 @@ Handler = TypeVar("Handler", bound=Callable[..., Any])
 Names = str | Iterable[str] | None
 
 #: the codes of ours, for the counter; an application's own are many
-_CODES = frozenset({"internal_error", "unknown_event", "forbidden"})
-
-
-class AppNotServed(WsServiceError):
-    """The app is not served yet: emit from handlers, or once the service has started."""
+_CODES = frozenset({INTERNAL_ERROR, "unknown_event", "forbidden"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +62,16 @@ class App:
 
         Raises:
             ValueError: the event has a handler already.
+            TypeError: this is no name of an event, or that no handler.
         """
-        allowed = frozenset([roles] if isinstance(roles, str) else roles)
+        if not isinstance(event, str):
+            raise TypeError(f'name the event: @app.on("message"), not {event!r}')
+        allowed = _names(roles)
 
         def register(function: Handler) -> Handler:
             if event in self._handlers:
                 raise ValueError(f"the event {event!r} has a handler already: {self._handlers[event].function!r}")
+            _check_handler(function)
             self._handlers[event] = _Entry(function, allowed)
             return function
 
@@ -85,6 +85,7 @@ class App:
         """
         if self._on_connect is not None:
             raise ValueError(f"on_connect is registered already: {self._on_connect!r}")
+        _check_handler(function)
         self._on_connect = function
         return function
 
@@ -92,6 +93,7 @@ class App:
         """Register what runs once after a connection ended: `function(connection, reason)`."""
         if self._on_disconnect is not None:
             raise ValueError(f"on_disconnect is registered already: {self._on_disconnect!r}")
+        _check_handler(function)
         self._on_disconnect = function
         return function
 
@@ -110,7 +112,7 @@ class App:
         """Send an event to everybody, or to those in `room`, of `user` or of `session`; returns at once.
 
         Each of the three may be one name or several; together they add up, and each client gets the
-        event once.
+        event once. An empty list names nobody.
 
         Args:
             skip: connections (or their ids) that are left out.
@@ -120,11 +122,14 @@ class App:
             TypeError: the arguments are not JSON or bytes; nobody was sent anything.
             AppNotServed: the service has not started.
         """
-        self._served().deliver(Broadcast(event, args, _target(room, user, session, skip), volatile))
+        registry = self._served()
+        if not _is_nobody(room, user, session):
+            registry.deliver(Broadcast(event, args, _target(room, user, session, skip), volatile))
 
     def connections(self, *, room: Names = None, user: Names = None, session: Names = None) -> list[Connection]:
         """The connections of this process: all, or those in `room`, of `user`, of `session`."""
-        return self._served().select(_target(room, user, session))
+        registry = self._served()
+        return [] if _is_nobody(room, user, session) else registry.select(_target(room, user, session))
 
     def disconnect(
         self,
@@ -141,11 +146,14 @@ class App:
             code: the default 1000 tells clients not to come back by themselves.
 
         Raises:
-            ValueError: none of the three was given.
+            ValueError: none of the three was given, or no server may send this code.
         """
         if room is None and user is None and session is None:
             raise ValueError("say whom to disconnect: room=, user= or session=")
-        self._served().disconnect(Disconnect(_target(room, user, session), code, reason))
+        check_code(code)
+        registry = self._served()
+        if not _is_nobody(room, user, session):
+            registry.disconnect(Disconnect(_target(room, user, session), code, reason))
 
     # For the service
 
@@ -176,7 +184,7 @@ class App:
             if not isinstance(result, Deferred):
                 self._answer(result, connection, event)
                 return None
-        except Exception:
+        except BaseException:  # as a Deferred does: what a client can cause must not end the service
             self._failed(Failure(), connection, event)
             return None
         return result.addCallback(self._answer, connection, event).addErrback(self._failed, connection, event)
@@ -234,11 +242,16 @@ class App:
             connection_id=connection.id,
             request_id=connection.handshake.request_id,
         )
-        return ClientError("internal_error", "The server could not handle this.")
+        return ClientError(INTERNAL_ERROR, "The server could not handle this.")
 
 
 def _nothing(_: object) -> None:
     return None
+
+
+def _check_handler(function: Callable[..., Any]) -> None:
+    if isgeneratorfunction(function) or isasyncgenfunction(function):
+        raise TypeError(f"{function!r} only makes a generator when it is called: await, or decorate by inlineCallbacks")
 
 
 def _names(value: Names) -> frozenset[str]:

@@ -44,6 +44,18 @@ class CloseCode(IntEnum):
         return _ADVICE.get(self, Advice.BACKOFF)
 
 
+def is_sendable(code: int) -> bool:
+    """Whether the service may send this code: one of `CloseCode` but 1006, or 3000 to 4999 (RFC 6455 section 7.4)."""
+    return 3000 <= code <= 4999 or code in _SENT
+
+
+def fit_reason(reason: str) -> str:
+    """As much of a close reason as a close frame holds: 123 bytes of UTF-8 (RFC 6455 section 5.5), whole characters."""
+    return reason.encode(errors="replace")[:123].decode(errors="ignore")
+
+
+_SENT = frozenset(CloseCode) - {CloseCode.ABNORMAL}
+
 _ADVICE = {
     CloseCode.NORMAL: Advice.STOP,
     CloseCode.PROTOCOL_ERROR: Advice.STOP,

@@ -30,9 +30,9 @@ from twisted.python.failure import Failure
 from wsservice import close_codes
 from wsservice.auth.principal import Principal
 from wsservice.calls import Calls
-from wsservice.close_codes import CloseCode
+from wsservice.close_codes import CloseCode, fit_reason, is_sendable
 from wsservice.counters import Counters
-from wsservice.errors import ClientError, ConnectionClosed
+from wsservice.errors import INTERNAL_ERROR, ClientError, ConnectionClosed
 from wsservice.expiry import Expirations
 from wsservice.handshake import Handshake
 from wsservice.messages import ROOT, Ack, Event
@@ -55,7 +55,7 @@ class Handlers(Protocol):
     """The application, as a connection needs it."""
 
     def connected(self, connection: Connection) -> Deferred[None]:
-        """Run `on_connect`; fails with ClientError to refuse the connection."""
+        """Run `on_connect`; fails with ClientError to refuse the connection, of the code INTERNAL_ERROR for a fault."""
 
     def dispatch(self, connection: Connection, event: Event) -> Deferred[None] | None:
         """Run the handler of an event and answer; None when that is done, else what fires when it is."""
@@ -104,8 +104,10 @@ class Connection:
         "_data",
         "_end_reason",
         "_held",
+        "_held_bytes",
         "_hub",
         "_inbox",
+        "_inline",
         "_link",
         "_state",
         "expires_at",
@@ -130,10 +132,12 @@ class Connection:
         self._state = State.OPENING
         self._accepted = False
         self._busy = False
+        self._inline = False
         self._end_reason: str | None = None
         self._calls: Calls | None = None
         self._data: dict[str, Any] | None = None
         self._held: list[bytes] | None = None
+        self._held_bytes = 0
         self._inbox: deque[Event] | None = None
 
     def __repr__(self) -> str:
@@ -164,17 +168,24 @@ class Connection:
         self.write(self.wire.event(event, args), volatile)
 
     def send(self, payload: str | bytes) -> None:
-        """Send one message of exactly this text or these bytes, without any envelope."""
+        """Send one message of exactly this text or these bytes, without any envelope.
+
+        Raises:
+            TypeError: the payload is neither, or text that is not Unicode (a lone surrogate).
+        """
         self.write(self.wire.payload(payload))
 
     def call(self, event: str, *args: Any, timeout: float | None = None) -> Deferred[Any]:
         """Send an event and wait for the client's acknowledgement: `answer = await connection.call(...)`.
 
+        Do not wait for it in `on_connect`: what that sends is held back until it has finished.
+
         Args:
             timeout: seconds; the service's `--call-timeout` if not given.
 
-        Raises (by the Deferred):
-            CallTimeout, CallRefused, ConnectionClosed: see `wsservice.errors`.
+        Raises:
+            TypeError: the arguments are not JSON.
+            CallTimeout, CallRefused, ConnectionClosed: by the Deferred; see `wsservice.errors`.
         """
         if not self.is_open:
             return fail(ConnectionClosed("the connection is closed"))
@@ -203,17 +214,21 @@ class Connection:
 
         Args:
             code: 1000 (the client stays away), or 3000 to 4999, or one of `CloseCode`.
-            reason: at most 123 bytes.
+            reason: for the client, which sees its first 123 bytes, and for `on_disconnect`.
+
+        Raises:
+            ValueError: no server may send this code.
         """
+        if not is_sendable(code):
+            raise ValueError(f"the close code {code} cannot be sent: give 1000, 3000 to 4999, or one of CloseCode")
         if not self.is_open:
             return
         self._state = State.CLOSING
         self._end_reason = reason or "server disconnect"
         self._leave_tables()
-        if self._inbox:
-            self._hub.counters.add("events_dropped", "closing", len(self._inbox))
-        self._inbox = self._held = None
-        self._link.close(code, reason)
+        self._drop_inbox()
+        self._held = None
+        self._link.close(code, fit_reason(reason))
 
     # For the registry and the expiry
 
@@ -225,7 +240,10 @@ class Connection:
             else:
                 self._link.write(data)
         elif self._state is State.OPENING:
-            self._hold(data)
+            if volatile and self._held:
+                self._hub.counters.add("messages_dropped", "volatile")
+            else:
+                self._hold(data)
         else:
             self._hub.counters.add("messages_dropped", "closed")
 
@@ -238,8 +256,9 @@ class Connection:
 
     def expire(self) -> None:
         """The session's time is over."""
-        self._hub.counters.add("connections_expired")
-        self.disconnect(CloseCode.POLICY_VIOLATION, close_codes.EXPIRED)
+        if self.is_open:
+            self._hub.counters.add("connections_expired")
+            self.disconnect(CloseCode.POLICY_VIOLATION, close_codes.EXPIRED)
 
     # For the transport
 
@@ -256,7 +275,7 @@ class Connection:
         if isinstance(message, Ack):
             if self._calls is None or not self._calls.settle(message):
                 self._hub.counters.add("acks_ignored")
-        elif self._state is State.CLOSING:
+        elif not self.is_open:
             self._hub.counters.add("events_dropped", "closing")
         elif self._busy:
             if self._inbox is None:
@@ -266,7 +285,7 @@ class Connection:
                 self._hub.counters.add("reading_paused", "inbox")
                 self._link.pause_reading()
         else:
-            self._handle(message)
+            self._serve(message)
 
     def ended(self, reason: str) -> None:
         """The transport is gone; `reason` is for `on_disconnect` unless the service itself closed it."""
@@ -289,8 +308,15 @@ class Connection:
         if self._held is None:
             self._held = []
         self._held.append(data)
-        if sum(map(len, self._held)) > self._hub.held_limit:
+        self._held_bytes += len(data)
+        if self._held_bytes > self._hub.held_limit:
+            self._hub.counters.add("slow_consumers", "on_connect")
             self.disconnect(CloseCode.SLOW_CONSUMER, close_codes.SLOW)
+
+    def _drop_inbox(self) -> None:
+        if self._inbox:
+            self._hub.counters.add("events_dropped", "closing", len(self._inbox))
+        self._inbox = None
 
     # One handler after the other
 
@@ -309,33 +335,57 @@ class Connection:
             held, self._held = self._held or [], None
             for data in held:
                 self._link.write(data)
-        self._continue(None)
+        self._handled(None)
 
-    def _refused(self, failure: Failure) -> None:
-        failure.trap(ClientError)
+    def _refused(self, failure: Failure) -> Failure | None:
+        error = failure.value
+        if not isinstance(error, ClientError):
+            return failure
         self._done()
-        self._inbox = None
+        self._drop_inbox()
         self._hub.counters.add("connections_refused", "application")
-        self.disconnect(CloseCode.POLICY_VIOLATION, str(failure.value))
+        if error.code == INTERNAL_ERROR:  # a 1008 would have the client refresh its session and come back at once
+            self.disconnect(CloseCode.INTERNAL_ERROR, close_codes.INTERNAL)
+        else:
+            self.disconnect(CloseCode.POLICY_VIOLATION, error.message)
+        return None
 
-    def _handle(self, event: Event) -> None:
-        pending = self._hub.handlers.dispatch(self, event)
-        if pending is not None:
+    def _serve(self, event: Event | None) -> None:
+        """Handle an event and those that wait behind it, until a handler has to be waited for.
+
+        A loop for handlers that finish at once, asynchronous ones too: thousands of them must not nest.
+        """
+        while event is not None:
             self._begin()
-            pending.addCallback(self._continue).addErrback(self._broken)
-
-    def _continue(self, _: None) -> None:
-        """A handler has finished: serve what waits, until one has to be waited for again."""
-        self._done()
-        while self._inbox:
-            if len(self._inbox) == max(1, self._hub.inbox_limit // 2):
-                self._link.resume_reading()
-            self._handle(self._inbox.popleft())
+            self._inline = True
+            try:
+                pending = self._hub.handlers.dispatch(self, event)
+                if pending is None:
+                    self._done()
+                else:
+                    pending.addCallback(self._handled).addErrback(self._broken)
+            except Exception:
+                self._broken(Failure())
+            finally:
+                self._inline = False
             if self._busy:
                 return
-        self._inbox = None
+            event = self._next()
         if self._state is State.ENDED:
             self._finish()
+
+    def _handled(self, _: None) -> None:
+        self._done()
+        if not self._inline:
+            self._serve(self._next())
+
+    def _next(self) -> Event | None:
+        if not self._inbox:
+            self._inbox = None
+            return None
+        if len(self._inbox) == max(1, self._hub.inbox_limit // 2) and self.is_open:
+            self._link.resume_reading()
+        return self._inbox.popleft()
 
     def _finish(self) -> None:
         if self._accepted:
@@ -347,6 +397,10 @@ class Connection:
     def _broken(self, failure: Failure) -> None:
         """A fault of ours, not of a handler: log it and end this connection only."""
         log.failure("connection {connection_id} failed", failure, connection_id=self.id)
+        self._hub.counters.add("internal_errors")
         if self._busy:
             self._done()
+        self._drop_inbox()
         self.disconnect(CloseCode.INTERNAL_ERROR, close_codes.INTERNAL)
+        if self._state is State.ENDED:
+            self._finish()

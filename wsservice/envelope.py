@@ -17,7 +17,9 @@ To the client:
 - `emit(event, data)`: `{"event": event, "data": data}`, with `id` where an acknowledgement is wanted
 - an acknowledgement: `{"ack": id, "data": result}` or `{"ack": id, "error": {"code", "message", "data"?}}`
 
-Several arguments become a list. Bytes inside JSON become base64 text.
+Several arguments become a list. Bytes inside JSON become base64 text, NaN and the infinities null. JSON
+beyond Python's limits (a number over 1e308 or of 4,300 digits, nesting of about a thousand) is a message,
+too, and cannot be sent.
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ MESSAGE = "message"
 MAX_ID = 2**53 - 1
 
 _decode = msgspec.json.Decoder().decode
-_encode = msgspec.json.Encoder().encode
+_encoder = msgspec.json.Encoder()
 _SPACE = " \t\r\n"
 
 
@@ -67,6 +69,13 @@ def _integer(value: Any) -> int | None:
     return None
 
 
+def _encode(value: Any) -> bytes:
+    try:
+        return _encoder.encode(value)
+    except (ValueError, RecursionError) as error:  # a lone surrogate, a huge integer, a circle
+        raise TypeError(f"this cannot be sent as JSON: {error}") from error
+
+
 class RawWire:
     """The raw wire format over one kind of framing; equal connections share one object.
 
@@ -93,9 +102,14 @@ class RawWire:
 
     def payload(self, payload: str | bytes) -> bytes:
         """A text or binary frame of exactly this payload."""
-        if isinstance(payload, str):
+        if isinstance(payload, bytes | bytearray | memoryview):
+            return self._finish(bytes(payload), BINARY)
+        if not isinstance(payload, str):
+            raise TypeError(f"send takes str or bytes, not {type(payload).__name__}; emit takes anything JSON can hold")
+        try:
             return self._finish(payload.encode())
-        return self._finish(payload, BINARY)
+        except UnicodeEncodeError as error:
+            raise TypeError(f"this cannot be sent as text: {error}") from error
 
     def result(self, ack_id: int, result: Any) -> bytes:
         """The acknowledgement of an event that asked for one."""
@@ -115,5 +129,8 @@ def _looks_enveloped(bare: bytes) -> bool:
     """Whether a bare object would be taken for an envelope; dataclasses and Structs are objects, too."""
     if b'"event"' not in bare and b'"ack"' not in bare:
         return False
-    value = _decode(bare)
+    try:
+        value = _decode(bare)
+    except (msgspec.DecodeError, RecursionError):
+        return True
     return "event" in value or "ack" in value

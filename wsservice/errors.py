@@ -2,6 +2,7 @@
 
     WsServiceError
      +-- ConfigurationError        a setting is missing or wrong; the service does not start
+     +-- AppNotServed              an app was used before the service started
      +-- ClientError               raised by a handler: the client sees its code and message
      +-- CallError                 `await connection.call(...)` got no answer
      |    +-- CallTimeout
@@ -25,6 +26,7 @@
           +-- SessionExpired
           +-- RateLimited
           +-- LoginNotSupported
+          +-- TokenTooLarge
           +-- ProviderUnavailable
 
 What a client is told is fixed text on the class; `str(error)` may say more and is for the log only.
@@ -35,6 +37,9 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from wsservice.close_codes import CloseCode
+
+#: the code of the ClientError that stands for a fault of the server
+INTERNAL_ERROR = "internal_error"
 
 
 class WsServiceError(Exception):
@@ -53,11 +58,15 @@ class ConfigurationError(WsServiceError):
         self.problems = problems
 
 
+class AppNotServed(WsServiceError):
+    """The app is not served yet: emit from handlers, or once the service has started."""
+
+
 class ClientError(WsServiceError):
     """Raise it in a handler to refuse a client: it sees `code` and `message`, and nothing else breaks.
 
-    From `on_connect` it refuses the connection (close 1008 with the message);
-    from an event handler it becomes the error of the acknowledgement.
+    From `on_connect` it refuses the connection (close 1008 with the message, of which the client
+    sees 123 bytes); from an event handler it becomes the error of the acknowledgement.
 
     Args:
         code: a short machine-readable word, such as `"not_found"`.
@@ -240,6 +249,14 @@ class LoginNotSupported(ProviderError):
     http_status = 404
     word = "login_not_supported"
     message = "This service does not log in; use the identity provider's own page."
+
+
+class TokenTooLarge(ProviderError):
+    """The provider issued a token that no cookie can carry; the log says its size, the docs the remedies."""
+
+    http_status = 500
+    word = "token_too_large"
+    message = "The token does not fit into a cookie."
 
 
 class ProviderUnavailable(ProviderError):

@@ -8,6 +8,9 @@ from math import ceil
 from typing import Protocol
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+
+log = Logger()
 
 #: look at the wall clock at least so often (seconds): it may be set, and a machine may have slept
 MAX_SLEEP = 5.0
@@ -42,9 +45,9 @@ class Expirations:
         if second not in self._buckets:
             self._buckets[second] = set()
             heapq.heappush(self._order, second)
+            if self._order[0] == second:
+                self._schedule()
         self._buckets[second].add(connection)
-        if self._timer is None or self._order[0] == second:
-            self._schedule()
 
     def discard(self, connection: Expiring) -> None:
         """Watch it no longer; of one that is not watched nothing happens."""
@@ -63,13 +66,18 @@ class Expirations:
             self._timer.cancel()
             self._timer = None
         if self._order:
-            delay = self._order[0] - self._now()
-            self._timer = self._clock.callLater(min(max(delay, 0.0), MAX_SLEEP), self._tick)
+            now = self._now()
+            # The minimum first: an `exp` may be an integer that no float can hold.
+            delay = min(self._order[0], now + MAX_SLEEP) - now
+            self._timer = self._clock.callLater(max(delay, 0.0), self._tick)
 
     def _tick(self) -> None:
         self._timer = None
         now = self._now()
         while self._order and self._order[0] <= now:
             for connection in self._buckets.pop(heapq.heappop(self._order)):
-                connection.expire()
+                try:
+                    connection.expire()
+                except Exception:  # the others still have to end
+                    log.failure("a connection could not be ended at its expiry")
         self._schedule()

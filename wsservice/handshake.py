@@ -10,7 +10,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from urllib.parse import parse_qsl
 
@@ -23,7 +23,10 @@ Headers = tuple[tuple[str, str], ...]
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 #: printable ASCII and tab: what a header value may hold here (RFC 9110 section 5.5 without obs-text)
 _VALUE = re.compile(rb"[\t\x20-\x7e]*")
-_REQUEST_LINE = re.compile(rb"([A-Z]{1,16}) ([\x21-\x7e]+) HTTP/1\.([01])")
+#: with a target in origin-form (RFC 9112 section 3.2.1): others are for proxies, and a fragment is never sent
+_REQUEST_LINE = re.compile(rb"([A-Z]{1,16}) (/[!\"$-~]*) HTTP/1\.([01])")
+#: a hop of `X-Forwarded-For` in the forms that may bear a port (RFC 7239 section 6)
+_WITH_PORT = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+))(?::[0-9]{1,5})?")
 #: a request id that a proxy may set; others are replaced, so that nobody writes into the log
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 #: what identifies or authenticates a user, and is not kept once the connection is open
@@ -59,12 +62,13 @@ class Handshake:
         peer: the client's address: the forwarded one, if the TCP peer is a trusted proxy.
         secure: whether the client speaks TLS, to us or to a trusted proxy.
         request_id: of `X-Request-Id`, or made here.
+        host: of `Host`, or the forwarded one, if the TCP peer is a trusted proxy; empty if there is none.
     """
 
     method: str
     path: str
-    query_string: str
-    headers: Headers
+    query_string: str = field(repr=False)
+    headers: Headers = field(repr=False)
     peer: str
     secure: bool
     request_id: str
@@ -86,9 +90,7 @@ class Handshake:
     def without_secrets(self) -> Handshake:
         """The same without cookies and credentials: what a connection keeps."""
         kept = tuple(item for item in self.headers if item[0] not in _SECRET_HEADERS)
-        return Handshake(
-            self.method, self.path, self.query_string, kept, self.peer, self.secure, self.request_id, self.host
-        )
+        return replace(self, headers=kept)
 
 
 def parse_head(head: bytes, peer: str, secure: bool, trusted: tuple[Network, ...] = ()) -> Handshake:
@@ -97,7 +99,7 @@ def parse_head(head: bytes, peer: str, secure: bool, trusted: tuple[Network, ...
     Args:
         peer: the address of the TCP peer, without its port.
         secure: whether the TCP connection speaks TLS.
-        trusted: the proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` count.
+        trusted: the proxies whose `X-Forwarded-For`, `-Proto` and `-Host` count.
 
     Raises:
         BadHandshake: with the reason for the log.
@@ -114,6 +116,8 @@ def parse_head(head: bytes, peer: str, secure: bool, trusted: tuple[Network, ...
             raise BadHandshake("a header line without a colon")
         check_header(name, value)
         headers.append((name.decode("ascii").lower(), value.decode("ascii")))
+    if match[3] == b"1" and not any(name == "host" for name, _ in headers):
+        raise BadHandshake("no Host header")  # RFC 9112 section 3.2
     return make_handshake(
         match[1].decode("ascii"), match[2].decode("ascii"), tuple(headers), peer=peer, secure=secure, trusted=trusted
     )
@@ -123,39 +127,54 @@ def make_handshake(
     method: str, target: str, headers: Headers, *, peer: str, secure: bool, trusted: tuple[Network, ...] = ()
 ) -> Handshake:
     """Make a handshake of a request that was already split; see `parse_head` for the arguments."""
-    single = {name: value for name, value in headers if name in ("host", "x-request-id")}
-    if sum(name == "host" for name, _ in headers) > 1:
+    hosts = [value for name, value in headers if name == "host"]
+    if len(hosts) > 1:
         raise BadHandshake("more than one Host header")
+    host = hosts[0] if hosts else ""
     if trusted and _is_trusted(peer, trusted):
-        peer, secure = _forwarded(headers, peer, secure, trusted)
+        peer = _forwarded_peer(headers, peer, trusted)
+        secure = {"http": False, "https": True}.get(_last(headers, "x-forwarded-proto").lower(), secure)
+        host = _last(headers, "x-forwarded-host") or host
     path, _, query = target.partition("?")
-    request_id = choose_request_id(single.get("x-request-id"))
-    return Handshake(method, path, query, headers, peer, secure, request_id, single.get("host", ""))
+    request_id = choose_request_id(next((value for name, value in headers if name == "x-request-id"), None))
+    return Handshake(method, path, query, headers, peer, secure, request_id, host)
 
 
 def _is_trusted(address: str, trusted: tuple[Network, ...]) -> bool:
     if not address:  # a Unix socket: only local processes reach it
         return True
     try:
-        parsed = ipaddress.ip_address(address)
+        parsed = _parse_address(address)
     except ValueError:
         return False
-    if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped:
-        parsed = parsed.ipv4_mapped
     return any(parsed in network for network in trusted)
 
 
-def _forwarded(headers: Headers, peer: str, secure: bool, trusted: tuple[Network, ...]) -> tuple[str, bool]:
+def _parse_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """An address; one of IPv4 that a dual-stack socket wrote as IPv6 becomes itself again."""
+    address = ipaddress.ip_address(text)
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
+        return address.ipv4_mapped
+    return address
+
+
+def _forwarded_peer(headers: Headers, peer: str, trusted: tuple[Network, ...]) -> str:
     """Walk `X-Forwarded-For` from the right over trusted proxies to the first address that is not ours."""
     hops = ",".join(value for name, value in headers if name == "x-forwarded-for")
     for hop in reversed([hop.strip() for hop in hops.split(",") if hop.strip()]):
+        match = _WITH_PORT.fullmatch(hop)
+        bare = (match[1] or match[2]) if match else hop
+        if "%" in bare:  # a zone is any text at all, and of this machine only
+            break
         try:
-            peer = str(ipaddress.ip_address(hop))
+            peer = str(_parse_address(bare))
         except ValueError:
             break
         if not _is_trusted(peer, trusted):
             break
-    protos = [value for name, value in headers if name == "x-forwarded-proto"]
-    if protos and protos[-1].strip().lower() in ("http", "https"):
-        secure = protos[-1].strip().lower() == "https"
-    return peer, secure
+    return peer
+
+
+def _last(headers: Headers, name: str) -> str:
+    """The last element of a list header: what the nearest proxy wrote; what stands before may be the client's."""
+    return ",".join(value for key, value in headers if key == name).rpartition(",")[2].strip()

@@ -108,12 +108,10 @@ class Registry(Generic[M]):
             TypeError: the arguments are not JSON; nothing was sent.
         """
         recipients = self.select(broadcast.target)
-        frames: dict[Wire, bytes] = {}
+        wires: set[Wire] = {connection.wire for connection in recipients}
+        frames = {wire: wire.event(broadcast.event, broadcast.args) for wire in wires}
         for connection in recipients:
-            wire = connection.wire
-            if wire not in frames:
-                frames[wire] = wire.event(broadcast.event, broadcast.args)
-            connection.write(frames[wire], broadcast.volatile)
+            connection.write(frames[connection.wire], broadcast.volatile)
         self._counters.add("deliveries", amount=len(recipients))
         return len(recipients)
 

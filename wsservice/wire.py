@@ -39,7 +39,11 @@ class Link(ABC):
 
     @abstractmethod
     def close(self, code: int, reason: str) -> None:
-        """Start the closing handshake; the transport reports the end by `Connection.ended`."""
+        """Start the closing handshake, and read on for its answer; the end is reported by `Connection.ended`.
+
+        Args:
+            reason: at most 123 bytes of UTF-8.
+        """
 
     @abstractmethod
     def pause_reading(self) -> None:

@@ -1,0 +1,1 @@
+"""The WebSocket conformance run: Autobahn's test suite against the real service (`make conformance`)."""

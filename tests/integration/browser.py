@@ -1,0 +1,274 @@
+"""A real Chromium for the tests of the page, and the real service that it talks to.
+
+    service = DevService(working_directory)
+    window = Window(service.address, profile)      # one browser with a profile of its own
+    window.log_in("alice", service.passwords["alice"])
+
+Chromium and its driver are Debian's (`apt-get install chromium chromium-driver`); nothing is downloaded.
+Every wait is for a condition and bounded by `WAIT`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Self
+
+from selenium.webdriver import Chrome, ChromeOptions
+from selenium.webdriver.chrome.service import Service as Driver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.wait import WebDriverWait
+
+ROOT = Path(__file__).parents[2]
+CHROMIUM = "/usr/bin/chromium"
+CHROMEDRIVER = "/usr/bin/chromedriver"
+
+#: seconds: far more than anything here takes, so that only a failure waits so long
+WAIT = 30
+
+#: a user of `--dev` with the password, as the greeting prints them
+_CREDENTIALS = re.compile(r"\b([a-z]+)\s+([a-z2-9]{4}(?:-[a-z2-9]{4}){2})\b")
+_USERS = 4
+
+_FLAGS = (
+    "--headless",
+    "--no-sandbox",  # CI runs as root
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-dev-shm-usage",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+class DevService:
+    """`twistd -n wsservice --dev` in a process of its own.
+
+    Attributes:
+        passwords: of the users, as printed at start; new ones after each start.
+
+    Args:
+        directory: an empty working directory, so that no `.env` file is read.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.passwords: dict[str, str] = {}
+        self._directory = directory
+        self._port = _free_port()
+        self._process: subprocess.Popen[str] | None = None
+        self._output: list[str] = []
+        self.start()
+
+    @property
+    def address(self) -> str:
+        """The page's address."""
+        return f"http://localhost:{self._port}/"
+
+    def start(self) -> None:
+        """Start it, on the same port as before; returns when it has printed its users, and so listens."""
+        self.passwords = {}
+        self._output = []
+        ready = threading.Event()
+        command = [sys.executable, "-c", "from twisted.scripts.twistd import run; run()"]
+        self._process = subprocess.Popen(
+            [*command, "--pidfile=", "-n", "wsservice", "--port", str(self._port), "--dev"],
+            cwd=self._directory,
+            env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        threading.Thread(target=self._read, args=(self._process, ready), daemon=True).start()
+        if not ready.wait(WAIT) or len(self.passwords) < _USERS:
+            self.stop()
+            raise RuntimeError("the service did not start:\n" + "".join(self._output))
+
+    def stop(self) -> int:
+        """Ask it to end (SIGTERM); returns its exit status."""
+        process, self._process = self._process, None
+        if process is None:
+            return 0
+        process.terminate()
+        try:
+            return process.wait(WAIT)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
+
+    def _read(self, process: subprocess.Popen[str], ready: threading.Event) -> None:
+        assert process.stdout is not None
+        with process.stdout:
+            for line in process.stdout:
+                self._output.append(line)
+                self.passwords.update(_CREDENTIALS.findall(line))
+                if len(self.passwords) == _USERS:
+                    ready.set()
+        ready.set()
+
+
+class Window:
+    """One browser with a profile of its own, and the words for what a person does in it.
+
+    Args:
+        address: of the page.
+        profile: an empty directory.
+        width, height: of the page, in pixels.
+        scheme: `light` or `dark`.
+    """
+
+    def __init__(
+        self, address: str, profile: Path, *, width: int = 1200, height: int = 800, scheme: str = "light"
+    ) -> None:
+        options = ChromeOptions()
+        options.binary_location = CHROMIUM
+        for flag in (*_FLAGS, f"--user-data-dir={profile}", f"--window-size={width},{height}"):
+            options.add_argument(flag)
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+        self.address = address
+        self.driver = Chrome(options=options, service=Driver(CHROMEDRIVER))
+        feature = {"name": "prefers-color-scheme", "value": scheme}
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
+        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+
+    def close(self) -> None:
+        """End the browser and its driver."""
+        self.driver.quit()
+
+    def until(self, condition: Callable[[], Any], what: str) -> Any:
+        """Wait until `condition()` is true, and return what it gave.
+
+        Raises:
+            TimeoutException: it did not come true; the text says what, and what the page showed.
+        """
+
+        def check(_: object) -> Any:
+            return condition()
+
+        try:
+            return WebDriverWait(self.driver, WAIT, poll_frequency=0.05).until(check)
+        except Exception as error:
+            error.add_note(f"waited for {what}; the page says: {self.find('body').text!r}")
+            raise
+
+    def open(self) -> Self:
+        """Load the page, and wait until it knows whether there is a session."""
+        self.driver.get(self.address)
+        self.until(lambda: self.is_shown("#login") or self.is_shown("#room"), "the page")
+        return self
+
+    def find(self, selector: str) -> WebElement:
+        """The first element of a CSS selector."""
+        return self.driver.find_element(By.CSS_SELECTOR, selector)
+
+    def is_shown(self, selector: str) -> bool:
+        """Whether the element is there and visible."""
+        return self.find(selector).is_displayed()
+
+    def text(self, selector: str) -> str:
+        """The element's text as a person sees it."""
+        return self.find(selector).text
+
+    def click(self, selector: str) -> None:
+        """Click on the element."""
+        self.find(selector).click()
+
+    def write(self, selector: str, text: str) -> None:
+        """Replace what stands in a field; a final newline submits the form."""
+        field = self.find(selector)
+        field.clear()
+        field.send_keys(text)
+
+    def write_more(self, selector: str, text: str) -> None:
+        """Add to what stands in a field."""
+        self.find(selector).send_keys(text)
+
+    @property
+    def state(self) -> str:
+        """The words on the state badge."""
+        return self.text("#badge-label")
+
+    def until_state(self, state: str) -> None:
+        """Wait for the words on the state badge."""
+        self.until(lambda: self.state == state, f"the state {state!r}")
+
+    def until_login(self, notice: str) -> None:
+        """Wait for the login card with a notice."""
+        self.until(lambda: self.is_shown("#login-form") and self.text("#login-error") == notice, f"login: {notice!r}")
+
+    def submit_login(self, username: str, password: str) -> None:
+        """Fill in the login form and send it."""
+        self.write("#login-form [name=username]", username)
+        self.write("#login-form [name=password]", f"{password}\n")
+
+    def log_in(self, username: str, password: str) -> Self:
+        """Load the page and log in; returns once the WebSocket is open."""
+        self.open()
+        self.submit_login(username, password)
+        self.until_state("connected")
+        return self
+
+    def say(self, text: str) -> None:
+        """Send a message to the chat."""
+        self.write("#chat-input", f"{text}\n")
+
+    @property
+    def messages(self) -> list[tuple[str, str]]:
+        """Who said what: (`you` or the short id, text)."""
+        script = """return [...document.querySelectorAll("#messages > li")].map((row) =>
+            [".message-user", ".message-text"].map((part) => row.querySelector(part).textContent))"""
+        rows: list[list[str]] = self.driver.execute_script(script)
+        return [(user, text) for user, text in rows]
+
+    def until_messages(self, *texts: str) -> None:
+        """Wait until the chat holds just these texts, in this order."""
+        self.until(lambda: [text for _, text in self.messages] == list(texts), f"the messages {texts}")
+
+    @property
+    def frames(self) -> list[str]:
+        """The rows of the frame log, oldest first, each as `<direction> <content>`."""
+        script = """return [...document.querySelectorAll("#frames > tr")].map((row) =>
+            [".frame-direction .visually-hidden", ".frame-text"].map((part) => row.querySelector(part).textContent)
+            .join(" ")).reverse()"""
+        rows: list[str] = self.driver.execute_script(script)
+        return rows
+
+    def overflow(self) -> int:
+        """How many pixels the page is wider than its window."""
+        script = "return document.documentElement.scrollWidth - window.innerWidth"
+        return int(self.driver.execute_script(script))
+
+    def complaints(self, *expected: str) -> list[str]:
+        """What the browser's console complains of: errors, warnings, violations of the policy.
+
+        A 401 of `/auth/` is no complaint: it is how a page without a session is told.
+
+        Args:
+            expected: patterns of complaints that the test brought about.
+        """
+        allowed = re.compile("|".join([r"/auth/\w+ - Failed to load resource: .* status of 401", *expected]))
+        entries = self.driver.get_log("browser")
+        loud = [entry["message"] for entry in entries if entry["level"] in ("WARNING", "SEVERE")]
+        return [message for message in loud if not allowed.search(message)]
+
+    def save(self, path: Path) -> None:
+        """Take a picture of the window, as a PNG file."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not self.driver.save_screenshot(str(path)):
+            raise RuntimeError(f"no picture could be written to {path}")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,55 @@
+"""Any OpenID Connect issuer, for verification only: its login is its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.internet.defer import Deferred, fail
+
+from wsservice.auth.keys import VerifyKey
+from wsservice.auth.principal import Principal
+from wsservice.auth.providers.base import IdentityProvider, KeySource, Readiness
+from wsservice.auth.tokens import Rules, parse_token, verify_token
+from wsservice.errors import InvalidToken
+
+
+class OidcProvider(IdentityProvider):
+    """Verifies tokens by rules and a source of keys; the base of every provider that issues JWTs.
+
+    Args:
+        keys: started and stopped with the provider.
+        rules: what a token must say.
+        now: POSIX seconds.
+    """
+
+    def __init__(self, keys: KeySource, rules: Rules, *, now: Callable[[], float]) -> None:
+        self._keys = keys
+        self._rules = rules
+        self._now = now
+
+    def verify(self, token: str) -> Deferred[Principal]:
+        """Check a token whole; the Deferred has already fired when the key is at hand.
+
+        Fails with `InvalidToken`, `ExpiredToken`, `NotPermitted` or `KeysUnavailable`.
+        """
+        try:
+            unverified = parse_token(token)
+        except InvalidToken as error:
+            return fail(error)
+
+        def check(key: VerifyKey) -> Principal:
+            return verify_token(unverified, key, self._rules, self._now())
+
+        return self._keys.get(unverified.kid).addCallback(check)
+
+    def readiness(self) -> Readiness:
+        """Ready with at least one key."""
+        return self._keys.readiness()
+
+    def start(self) -> None:
+        """Begin fetching the keys."""
+        self._keys.start()
+
+    def stop(self) -> Deferred[None]:
+        """End it; fires when no connection and no timer is left."""
+        return self._keys.stop()

@@ -1,0 +1,42 @@
+/**
+ * What a client does after a close: the table of `wsservice/close_codes.py`, which a test compares.
+ *
+ * - `stop`: do not come back by itself.
+ * - `backoff`: come back after a jittered delay.
+ * - `refresh`: refresh the session once, then come back at once; else show the login.
+ *
+ * @typedef {"stop" | "backoff" | "refresh"} Advice
+ */
+
+/** No close frame came: what a browser reports for a lost connection and for a refused handshake alike. */
+export const ABNORMAL = 1006;
+
+/** @type {Readonly<Record<number, Advice>>} every code that is not here means `backoff` */
+export const ADVICE = Object.freeze({
+  1000: "stop",
+  1002: "stop",
+  1003: "stop",
+  1007: "stop",
+  1008: "refresh",
+  1009: "stop",
+});
+
+export const EXPIRED = "Authentication expired";
+export const SIGNED_OUT = "Signed out";
+export const MISSING_TOKEN = "Missing authentication token";
+export const INVALID_TOKEN = "Invalid authentication token";
+
+/** Reasons of a 1008 after which a refresh is of no use. */
+export const STOP_REASONS = Object.freeze([SIGNED_OUT]);
+
+/** Reasons of a 1008 that speak of the session; any other is the application's own refusal. */
+export const SESSION_REASONS = Object.freeze([MISSING_TOKEN, INVALID_TOKEN, EXPIRED]);
+
+/**
+ * @param {number} code
+ * @param {string} reason
+ * @returns {Advice}
+ */
+export function adviceFor(code, reason) {
+  return STOP_REASONS.includes(reason) ? "stop" : (ADVICE[code] ?? "backoff");
+}

@@ -1,0 +1,26 @@
+/**
+ * Tell the clients what happens to the page and to the network.
+ *
+ * @param {import("./ws-client.js").WsClient} client
+ * @param {import("./auth-client.js").AuthClient} auth
+ * @param {Window} [window]
+ * @returns {() => void} call it to stop telling
+ */
+export function followPage(client, auth, window = globalThis.window) {
+  const { document, navigator } = window;
+  const stop = new AbortController();
+  const { signal } = stop;
+  const wake = () => {
+    auth.wake();
+    client.wake();
+  };
+  window.addEventListener("online", () => client.online(), { signal });
+  window.addEventListener("offline", () => client.offline(), { signal });
+  window.addEventListener("pagehide", () => client.suspend(), { signal });
+  window.addEventListener("pageshow", () => client.resume(), { signal });
+  document.addEventListener("visibilitychange", () => void (document.visibilityState === "visible" && wake()), {
+    signal,
+  });
+  if (!navigator.onLine) client.offline();
+  return () => stop.abort();
+}

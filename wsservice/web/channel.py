@@ -1,0 +1,307 @@
+"""One HTTP/1.1 connection, read strictly and within bounds of size and time.
+
+twisted.web bounds neither a body nor the time that a slow client may take, answers its own refusals without
+any header, and lets bytes into header values that others take for line ends. Here every head is checked as
+`handshake.parse_head` does, and a request that breaks a bound is answered at once and in order: by then all
+requests before it have been answered, since twisted.web reads the next one only after that.
+
+    IDLE -> READING         the first byte of a request; the deadline starts
+    READING -> ANSWERING    its last byte; the deadline ends
+    ANSWERING -> IDLE       the answer is written
+    any -> CLOSING          refused, timed out or done; what still comes is dropped
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.web.http import HTTPChannel, datetimeToString
+from twisted.web.http_headers import Headers
+
+from wsservice.errors import BadHandshake, HandshakeError
+from wsservice.handshake import Handshake, check_header, choose_request_id, make_handshake
+from wsservice.web.answers import RequestRefused, error_answer, reason_phrase, too_large
+from wsservice.web.headers import security_headers
+
+if TYPE_CHECKING:
+    from wsservice.web.request import WsRequest, WsSite
+
+log = Logger()
+
+#: printable ASCII: what a request target may hold (RFC 9112 section 3.2)
+_TARGET = re.compile(rb"[\x21-\x7e]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a client may cost; bytes and seconds.
+
+    Attributes:
+        head_bytes: of a request line and its headers; precedent: twisted.web, nginx (4 times 8 KiB).
+        headers: header lines; precedent: Apache's `LimitRequestFields` of 100.
+        body_bytes: of a body, for every address of the site; resources may ask for less.
+        head_timeout: from a request's first byte to the end of its head; precedent: Autobahn's 5 s.
+        body_timeout: from there to the end of its body.
+        idle_timeout: between two requests; precedent: twisted.web's 60 s.
+        write_timeout: that a client may leave an answer unread.
+        linger: that a refused client has to read why, before the connection is closed; whatever it
+            still sends in that time is dropped, since a socket closed on unread bytes is reset, answer and all.
+    """
+
+    head_bytes: int = 16384
+    headers: int = 100
+    body_bytes: int = 8192
+    head_timeout: float = 5.0
+    body_timeout: float = 5.0
+    idle_timeout: float = 60.0
+    write_timeout: float = 10.0
+    linger: float = 1.0
+
+
+class State(Enum):
+    """Where a connection stands; see the module's docstring."""
+
+    IDLE = "idle"
+    READING = "reading"
+    ANSWERING = "answering"
+    CLOSING = "closing"
+
+
+class WsChannel(HTTPChannel):
+    """The server's side of a connection; made by `WsSite`."""
+
+    site: WsSite
+    transport: Any
+    requests: list[WsRequest]
+    callLater: Callable[..., IDelayedCall]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.state = State.READING
+        self._request_line = b""
+        self._head_bytes = 0
+        self._header_lines = 0
+        self._deadline: IDelayedCall | None = None
+        self._unread: IDelayedCall | None = None
+
+    @property
+    def peer(self) -> str:
+        """The address of the TCP peer; empty for a Unix socket."""
+        return getattr(self.transport.getPeer(), "host", "")
+
+    # -- called by the transport
+
+    def connectionMade(self) -> None:
+        """Wait for a request, but not for ever."""
+        limits = self.site.limits
+        self.MAX_LENGTH = limits.head_bytes
+        self.site.channels.add(self)
+        super().connectionMade()
+        self._expect(limits.head_timeout)
+
+    def dataReceived(self, data: bytes) -> None:
+        """Read on; the first byte of a request starts its deadline."""
+        if self.state is State.CLOSING:
+            return
+        if self.state is State.IDLE:
+            self.state = State.READING
+            self._expect(self.site.limits.head_timeout)
+        super().dataReceived(data)
+
+    def connectionLost(self, reason: Failure) -> None:
+        """Leave nothing behind."""
+        self.state = State.CLOSING
+        self.site.channels.discard(self)
+        self._expect(None)
+        self._watch_unread(False)
+        super().connectionLost(reason)
+
+    def pauseProducing(self) -> None:
+        """The client does not read: from now on it must, within the time for that."""
+        super().pauseProducing()
+        self._watch_unread(True)
+
+    def resumeProducing(self) -> None:
+        """The client has read everything."""
+        self._watch_unread(False)
+        super().resumeProducing()
+
+    # -- called by the parser
+
+    def lineReceived(self, line: bytes) -> None:
+        """A line of a head."""
+        self._head_bytes += len(line) + 2
+        if self._head_bytes > self.site.limits.head_bytes:
+            self.refuse(_head_too_large())
+        elif line[:1] in (b" ", b"\t"):  # a folded header, which others might read differently (RFC 9112 section 5.2)
+            self.refuse(BadHandshake("a line that begins with a space"))
+        else:
+            self._request_line = self._request_line or line
+            super().lineReceived(line)
+
+    def lineLengthExceeded(self, line: bytes) -> None:
+        """A line without an end."""
+        self.refuse(_head_too_large())
+
+    def headerReceived(self, line: bytes) -> bool:
+        """One header; whether the request may go on."""
+        name, _, value = line.partition(b":")
+        self._header_lines += 1
+        try:
+            check_header(name, value.strip(b" \t"))
+        except BadHandshake as error:
+            self.refuse(error)
+            return False
+        if self._header_lines > self.site.limits.headers:
+            self.refuse(_head_too_large())
+            return False
+        return super().headerReceived(line)
+
+    def allHeadersReceived(self) -> None:
+        """The head is whole: look at it before any of the body is read."""
+        limits = self.site.limits
+        try:
+            self.requests[-1].handshake = self._make_handshake(self.requests[-1].requestHeaders)
+        except BadHandshake as error:
+            self.refuse(error)
+            return
+        if (self.length or 0) > limits.body_bytes:
+            self.refuse(too_large(limits.body_bytes))
+            return
+        self._expect(limits.body_timeout)
+        super().allHeadersReceived()
+
+    def rawDataReceived(self, data: bytes) -> None:
+        """A piece of a body, or of requests that are not yet looked at."""
+        if self.state is not State.CLOSING:
+            super().rawDataReceived(data)
+
+    def allContentReceived(self) -> None:
+        """The request is whole."""
+        if self.state is State.CLOSING:  # refused by its head or its last chunk
+            return
+        self.state = State.ANSWERING
+        self._expect(None)
+        self._request_line = b""
+        self._head_bytes = self._header_lines = 0
+        super().allContentReceived()
+
+    def requestDone(self, request: WsRequest) -> None:
+        """The answer is written; go on with what the client has sent meanwhile."""
+        self.state = State.IDLE
+        super().requestDone(request)
+
+    def timeoutConnection(self) -> None:
+        """No request came for a long time."""
+        self.loseConnection()
+
+    def _respondToBadRequestAndDisconnect(self) -> None:
+        # twisted.web's own refusals; there is no public way to answer them in our form.
+        self.refuse(BadHandshake("twisted.web cannot read the request"))
+
+    # -- closing
+
+    def loseConnection(self) -> None:
+        """Close once everything is written, and soon even if the client does not read it."""
+        self.state = State.CLOSING
+        self._expect(None)
+        self._watch_unread(True)
+        super().loseConnection()
+
+    def finish_up(self) -> None:
+        """Close as soon as no request is under way."""
+        self.persistent = False
+        if self.state is State.IDLE:
+            self.loseConnection()
+
+    def refuse(self, error: RequestRefused | HandshakeError) -> None:
+        """Answer a request that is not read to its end, and close."""
+        if self.state is State.CLOSING:
+            return
+        self.state = State.CLOSING
+        self.setTimeout(None)
+        self.clearLineBuffer()
+        self.setRawMode()
+        received = self.requests[-1].requestHeaders if self.requests else Headers()
+        request_id = choose_request_id(_first(received, "x-request-id"))
+        self.site.refused(error, peer=self.peer, request_id=request_id)
+        answer = error_answer(error, request_id)
+        headers = Headers()
+        for name, value in (
+            *security_headers(secure=self.isSecure(), host=_first(received, "host") or ""),
+            *answer.headers,
+            (b"Date", datetimeToString()),
+            (b"X-Request-Id", request_id.encode()),
+            (b"Content-Length", b"%d" % len(answer.body)),
+            (b"Connection", b"close"),
+        ):
+            headers.addRawHeader(name, value)
+        self.writeHeaders(b"HTTP/1.1", b"%d" % answer.status, reason_phrase(answer.status), headers)
+        self.write(answer.body)
+        self._deadline = self._cancel(self._deadline) or self.callLater(self.site.limits.linger, self._close)
+
+    def _make_handshake(self, received: Headers) -> Handshake:
+        """Raises `BadHandshake` for what `parse_head` would refuse, too."""
+        method, target, version = self._request_line.split(b" ")
+        if not _TARGET.fullmatch(target):
+            raise BadHandshake("a control or non-ASCII byte in the request target")
+        headers = tuple(
+            (name.decode("ascii").lower(), value.decode("ascii"))
+            for name, values in received.getAllRawHeaders()
+            for value in values
+        )
+        if version == b"HTTP/1.1" and not received.hasHeader(b"host"):  # RFC 9112 section 3.2
+            raise BadHandshake("no Host header")
+        return make_handshake(
+            method.decode("ascii"),
+            target.decode("ascii"),
+            headers,
+            peer=self.peer,
+            secure=self.isSecure(),
+            trusted=self.site.trusted,
+        )
+
+    def _expect(self, seconds: float | None) -> None:
+        """Give the client so long for what comes next; None: as long as it takes."""
+        self._deadline = self._cancel(self._deadline)
+        if seconds is not None:
+            self._deadline = self.callLater(seconds, self._too_slow)
+
+    def _too_slow(self) -> None:
+        self._deadline = None
+        self.refuse(RequestRefused(408, "timeout", "The request took too long to arrive."))
+
+    def _close(self) -> None:
+        self._deadline = None
+        self.loseConnection()
+
+    def _watch_unread(self, watch: bool) -> None:
+        if not watch:
+            self._unread = self._cancel(self._unread)
+        elif self._unread is None:
+            self._unread = self.callLater(self.site.limits.write_timeout, self._give_up)
+
+    def _give_up(self) -> None:
+        self._unread = None
+        log.debug("{peer} does not read its answer: cut off", peer=self.peer)
+        self.transport.abortConnection()
+
+    def _cancel(self, call: IDelayedCall | None) -> None:
+        if call is not None:
+            call.cancel()
+
+
+def _head_too_large() -> RequestRefused:
+    return RequestRefused(431, "head_too_large", "The request line and headers are too large.")
+
+
+def _first(headers: Headers, name: str) -> str | None:
+    values = headers.getRawHeaders(name)
+    return values[0] if values else None

@@ -1,0 +1,237 @@
+"""twisted.web's Request and Site, with bounds, our headers on every answer, and JSON for every error."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from typing import Any
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger, LogLevel
+from twisted.python.failure import Failure
+from twisted.web.error import UnsupportedMethod
+from twisted.web.http import datetimeToString, unquote
+from twisted.web.iweb import IRequest
+from twisted.web.resource import IResource
+from twisted.web.server import NOT_DONE_YET, Request, Site
+
+from wsservice.counters import Counters
+from wsservice.errors import HandshakeError
+from wsservice.handshake import Handshake, Network
+from wsservice.web.answers import (
+    Answer,
+    RequestRefused,
+    error_answer,
+    not_allowed,
+    not_found,
+    reason_phrase,
+    too_large,
+)
+from wsservice.web.channel import Limits, State, WsChannel
+from wsservice.web.headers import security_headers
+
+log = Logger()
+
+#: what nginx logs for a client that went away before its answer
+CLIENT_CLOSED = 499
+#: paths that are asked for every few seconds, by machines: they would drown the log
+QUIET_PATHS = frozenset({"/health", "/ready"})
+#: characters of a client's text in the log
+_LOGGED = 256
+_NO_BODY = (204, 304)
+
+
+class WsRequest(Request):
+    """A request whose head was checked and whose body is here.
+
+    Attributes:
+        handshake: its head, as authentication and the origin check read it.
+        gone: whether the client has left; then `send` does nothing.
+    """
+
+    channel: WsChannel
+    handshake: Handshake
+    content: BytesIO
+    defaultContentType = None
+    site: WsSite
+
+    def __init__(self, channel: WsChannel, *args: Any, **kwargs: Any) -> None:
+        super().__init__(channel, *args, **kwargs)
+        self.gone = False
+        self.site = channel.site
+        self._started = self.site.reactor.seconds()
+        self._is_whole = False
+
+    # -- called by the channel
+
+    def gotLength(self, length: int | None) -> None:
+        """Keep the body in memory: it is bounded."""
+        self.content = BytesIO()
+
+    def handleContentChunk(self, data: bytes) -> None:
+        """A piece of the body; with chunked encoding nobody knows beforehand how many will come."""
+        limit = self.site.limits.body_bytes
+        if self.content.tell() + len(data) > limit:
+            self.channel.refuse(too_large(limit))
+        else:
+            self.content.write(data)
+
+    def process(self) -> None:
+        """Find the resource and let it answer."""
+        self._is_whole = True
+        self._set_own_headers()
+        self.prepath = []
+        self.postpath = [unquote(segment) for segment in self.path[1:].split(b"/")]
+        if not self.path.startswith(b"/"):  # `*`, or an absolute form, which is for proxies (RFC 9112 section 3.2)
+            self.send(error_answer(not_found(), self.handshake.request_id))
+            return
+        try:
+            self.render(self.site.getResourceFor(self))
+        except Exception:
+            self.processingFailed(Failure())
+
+    def connectionLost(self, reason: Failure) -> None:
+        """The client is gone; its handler goes on, and what it answers is dropped."""
+        self.gone = True
+        if self._is_whole and not self.finished:
+            self.code = CLIENT_CLOSED
+            self.site.log(self)
+        super().connectionLost(reason)
+
+    # -- answering
+
+    def render(self, resource: IResource) -> None:
+        """Let a resource answer; for those that are not ours, in JSON where twisted.web would send HTML."""
+        try:
+            body = resource.render(self)
+        except UnsupportedMethod as error:
+            allowed = ", ".join(sorted(method.decode("ascii") for method in error.allowedMethods))
+            self.send(error_answer(not_allowed(allowed), self.handshake.request_id))
+            return
+        if body is NOT_DONE_YET:
+            if self.channel is not None and self.channel.transport is None:  # given away to a WebSocket
+                self.site.channels.discard(self.channel)
+            return
+        self.setHeader(b"Content-Length", b"%d" % len(body))
+        self.write(body)
+        self.finish()
+
+    def send(self, answer: Answer) -> None:
+        """Send an answer whole; call it once. Nothing happens if the client is gone."""
+        if self.gone:
+            return
+        self.setResponseCode(answer.status, reason_phrase(answer.status))
+        for name, value in answer.headers:
+            self.responseHeaders.addRawHeader(name, value)
+        if answer.status not in _NO_BODY:
+            self.setHeader(b"Content-Length", b"%d" % len(answer.body))
+        self.write(answer.body)
+        self.finish()
+
+    def processingFailed(self, reason: Failure) -> None:
+        """A bug in a resource: the log has the traceback, the client an `internal_error`."""
+        log.failure("a resource failed ({request_id})", reason, request_id=self.handshake.request_id)
+        if self.startedWriting:  # half an answer is out
+            self.loseConnection()
+        else:
+            self.responseHeaders.removeHeader(b"Set-Cookie")
+            self.cookies.clear()
+            self.send(error_answer(RuntimeError(), self.handshake.request_id))
+
+    def _set_own_headers(self) -> None:
+        handshake = self.handshake
+        for name, value in security_headers(secure=handshake.secure, host=handshake.host):
+            self.setHeader(name, value)
+        self.setHeader(b"Date", datetimeToString())
+        self.setHeader(b"X-Request-Id", handshake.request_id.encode("ascii"))
+
+    @property
+    def duration(self) -> float:
+        """Seconds since its first line."""
+        return self.site.reactor.seconds() - self._started
+
+
+class WsSite(Site):
+    """A site of our resources.
+
+    Args:
+        root: the resource of `/`.
+        clock: for deadlines and durations.
+        limits: what a client may cost.
+        trusted: the proxies whose forwarded addresses count.
+        counters: counts `http_refused` by word.
+    """
+
+    protocol = WsChannel
+    requestFactory = WsRequest
+    noisy = False
+
+    def __init__(
+        self,
+        root: IResource,
+        *,
+        clock: IReactorTime,
+        counters: Counters,
+        limits: Limits | None = None,
+        trusted: tuple[Network, ...] = (),
+    ) -> None:
+        self.limits = limits or Limits()
+        super().__init__(root, timeout=self.limits.idle_timeout, reactor=clock, parsePOSTFormSubmission=False)
+        self.trusted = trusted
+        self.counters = counters
+        #: the open connections
+        self.channels: set[WsChannel] = set()
+
+    def startFactory(self) -> None:
+        """Nothing to begin; twisted.web would open a log file and run a timer each second for its dates."""
+
+    def stopFactory(self) -> None:
+        """Nothing to end; `close_all` is for the connections."""
+
+    def acceptableProtocols(self) -> list[bytes]:
+        """HTTP/1.1 alone: twisted.web's HTTP/2 has none of the bounds here, and no WebSocket."""
+        return [b"http/1.1"]
+
+    # -- stopping
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a request is under way; call `close_idle` before."""
+        return any(channel.state in (State.READING, State.ANSWERING) for channel in self.channels)
+
+    def close_idle(self) -> None:
+        """Close the connections without a request, and each other one after its answer."""
+        for channel in list(self.channels):
+            channel.finish_up()
+
+    def close_all(self) -> None:
+        """Cut every connection off."""
+        for channel in list(self.channels):
+            channel.transport.abortConnection()
+
+    # -- logging
+
+    def log(self, request: IRequest) -> None:
+        """One line for each answer; never the query, which may hold what is nobody's business."""
+        handshake = request.handshake
+        log.emit(
+            LogLevel.debug if handshake.path in QUIET_PATHS else LogLevel.info,
+            "{method} {path} {status}, {bytes} bytes in {duration_ms} ms ({request_id}, {peer})",
+            method=handshake.method[:_LOGGED],
+            path=handshake.path[:_LOGGED],
+            status=request.code,
+            bytes=request.sentLength,
+            duration_ms=round(request.duration * 1000),
+            request_id=handshake.request_id,
+            peer=handshake.peer,
+        )
+
+    def refused(self, error: RequestRefused | HandshakeError, *, peer: str, request_id: str) -> None:
+        """Count and log a request that was refused before it was whole."""
+        self.counters.add("http_refused", error.word)
+        log.info(
+            "request refused: {status} {reason} ({request_id}, {peer})",
+            status=error.http_status,
+            reason=str(error),
+            request_id=request_id,
+            peer=peer,
+        )
