@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from wsservice.close_codes import CloseCode, is_sendable
+from wsservice.close_codes import CloseCode, check_code
 from wsservice.connection import Connection
 from wsservice.counters import Counters
 from wsservice.errors import INTERNAL_ERROR, AppNotServed, ClientError
@@ -122,14 +122,14 @@ class App:
             TypeError: the arguments are not JSON or bytes; nobody was sent anything.
             AppNotServed: the service has not started.
         """
-        registry = self._served()
-        if not _is_nobody(room, user, session):
-            registry.deliver(Broadcast(event, args, _target(room, user, session, skip), volatile))
+        registry, target = self._served(), _target(room, user, session, skip)
+        if target is not None:
+            registry.deliver(Broadcast(event, args, target, volatile))
 
     def connections(self, *, room: Names = None, user: Names = None, session: Names = None) -> list[Connection]:
         """The connections of this process: all, or those in `room`, of `user`, of `session`."""
-        registry = self._served()
-        return [] if _is_nobody(room, user, session) else registry.select(_target(room, user, session))
+        registry, target = self._served(), _target(room, user, session)
+        return [] if target is None else registry.select(target)
 
     def disconnect(
         self,
@@ -151,9 +151,9 @@ class App:
         if room is None and user is None and session is None:
             raise ValueError("say whom to disconnect: room=, user= or session=")
         check_code(code)
-        registry = self._served()
-        if not _is_nobody(room, user, session):
-            registry.disconnect(Disconnect(_target(room, user, session), code, reason))
+        registry, target = self._served(), _target(room, user, session)
+        if target is not None:
+            registry.disconnect(Disconnect(target, code, reason))
 
     # For the service
 
@@ -184,7 +184,7 @@ class App:
             if not isinstance(result, Deferred):
                 self._answer(result, connection, event)
                 return None
-        except BaseException:  # as a Deferred does: what a client can cause must not end the service
+        except BaseException:  # sys.exit() or asyncio's CancelledError, too, as in a coroutine
             self._failed(Failure(), connection, event)
             return None
         return result.addCallback(self._answer, connection, event).addErrback(self._failed, connection, event)
@@ -262,10 +262,14 @@ def _names(value: Names) -> frozenset[str]:
 
 def _target(
     room: Names, user: Names, session: Names, skip: Connection | str | Iterable[Connection | str] | None = None
-) -> Target:
+) -> Target | None:
+    """Whom these names mean; None if they are empty lists, for a Target without names means everybody."""
     if skip is None:
         left_out: Iterable[Connection | str] = ()
     else:
         left_out = [skip] if isinstance(skip, Connection | str) else skip
     ids = frozenset(one if isinstance(one, str) else one.id for one in left_out)
-    return Target(rooms=_names(room), users=_names(user), sessions=_names(session), skip=ids)
+    target = Target(rooms=_names(room), users=_names(user), sessions=_names(session), skip=ids)
+    if room is user is session is None or target.rooms or target.users or target.sessions:
+        return target
+    return None

@@ -44,9 +44,10 @@ class CloseCode(IntEnum):
         return _ADVICE.get(self, Advice.BACKOFF)
 
 
-def is_sendable(code: int) -> bool:
-    """Whether the service may send this code: one of `CloseCode` but 1006, or 3000 to 4999 (RFC 6455 section 7.4)."""
-    return 3000 <= code <= 4999 or code in _SENT
+def check_code(code: int) -> None:
+    """Raise ValueError for a code that no server may send (RFC 6455 section 7.4)."""
+    if not (3000 <= code <= 4999 or code in _SENT):
+        raise ValueError(f"the close code {code} cannot be sent: give 1000, 3000 to 4999, or one of CloseCode")
 
 
 def fit_reason(reason: str) -> str:

@@ -30,7 +30,7 @@ from twisted.python.failure import Failure
 from wsservice import close_codes
 from wsservice.auth.principal import Principal
 from wsservice.calls import Calls
-from wsservice.close_codes import CloseCode, fit_reason, is_sendable
+from wsservice.close_codes import CloseCode, check_code, fit_reason
 from wsservice.counters import Counters
 from wsservice.errors import INTERNAL_ERROR, ClientError, ConnectionClosed
 from wsservice.expiry import Expirations
@@ -219,8 +219,7 @@ class Connection:
         Raises:
             ValueError: no server may send this code.
         """
-        if not is_sendable(code):
-            raise ValueError(f"the close code {code} cannot be sent: give 1000, 3000 to 4999, or one of CloseCode")
+        check_code(code)
         if not self.is_open:
             return
         self._state = State.CLOSING

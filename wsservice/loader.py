@@ -2,32 +2,47 @@
 
 from __future__ import annotations
 
+import importlib
+import os.path
+import sysconfig
 import traceback
-from importlib import import_module
 
 from wsservice.app import App
 from wsservice.errors import ConfigurationError
+
+#: frames of the import itself
+_MACHINERY = frozenset(
+    {importlib.__file__, "<frozen importlib._bootstrap>", "<frozen importlib._bootstrap_external>", __file__}
+)
+#: folders whose files are not the user's, as prefixes
+_LIBRARIES = tuple(
+    os.path.join(folder, "")
+    for folder in (
+        *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")),
+        os.path.dirname(__file__),
+    )
+)
 
 
 def load_app(spec: str) -> App:
     """Import an `App` by `module:attribute`; the working directory must be on `sys.path`.
 
     Raises:
-        ConfigurationError: it cannot be imported, is not there, or is no App; the message has the last
-            line of a traceback and the place in the user's file, not ours.
+        ConfigurationError: it cannot be imported, is not there, or is no App; the message names what was
+            raised and the place in the user's file.
     """
     module_name, colon, attribute = spec.partition(":")
-    if not colon or not module_name or not attribute:
+    if not colon or not module_name or not attribute or module_name.startswith("."):
         raise ConfigurationError(f"--app {spec}: give module:attribute, such as chat:app for `app = App()` in chat.py")
     try:
-        module = import_module(module_name)
+        module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         if error.name is not None and (module_name == error.name or module_name.startswith(f"{error.name}.")):
             raise ConfigurationError(
                 f"--app {spec}: no module {error.name!r}; start in the folder that holds it, or install it"
             ) from None
         raise _broken(spec, error) from None
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise _broken(spec, error) from None
     app = getattr(module, attribute, None)
     if app is None:
@@ -37,8 +52,16 @@ def load_app(spec: str) -> App:
     return app
 
 
-def _broken(spec: str, error: Exception) -> ConfigurationError:
-    frames = traceback.extract_tb(error.__traceback__)
-    place = f" ({frames[-1].filename}, line {frames[-1].lineno})" if frames else ""
-    summary = "".join(traceback.format_exception_only(error)).strip().splitlines()[-1]
-    return ConfigurationError(f"--app {spec}: importing it failed: {summary}{place}; mend that file")
+def _broken(spec: str, error: BaseException) -> ConfigurationError:
+    summary = f"{type(error).__name__}: {error.msg if isinstance(error, SyntaxError) else error}"
+    first_line = summary.splitlines()[0].removesuffix(": ")
+    return ConfigurationError(f"--app {spec}: importing it failed: {first_line}{_place(error)}; mend that file")
+
+
+def _place(error: BaseException) -> str:
+    """Where in the user's files it happened: the last frame that is not of a library, if there is one."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f" ({error.filename}, line {error.lineno})"
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename not in _MACHINERY]
+    own = [frame for frame in frames if not frame.filename.startswith(_LIBRARIES)] or frames
+    return f" ({own[-1].filename}, line {own[-1].lineno})" if own else ""

@@ -76,7 +76,7 @@ def make_token(
     return compact(_encode(members), _encode(claims), lambda signing_input: _RS256.sign(signing_input, signer))
 
 
-def jwk(kid: str, key: rsa.RSAPublicKey, **changes: Any) -> dict[str, Any]:
+def jwk(kid: str, key: rsa.RSAPublicKey, /, **changes: Any) -> dict[str, Any]:
     """A public key as a member of a JWKS document, in Cognito's form; `changes` as for `make_token`."""
     numbers = RSAAlgorithm.to_jwk(key, as_dict=True)
     members = {"kid": kid, "kty": "RSA", "alg": "RS256", "use": "sig", "n": numbers["n"], "e": numbers["e"], **changes}

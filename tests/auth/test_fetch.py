@@ -155,6 +155,13 @@ class GetTests(Case):
             peer.send(answer(b"{}", status) if "204" not in status else head(status))
             self.assertIn(status[:3], str(self.assert_fails(got, "status")))
 
+    def test_a_failure_is_told_when_the_connection_is_gone(self) -> None:
+        got, peer = self.get()
+        peer.send(answer(b"", "500 Oops"))
+        self.assertNoResult(got)
+        self.net.settle()
+        self.failureResultOf(got, FetchError)
+
     def test_a_peer_that_never_answers_costs_the_timeout(self) -> None:
         got, peer = self.get()
         self.net.advance(4.9)

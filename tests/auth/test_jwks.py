@@ -10,14 +10,19 @@ from twisted.internet.task import Clock
 from twisted.logger import LogLevel, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.auth.documents import document
 from wsservice.auth.fetch import FetchError
 from wsservice.auth.jwks import RemoteKeySet
 from wsservice.auth.keys import VerifyKey
 from wsservice.counters import Counters
 from wsservice.errors import InvalidToken, KeysUnavailable
+from wsservice.testing import jwk, jwks_document, private_key
 
 URL = "https://provider.example/jwks.json"
+
+
+def document(*kids: str) -> bytes:
+    """A key set with a key of each id."""
+    return jwks_document(jwk(kid, private_key().public_key()) for kid in kids)
 
 
 class Provider:

@@ -77,6 +77,9 @@ class WireTests(Case):
         self.failureResultOf(got)
         self.successResultOf(self.closed())
 
+    def test_what_comes_past_the_limit_is_not_admitted(self) -> None:
+        self.assertEqual([self.wire.admit(size) for size in (400, 100, 1, 0)], [True, True, False, False])
+
     def test_closing_waits_for_the_peer_and_then_aborts(self) -> None:
         self.request().addErrback(lambda _: None)
         peer = self.net.accept(closes=False)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
 from twisted.internet.interfaces import IListeningPort
+from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.web.http import Request
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Site
@@ -94,15 +95,46 @@ class _FakeResource(Resource):
             request.transport.abortConnection()
 
 
+class _Connections(WrappingFactory):
+    """Knows the open connections, so that none outlives the test: boto3 keeps its own alive."""
+
+    noisy = False
+
+    def __init__(self, site: Site) -> None:
+        super().__init__(site)
+        self._closed: Deferred[None] | None = None
+
+    def close(self) -> Deferred[None]:
+        """Abort what is open; fires when all is gone."""
+        self._closed = Deferred()
+        for protocol in list(self.protocols):
+            protocol.abortConnection()
+        self._fire()
+        return self._closed
+
+    def unregisterProtocol(self, protocol: ProtocolWrapper) -> None:
+        super().unregisterProtocol(protocol)
+        self._fire()
+
+    def _fire(self) -> None:
+        if self._closed is not None and not self._closed.called and not self.protocols:
+            self._closed.callback(None)
+
+
 class FakeSite:
     """The fake on a free port of the loopback interface."""
 
     def __init__(self, fake: FakeCognito, reactor: Any) -> None:
         site = Site(_FakeResource(fake, reactor))
         site.noisy = False
-        self._port: IListeningPort = reactor.listenTCP(0, site, interface="127.0.0.1")
+        self._connections = _Connections(site)
+        self._port: IListeningPort = reactor.listenTCP(0, self._connections, interface="127.0.0.1")
         self.url = f"http://127.0.0.1:{self._port.getHost().port}"
 
+    async def _stop(self) -> None:
+        await maybeDeferred(self._port.stopListening)
+        await self._connections.close()
+
     def stop(self) -> Deferred[None]:
-        """Close the port; for `addCleanup`."""
-        return self._port.stopListening()
+        """Close the port and every connection; fires when both are gone; for `addCleanup`."""
+        return Deferred.fromCoroutine(self._stop())

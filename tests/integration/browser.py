@@ -20,6 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
+from selenium.common.exceptions import TimeoutException
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service as Driver
 from selenium.webdriver.common.by import By
@@ -148,7 +149,7 @@ class Window:
         """Wait until `condition()` is true, and return what it gave.
 
         Raises:
-            TimeoutException: it did not come true; the text says what, and what the page showed.
+            AssertionError: it did not come true; the text says what, and what the page showed.
         """
 
         def check(_: object) -> Any:
@@ -156,9 +157,8 @@ class Window:
 
         try:
             return WebDriverWait(self.driver, WAIT, poll_frequency=0.05).until(check)
-        except Exception as error:
-            error.add_note(f"waited for {what}; the page says: {self.find('body').text!r}")
-            raise
+        except TimeoutException as error:
+            raise AssertionError(f"waited for {what}; the page says: {self.text('body')!r}") from error
 
     def open(self) -> Self:
         """Load the page, and wait until it knows whether there is a session."""

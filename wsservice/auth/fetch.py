@@ -15,7 +15,6 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from http.cookiejar import DefaultCookiePolicy
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -23,7 +22,6 @@ import treq
 from OpenSSL import SSL
 from service_identity import CertificateError, VerificationError
 from treq.client import HTTPClient
-from treq.cookies import IndexableCookieJar
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectError, ConnectionClosed
 from twisted.web.client import BrowserLikePolicyForHTTPS, ResponseFailed
@@ -144,7 +142,7 @@ class BoundedFetcher:
     ) -> Response:
         """Send the request and read the whole answer; bounded by the caller."""
         agent = cast(IAgent, StrictAgent(self._reactor, wire, self._max_bytes))
-        client = HTTPClient(agent, _no_cookies(), data_to_body_producer=BytesProducer)
+        client = HTTPClient(agent, data_to_body_producer=BytesProducer)  # a new one each time: no cookies
         response = await client.request(
             method,
             url,
@@ -168,10 +166,6 @@ class BoundedFetcher:
         if wire.overflowed:  # a body without a length ends with the connection, cut or not
             raise too_large(self._max_bytes)
         return Response(response.code, _joined(response.headers), bytes(content))
-
-
-def _no_cookies() -> IndexableCookieJar:
-    return IndexableCookieJar(policy=DefaultCookiePolicy(allowed_domains=[]))
 
 
 def _joined(headers: Headers) -> dict[str, str]:

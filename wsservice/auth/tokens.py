@@ -240,10 +240,11 @@ def _make_principal(claims: Mapping[str, Any], rules: Rules, expires_at: float, 
     scope = claims.get("scope", "")
     if not isinstance(scope, str):
         raise InvalidToken("`scope` is not a string")
+    session, token_id = _string(claims, "origin_jti"), _string(claims, "jti")
     return Principal(
         id=sub,
         username=next((name for name in map(claims.get, _USERNAMES) if isinstance(name, str) and name), sub),
-        session=_string(claims, "origin_jti") or _string(claims, "jti") or sub,
+        session=session or token_id or sub,
         expires_at=expires_at,
         roles=frozenset(groups),
         scopes=frozenset(scope.split(" ")) - {""},

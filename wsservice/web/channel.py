@@ -11,15 +11,19 @@ requests before it have been answered, since twisted.web reads the next one only
     any -> CLOSING          refused, timed out or done; what still comes is dropped
 """
 
+# mypy: allow-untyped-calls
+# (twisted.web has few annotations)
+
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel, datetimeToString
@@ -39,32 +43,6 @@ log = Logger()
 _TARGET = re.compile(rb"[\x21-\x7e]+")
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What a client may cost; bytes and seconds.
-
-    Attributes:
-        head_bytes: of a request line and its headers; precedent: twisted.web, nginx (4 times 8 KiB).
-        headers: header lines; precedent: Apache's `LimitRequestFields` of 100.
-        body_bytes: of a body, for every address of the site; resources may ask for less.
-        head_timeout: from a request's first byte to the end of its head; precedent: Autobahn's 5 s.
-        body_timeout: from there to the end of its body.
-        idle_timeout: between two requests; precedent: twisted.web's 60 s.
-        write_timeout: that a client may leave an answer unread.
-        linger: that a refused client has to read why, before the connection is closed; whatever it
-            still sends in that time is dropped, since a socket closed on unread bytes is reset, answer and all.
-    """
-
-    head_bytes: int = 16384
-    headers: int = 100
-    body_bytes: int = 8192
-    head_timeout: float = 5.0
-    body_timeout: float = 5.0
-    idle_timeout: float = 60.0
-    write_timeout: float = 10.0
-    linger: float = 1.0
-
-
 class State(Enum):
     """Where a connection stands; see the module's docstring."""
 
@@ -80,7 +58,6 @@ class WsChannel(HTTPChannel):
     site: WsSite
     transport: Any
     requests: list[WsRequest]
-    callLater: Callable[..., IDelayedCall]
 
     def __init__(self) -> None:
         super().__init__()
@@ -90,6 +67,7 @@ class WsChannel(HTTPChannel):
         self._header_lines = 0
         self._deadline: IDelayedCall | None = None
         self._unread: IDelayedCall | None = None
+        self._is_last = False
 
     @property
     def peer(self) -> str:
@@ -104,7 +82,7 @@ class WsChannel(HTTPChannel):
         self.MAX_LENGTH = limits.head_bytes
         self.site.channels.add(self)
         super().connectionMade()
-        self._expect(limits.head_timeout)
+        self._expect_more(limits.head_timeout)
 
     def dataReceived(self, data: bytes) -> None:
         """Read on; the first byte of a request starts its deadline."""
@@ -112,25 +90,25 @@ class WsChannel(HTTPChannel):
             return
         if self.state is State.IDLE:
             self.state = State.READING
-            self._expect(self.site.limits.head_timeout)
+            self._expect_more(self.site.limits.head_timeout)
         super().dataReceived(data)
 
-    def connectionLost(self, reason: Failure) -> None:
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Leave nothing behind."""
         self.state = State.CLOSING
         self.site.channels.discard(self)
-        self._expect(None)
-        self._watch_unread(False)
+        self._expect_nothing()
+        self._stop_watching()
         super().connectionLost(reason)
 
     def pauseProducing(self) -> None:
         """The client does not read: from now on it must, within the time for that."""
         super().pauseProducing()
-        self._watch_unread(True)
+        self._watch_reading()
 
     def resumeProducing(self) -> None:
         """The client has read everything."""
-        self._watch_unread(False)
+        self._stop_watching()
         super().resumeProducing()
 
     # -- called by the parser
@@ -162,7 +140,7 @@ class WsChannel(HTTPChannel):
         if self._header_lines > self.site.limits.headers:
             self.refuse(_head_too_large())
             return False
-        return super().headerReceived(line)
+        return bool(super().headerReceived(line))
 
     def allHeadersReceived(self) -> None:
         """The head is whole: look at it before any of the body is read."""
@@ -175,8 +153,12 @@ class WsChannel(HTTPChannel):
         if (self.length or 0) > limits.body_bytes:
             self.refuse(too_large(limits.body_bytes))
             return
-        self._expect(limits.body_timeout)
+        self._expect_more(limits.body_timeout)
         super().allHeadersReceived()
+
+    def checkPersistence(self, request: WsRequest, version: bytes) -> bool:
+        """Whether another request may follow."""
+        return super().checkPersistence(request, version) and not self._is_last
 
     def rawDataReceived(self, data: bytes) -> None:
         """A piece of a body, or of requests that are not yet looked at."""
@@ -188,7 +170,7 @@ class WsChannel(HTTPChannel):
         if self.state is State.CLOSING:  # refused by its head or its last chunk
             return
         self.state = State.ANSWERING
-        self._expect(None)
+        self._expect_nothing()
         self._request_line = b""
         self._head_bytes = self._header_lines = 0
         super().allContentReceived()
@@ -211,15 +193,18 @@ class WsChannel(HTTPChannel):
     def loseConnection(self) -> None:
         """Close once everything is written, and soon even if the client does not read it."""
         self.state = State.CLOSING
-        self._expect(None)
-        self._watch_unread(True)
+        self._expect_nothing()
+        self._watch_reading()
         super().loseConnection()
 
     def finish_up(self) -> None:
         """Close as soon as no request is under way."""
+        self._is_last = True
         self.persistent = False
         if self.state is State.IDLE:
             self.loseConnection()
+        for request in self.requests:
+            request.setHeader(b"Connection", b"close")
 
     def refuse(self, error: RequestRefused | HandshakeError) -> None:
         """Answer a request that is not read to its end, and close."""
@@ -245,7 +230,8 @@ class WsChannel(HTTPChannel):
             headers.addRawHeader(name, value)
         self.writeHeaders(b"HTTP/1.1", b"%d" % answer.status, reason_phrase(answer.status), headers)
         self.write(answer.body)
-        self._deadline = self._cancel(self._deadline) or self.callLater(self.site.limits.linger, self._close)
+        self._expect_nothing()
+        self._deadline = self.callLater(self.site.limits.linger, partial(self._run_out, self.loseConnection))
 
     def _make_handshake(self, received: Headers) -> Handshake:
         """Raises `BadHandshake` for what `parse_head` would refuse, too."""
@@ -268,34 +254,38 @@ class WsChannel(HTTPChannel):
             trusted=self.site.trusted,
         )
 
-    def _expect(self, seconds: float | None) -> None:
-        """Give the client so long for what comes next; None: as long as it takes."""
-        self._deadline = self._cancel(self._deadline)
-        if seconds is not None:
-            self._deadline = self.callLater(seconds, self._too_slow)
+    # -- time
+
+    def _expect_more(self, seconds: float) -> None:
+        """Give the client so long for what comes next."""
+        self._expect_nothing()
+        self._deadline = self.callLater(seconds, partial(self._run_out, self._too_slow))
+
+    def _expect_nothing(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _run_out(self, then: Callable[[], None]) -> None:
+        self._deadline = None
+        then()
 
     def _too_slow(self) -> None:
-        self._deadline = None
         self.refuse(RequestRefused(408, "timeout", "The request took too long to arrive."))
 
-    def _close(self) -> None:
-        self._deadline = None
-        self.loseConnection()
-
-    def _watch_unread(self, watch: bool) -> None:
-        if not watch:
-            self._unread = self._cancel(self._unread)
-        elif self._unread is None:
+    def _watch_reading(self) -> None:
+        if self._unread is None:
             self._unread = self.callLater(self.site.limits.write_timeout, self._give_up)
+
+    def _stop_watching(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
 
     def _give_up(self) -> None:
         self._unread = None
         log.debug("{peer} does not read its answer: cut off", peer=self.peer)
         self.transport.abortConnection()
-
-    def _cancel(self, call: IDelayedCall | None) -> None:
-        if call is not None:
-            call.cancel()
 
 
 def _head_too_large() -> RequestRefused:

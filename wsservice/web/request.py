@@ -1,16 +1,19 @@
 """twisted.web's Request and Site, with bounds, our headers on every answer, and JSON for every error."""
 
+# mypy: allow-untyped-calls
+# (twisted.web has few annotations)
+
 from __future__ import annotations
 
 from io import BytesIO
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger, LogLevel
 from twisted.python.failure import Failure
 from twisted.web.error import UnsupportedMethod
-from twisted.web.http import datetimeToString, unquote
-from twisted.web.iweb import IRequest
+from twisted.web.http import datetimeToString
 from twisted.web.resource import IResource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 
@@ -26,8 +29,9 @@ from wsservice.web.answers import (
     reason_phrase,
     too_large,
 )
-from wsservice.web.channel import Limits, State, WsChannel
+from wsservice.web.channel import State, WsChannel
 from wsservice.web.headers import security_headers
+from wsservice.web.limits import Limits
 
 log = Logger()
 
@@ -51,11 +55,11 @@ class WsRequest(Request):
     channel: WsChannel
     handshake: Handshake
     content: BytesIO
-    defaultContentType = None
     site: WsSite
 
     def __init__(self, channel: WsChannel, *args: Any, **kwargs: Any) -> None:
         super().__init__(channel, *args, **kwargs)
+        self.defaultContentType = None
         self.gone = False
         self.site = channel.site
         self._started = self.site.reactor.seconds()
@@ -80,7 +84,7 @@ class WsRequest(Request):
         self._is_whole = True
         self._set_own_headers()
         self.prepath = []
-        self.postpath = [unquote(segment) for segment in self.path[1:].split(b"/")]
+        self.postpath = [unquote_to_bytes(segment) for segment in self.path[1:].split(b"/")]
         if not self.path.startswith(b"/"):  # `*`, or an absolute form, which is for proxies (RFC 9112 section 3.2)
             self.send(error_answer(not_found(), self.handshake.request_id))
             return
@@ -104,7 +108,8 @@ class WsRequest(Request):
         try:
             body = resource.render(self)
         except UnsupportedMethod as error:
-            allowed = ", ".join(sorted(method.decode("ascii") for method in error.allowedMethods))
+            methods: list[bytes] = list(error.allowedMethods)
+            allowed = ", ".join(sorted(method.decode("ascii") for method in methods))
             self.send(error_answer(not_allowed(allowed), self.handshake.request_id))
             return
         if body is NOT_DONE_YET:
@@ -133,8 +138,6 @@ class WsRequest(Request):
         if self.startedWriting:  # half an answer is out
             self.loseConnection()
         else:
-            self.responseHeaders.removeHeader(b"Set-Cookie")
-            self.cookies.clear()
             self.send(error_answer(RuntimeError(), self.handshake.request_id))
 
     def _set_own_headers(self) -> None:
@@ -161,8 +164,7 @@ class WsSite(Site):
         counters: counts `http_refused` by word.
     """
 
-    protocol = WsChannel
-    requestFactory = WsRequest
+    protocol = WsChannel  # type: ignore[assignment]
     noisy = False
 
     def __init__(
@@ -175,7 +177,9 @@ class WsSite(Site):
         trusted: tuple[Network, ...] = (),
     ) -> None:
         self.limits = limits or Limits()
-        super().__init__(root, timeout=self.limits.idle_timeout, reactor=clock, parsePOSTFormSubmission=False)
+        super().__init__(
+            root, WsRequest, timeout=self.limits.idle_timeout, reactor=clock, parsePOSTFormSubmission=False
+        )
         self.trusted = trusted
         self.counters = counters
         #: the open connections
@@ -210,7 +214,7 @@ class WsSite(Site):
 
     # -- logging
 
-    def log(self, request: IRequest) -> None:
+    def log(self, request: Any) -> None:
         """One line for each answer; never the query, which may hold what is nobody's business."""
         handshake = request.handshake
         log.emit(

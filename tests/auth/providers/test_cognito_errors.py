@@ -133,7 +133,7 @@ class TableTests(SynchronousTestCase):
     def test_a_revocation_that_fails_is_some_provider_error(self) -> None:
         for kind in [*TABLE, "SomethingNewException"]:
             self.assertIsInstance(provider_error(Fault(kind, 400), Stage.REVOKE), ProviderError)
-        self.assertIn("revocation", advice(Fault("UnauthorizedException", 400)))
+        self.assertIn("revocation", advice(Fault("UnsupportedOperationException", 400)))
 
     def test_throttling_says_when_to_come_back(self) -> None:
         error = provider_error(Fault("TooManyRequestsException", 400), Stage.LOGIN)

@@ -92,6 +92,7 @@ _SPENT = Row(ProviderUnavailable, ProviderUnavailable, SessionExpired, SessionEx
 _THROTTLED = _everywhere(RateLimited)
 _AWAY = _everywhere(ProviderUnavailable)
 _POOL = _ours("check AWS_REGION, AWS_COGNITO_USER_POOL_ID and AWS_COGNITO_CLIENT_ID, and the settings of the pool")
+_NOT_ENABLED = _ours("enable it on the app client: its authentication flow or, for RevokeToken, token revocation")
 _SECRET = _ours("AWS_COGNITO_CLIENT_SECRET does not fit the app client: set its secret, or none if it has none")
 _KEYS = _ours("check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, what they are permitted, and this machine's clock")
 _ROLES = _ours("the pool may not send messages: check its SMS and e-mail roles")
@@ -122,6 +123,7 @@ TABLE: Mapping[str, Row] = {
     # the refresh token
     "RefreshTokenReuseException": _SPENT,
     "UnsupportedTokenTypeException": _SPENT,
+    "UnauthorizedException": _SPENT,
     # too often
     "TooManyRequestsException": _THROTTLED,
     "LimitExceededException": _THROTTLED,
@@ -133,9 +135,8 @@ TABLE: Mapping[str, Row] = {
     "SecretRefused": _SECRET,
     "ResourceNotFoundException": _POOL,
     "InvalidUserPoolConfigurationException": _POOL,
-    "OperationNotEnabledException": _POOL,
-    "UnsupportedOperationException": _POOL,
-    "UnauthorizedException": _ours("token revocation is switched off on the app client: sessions end at their expiry"),
+    "OperationNotEnabledException": _NOT_ENABLED,
+    "UnsupportedOperationException": _NOT_ENABLED,
     "FeatureUnavailableInTierException": _ours("the pool's tier lacks a feature that the app client asks for"),
     "InvalidSmsRoleAccessPolicyException": _ROLES,
     "InvalidSmsRoleTrustRelationshipException": _ROLES,

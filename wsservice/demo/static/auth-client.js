@@ -174,7 +174,7 @@ export class AuthClient {
    * @param {"anonymous" | "expired"} status `anonymous` when the user wanted it so
    */
   forget(status) {
-    if (this.#state.session !== null) this.#end(status);
+    this.#end(status);
   }
 
   /** The page is in front again: timers may have slept, and the session with them. */
@@ -258,6 +258,7 @@ export class AuthClient {
 
   /** @param {"anonymous" | "expired"} status */
   #end(status) {
+    if (this.#state.session === null && this.#state.status !== "loading") return; // the first reason stands
     this.#clock.clearTimeout(this.#timer);
     this.#set({ status, session: null, refreshAt: null });
   }

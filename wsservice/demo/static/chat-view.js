@@ -14,6 +14,8 @@ export class ChatView {
   #input = byId("chat-input", HTMLInputElement);
   #hint = byId("chat-hint", HTMLElement);
   #lastUser = "";
+  /** Whether the reader is at the end, and not further up. */
+  #follows = true;
 
   /** @param {(text: string) => void} send */
   constructor(send) {
@@ -23,6 +25,12 @@ export class ChatView {
       send(this.#input.value);
       this.#input.value = "";
     });
+    this.#list.addEventListener("scroll", () => {
+      const below = this.#list.scrollHeight - this.#list.scrollTop - this.#list.clientHeight;
+      this.#follows = below < FOLLOW_WITHIN;
+    });
+    // A phone's keyboard or a turned phone changes the height.
+    new ResizeObserver(() => this.#follow()).observe(this.#list);
   }
 
   /** Empty the list: somebody else is here. */
@@ -30,6 +38,7 @@ export class ChatView {
     this.#list.replaceChildren();
     this.#empty.hidden = false;
     this.#lastUser = "";
+    this.#follows = true;
     this.#hint.textContent = "";
   }
 
@@ -55,12 +64,17 @@ export class ChatView {
    */
   add(data, ownId, at) {
     const { user, message } = read(data);
-    const follow = this.#list.scrollHeight - this.#list.scrollTop - this.#list.clientHeight < FOLLOW_WITHIN;
-    this.#list.append(row({ user, message, own: user === ownId, first: user !== this.#lastUser, at }));
+    const own = user === ownId;
+    this.#follows ||= own;
+    this.#list.append(row({ user, message, own, first: user !== this.#lastUser, at }));
     this.#lastUser = user;
     this.#empty.hidden = true;
     while (this.#list.childElementCount > MOST_MESSAGES) this.#list.firstElementChild?.remove();
-    if (follow) this.#list.scrollTop = this.#list.scrollHeight;
+    this.#follow();
+  }
+
+  #follow() {
+    if (this.#follows) this.#list.scrollTop = this.#list.scrollHeight;
   }
 }
 

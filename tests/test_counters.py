@@ -1,0 +1,27 @@
+"""Tests of wsservice.counters."""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from wsservice.counters import Counters
+
+
+class CountersTests(SynchronousTestCase):
+    def test_what_was_never_counted_is_zero_and_is_not_listed(self) -> None:
+        counters = Counters()
+        self.assertEqual(counters.get("handshakes", "ok"), 0)
+        self.assertEqual(counters.items(), [])
+
+    def test_a_count_grows_by_one_or_by_an_amount(self) -> None:
+        counters = Counters()
+        counters.add("handshakes", "ok")
+        counters.add("handshakes", "ok", 4)
+        self.assertEqual(counters.get("handshakes", "ok"), 5)
+
+    def test_reasons_are_counted_apart_and_listed_in_order(self) -> None:
+        counters = Counters()
+        counters.add("handshakes", "ok")
+        counters.add("deliveries", amount=3)
+        counters.add("handshakes", "expired")
+        self.assertEqual(counters.items(), [("deliveries", "", 3), ("handshakes", "expired", 1), ("handshakes", "ok", 1)])

@@ -1,0 +1,72 @@
+"""The files of a page, read once at start and served from memory: what is not in the table does not exist."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from wsservice.web.answers import Answer
+from wsservice.web.request import WsRequest
+from wsservice.web.resource import JsonResource
+
+#: the file that is served at `/`
+INDEX = "index.html"
+#: what is served, by the end of its name; other files are left alone
+CONTENT_TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".ico": "image/x-icon",
+    ".jpg": "image/jpeg",
+    ".js": "text/javascript; charset=utf-8",
+    ".json": "application/json; charset=utf-8",
+    ".map": "application/json; charset=utf-8",
+    ".png": "image/png",
+    ".svg": "image/svg+xml",
+    ".txt": "text/plain; charset=utf-8",
+    ".webp": "image/webp",
+    ".woff2": "font/woff2",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A file as it is served."""
+
+    content: bytes = field(repr=False)
+    content_type: str
+    etag: str
+
+    def answer(self, request: WsRequest) -> Answer:
+        """The file, or 304 where the browser has it (RFC 9110 section 13.1.2)."""
+        # A browser asks each time whether its copy is still good: a new version is seen at once.
+        headers = ((b"ETag", self.etag.encode()), (b"Cache-Control", b"no-cache"))
+        if _matches(request.handshake.header_values("if-none-match"), self.etag):
+            return Answer(304, b"", headers)
+        return Answer(200, self.content, ((b"Content-Type", self.content_type.encode()), *headers))
+
+
+def load_pages(folder: Path) -> dict[str, Page]:
+    """Read the files of a folder, without its subfolders, by name.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    pages = {}
+    for path in sorted(folder.iterdir()):
+        content_type = CONTENT_TYPES.get(path.suffix)
+        if content_type is not None and not path.name.startswith(".") and path.is_file():
+            content = path.read_bytes()
+            pages[path.name] = Page(content, content_type, f'"{hashlib.sha256(content).hexdigest()[:32]}"')
+    return pages
+
+
+def page_resource(page: Page) -> JsonResource:
+    """Serve a page by GET and HEAD."""
+    return JsonResource({"GET": page.answer})
+
+
+def _matches(values: list[str], etag: str) -> bool:
+    """Weak comparison (RFC 9110 section 8.8.3.2) with each of the listed tags."""
+    tags = [tag.strip().removeprefix("W/") for value in values for tag in value.split(",")]
+    return etag in tags or "*" in tags

@@ -1,0 +1,75 @@
+"""The tree of addresses, and the site that serves it."""
+
+# mypy: allow-untyped-calls
+# (twisted.web has few annotations)
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from twisted.web.resource import IResource
+
+from wsservice.handshake import Network
+from wsservice.web.auth import auth_resource
+from wsservice.web.health import Checks, health_resource, ready_resource
+from wsservice.web.limits import Limits
+from wsservice.web.pages import INDEX, load_pages, page_resource
+from wsservice.web.request import WsSite
+from wsservice.web.resource import Branch
+from wsservice.web.services import AuthServices, AuthSettings
+
+
+def make_site(
+    services: AuthServices,
+    *,
+    settings: AuthSettings | None = None,
+    checks: Checks,
+    pages: Path | None = None,
+    mount: Mapping[bytes, IResource] | None = None,
+    limits: Limits | None = None,
+    trusted: tuple[Network, ...] = (),
+) -> WsSite:
+    """Make the site: `/`, `/static/`, `/health`, `/ready`, `/auth/`, and what is mounted.
+
+    Args:
+        checks: what `/ready` asks.
+        pages: a folder; its `index.html` is served at `/`, its other files at `/static/<name>`.
+        mount: path, such as `b"/ws"` -> resource.
+        trusted: the proxies whose forwarded addresses count.
+
+    Raises:
+        OSError: the pages cannot be read.
+        ValueError: two resources for one path.
+    """
+    root = Branch()
+    if pages is not None:
+        _add_pages(root, pages)
+    for path, resource in (
+        (b"/health", health_resource()),
+        (b"/ready", ready_resource(checks)),
+        (b"/auth", auth_resource(services, settings or AuthSettings())),
+        *(mount or {}).items(),
+    ):
+        _put(root, path, resource)
+    return WsSite(root, clock=services.clock, counters=services.counters, limits=limits, trusted=trusted)
+
+
+def _add_pages(root: Branch, folder: Path) -> None:
+    static = Branch()
+    for name, page in load_pages(folder).items():
+        if name == INDEX:
+            root.putChild(b"", page_resource(page))
+        else:
+            static.putChild(name.encode(), page_resource(page))
+    root.putChild(b"static", static)
+
+
+def _put(root: Branch, path: bytes, resource: IResource) -> None:
+    *folders, name = path.strip(b"/").split(b"/")
+    branch = root
+    for folder in folders:
+        branch = branch.children.setdefault(folder, Branch())
+    if name in branch.children:
+        raise ValueError(f"two resources for the path {path.decode()}")
+    branch.putChild(name, resource)
