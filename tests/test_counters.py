@@ -24,4 +24,6 @@ class CountersTests(SynchronousTestCase):
         counters.add("handshakes", "ok")
         counters.add("deliveries", amount=3)
         counters.add("handshakes", "expired")
-        self.assertEqual(counters.items(), [("deliveries", "", 3), ("handshakes", "expired", 1), ("handshakes", "ok", 1)])
+        self.assertEqual(
+            counters.items(), [("deliveries", "", 3), ("handshakes", "expired", 1), ("handshakes", "ok", 1)]
+        )

@@ -82,7 +82,9 @@ class MessageTests(SynchronousTestCase):
 
     def test_a_client_error_without_a_message_says_its_code(self) -> None:
         error = ClientError("not_found")
-        self.assertEqual((error.code, error.message, error.data, str(error)), ("not_found", "not_found", None, "not_found"))
+        self.assertEqual(
+            (error.code, error.message, error.data, str(error)), ("not_found", "not_found", None, "not_found")
+        )
 
     def test_a_client_error_carries_a_message_and_data(self) -> None:
         error = ClientError("not_found", "There is no such room.", {"room": 5})

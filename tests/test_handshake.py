@@ -33,6 +33,18 @@ def forwarded(*lines: bytes, peer: str = "10.0.0.1", secure: bool = False) -> Ha
     return parse_head(with_lines(*lines), peer, secure, TRUSTED)
 
 
+@st.composite
+def spliced(draw: st.DrawFn) -> bytes:
+    """A good head of many parts in which a stretch was replaced by a few bytes, likely harmful ones."""
+    head = with_lines(b"X-Forwarded-For: 1.2.3.4, [::1]:80", b"Cookie: a=b", b"X-Request-Id: 12345678")
+    start = draw(st.integers(0, len(head)))
+    end = draw(st.integers(start, min(start + 4, len(head))))
+    harmful = st.sampled_from(
+        [b"\r", b"\n", b"\r\n", b" ", b"\t", b":", b",", b"\x00", b"\x0b", b"\x1c", b"\x85", b"%"]
+    )
+    return head[:start] + b"".join(draw(st.lists(harmful | st.binary(max_size=2), max_size=4))) + head[end:]
+
+
 class Bad(NamedTuple):
     """A head that must be refused."""
 
@@ -106,9 +118,8 @@ class BadHeadTests(SynchronousTestCase):
 
 class HeadTests(SynchronousTestCase):
     def test_the_parts_of_a_head(self) -> None:
-        handshake = parse(
-            b"GET /ws/a%20b?x=1&y=%C3%A9?#"[:-1] + b" HTTP/1.1\r\nHost:example.com:3020\r\nCOOKIE: \t a=b; c \t\r\n\r\n"
-        )
+        line = b"GET /ws/a%20b?x=1&y=%C3%A9? HTTP/1.1\r\n"
+        handshake = parse(line + b"Host:example.com:3020\r\nCOOKIE: \t a=b; c \t\r\n\r\n")
         self.assertEqual((handshake.method, handshake.path), ("GET", "/ws/a%20b"))
         self.assertEqual(handshake.query_string, "x=1&y=%C3%A9?")
         self.assertEqual(handshake.headers, (("host", "example.com:3020"), ("cookie", "a=b; c")))
@@ -137,32 +148,18 @@ class HeadTests(SynchronousTestCase):
     def test_a_head_cannot_be_changed(self) -> None:
         self.assertRaises(FrozenInstanceError, setattr, parse(GOOD), "peer", "evil")
 
-    @settings(deadline=None, max_examples=300)
-    @given(st.binary())
+    @settings(deadline=None)
+    @given(st.one_of(st.binary(), spliced()))
     def test_any_bytes_are_a_handshake_or_are_refused(self, head: bytes) -> None:
-        try:
-            parse_head(head, "10.0.0.1", False, TRUSTED)
-        except BadHandshake:
-            pass
-
-    @settings(deadline=None, max_examples=500)
-    @given(
-        st.lists(st.tuples(st.binary(min_size=1, max_size=8), st.binary(max_size=12)), max_size=5),
-        st.sampled_from([b"\r\n", b"\n", b"\r", b"\r\n "]),
-    )
-    def test_a_head_that_is_accepted_has_no_line_that_its_bytes_do_not_have(
-        self, lines: list[tuple[bytes, bytes]], end: bytes
-    ) -> None:
-        head = with_lines(end.join(name + b": " + value for name, value in lines)) if lines else GOOD
         try:
             handshake = parse_head(head, "10.0.0.1", False, TRUSTED)
         except BadHandshake:
             return
-        again = [(name.encode().decode("ascii"), value) for name, value in handshake.headers]
-        self.assertEqual(len(again), head.count(b"\r\n") - 2)
-        for name, value in again:
+        self.assertIsInstance(handshake.query, dict)
+        self.assertEqual(len(handshake.headers), head.removesuffix(b"\r\n\r\n").count(b"\r\n"))
+        for name, value in handshake.headers:
             check_header(name.encode(), value.encode())
-            self.assertTrue(all(character == "\t" or " " <= character <= "~" for character in value))
+            self.assertEqual((name, value), (name.lower(), value.strip()))
 
 
 class QueryTests(SynchronousTestCase):
@@ -213,7 +210,9 @@ class RequestIdTests(SynchronousTestCase):
 
     def test_it_is_taken_from_the_first_header(self) -> None:
         self.assertEqual(parse(with_lines(b"X-Request-Id: abcd-1234")).request_id, "abcd-1234")
-        self.assertEqual(parse(with_lines(b"X-Request-Id: abcd-1234", b"X-Request-Id: other-one")).request_id, "abcd-1234")
+        self.assertEqual(
+            parse(with_lines(b"X-Request-Id: abcd-1234", b"X-Request-Id: other-one")).request_id, "abcd-1234"
+        )
         self.assertRegex(parse(GOOD).request_id, r"\A[0-9a-f]{16}\Z")
 
 

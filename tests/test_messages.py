@@ -25,7 +25,9 @@ class MessagesTests(SynchronousTestCase):
             self.assertFalse(hasattr(value, "__dict__"), value)
 
     def test_equal_ones_are_equal_and_hash_alike(self) -> None:
-        self.assertEqual({Target(rooms=frozenset({"a"})), Target(rooms=frozenset({"a"}))}, {Target(ROOT, frozenset({"a"}))})
+        self.assertEqual(
+            {Target(rooms=frozenset({"a"})), Target(rooms=frozenset({"a"}))}, {Target(ROOT, frozenset({"a"}))}
+        )
 
     def test_what_is_left_out_is_harmless(self) -> None:
         self.assertIsNone(Event("message", ()).ack_id)

@@ -5,17 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 from twisted.internet.interfaces import IStreamServerEndpoint
 
 from wsservice.app import App
 from wsservice.auth.authenticator import Authenticator
+from wsservice.auth.cookies import CookiePolicy
 from wsservice.auth.endpoints import cognito_endpoints
 from wsservice.auth.fetch import BoundedFetcher
 from wsservice.auth.jwks import RemoteKeySet
 from wsservice.auth.origin import OriginPolicy
-from wsservice.auth.providers.base import IdentityProvider
+from wsservice.auth.providers.base import IdentityProvider, Readiness
 from wsservice.auth.providers.cognito import AppClient, CognitoProvider
 from wsservice.auth.providers.cognito_api import CognitoApi
 from wsservice.auth.providers.dev import DEV_RULES, DevProvider
@@ -37,6 +39,16 @@ from wsservice.transports.port import PortFactory
 from wsservice.transports.tls import Certificate
 from wsservice.transports.upgrade import UpgradeResource
 from wsservice.transports.websocket import RawFactory, Settings
+from wsservice.web.limits import Limits
+from wsservice.web.request import WsSite
+from wsservice.web.root import make_site
+from wsservice.web.services import AuthServices, AuthSettings
+from wsservice.web.session_cookies import SessionCookies
+
+T = TypeVar("T")
+
+#: the page at `/`
+PAGES = Path(__file__).parent / "demo" / "static"
 
 
 @dataclass(slots=True)
@@ -50,7 +62,7 @@ class Parts:
     counters: Counters
     provider: IdentityProvider
     raw: RawFactory
-    web: Any
+    web: WsSite
     port: PortFactory
     endpoints: list[tuple[str, IStreamServerEndpoint]]
     certificate: Certificate | None
@@ -135,3 +147,131 @@ def _check(fetcher: BoundedFetcher, url: str) -> None:
         fetcher.check(url)
     except ValueError as error:
         raise ConfigurationError(f"the identity provider's address cannot be used: {error}") from None
+
+
+def assemble(config: Config, reactor: Any, draining: Callable[[], bool]) -> Parts:
+    """Build every part and connect them; nothing runs or listens yet.
+
+    Args:
+        draining: whether the service is coming to its end.
+
+    Raises:
+        ConfigurationError: something that the settings name cannot be used.
+    """
+    counters = Counters()
+    certificate = _certificate(config)
+    app = load_app(config.app) if config.app else make_app()
+    provider = make_provider(config, reactor, counters)
+    origins = _refuse_value_errors("CORS_ORIGIN", lambda: OriginPolicy(config.cors_origin, config.require_origin))
+    revocations = Revocations(time.time)
+    registry: Registry[Connection] = Registry(counters)
+    expirations = Expirations(reactor, time.time)
+    hub = Hub(
+        app,
+        registry,
+        expirations,
+        reactor,
+        counters,
+        inbox_limit=config.inbox_messages,
+        held_limit=config.send_queue_bytes,
+        call_timeout=config.call_timeout,
+    )
+    app.serve(registry, counters)
+    authenticator = Authenticator(
+        provider,
+        cookie_name=config.auth_cookie_name,
+        origins=origins,
+        revocations=revocations,
+        counters=counters,
+    )
+    raw = RawFactory(
+        hub,
+        authenticator,
+        Settings(
+            max_message_size=config.max_message_size,
+            send_queue_bytes=config.send_queue_bytes,
+            compression=config.compression,
+            reject_by_http=config.reject == "http",
+            trusted_proxies=config.trusted_proxy,
+        ),
+        reactor,
+    )
+    path = config.ws_path.encode("ascii")
+    web = make_site(
+        AuthServices(
+            provider=provider,
+            authenticate=authenticator.authenticate,
+            sessions=Sessions(registry, revocations, time.time),
+            is_revoked=revocations.is_revoked,
+            origins=origins,
+            counters=counters,
+            clock=reactor,
+            now=time.time,
+        ),
+        settings=AuthSettings(cookies=_session_cookies(config)),
+        checks={"keys": provider.readiness, "service": lambda: _service_readiness(draining())},
+        pages=PAGES if config.page else None,
+        mount={path: UpgradeResource(raw)},
+        limits=Limits(head_timeout=config.handshake_timeout),
+        trusted=config.trusted_proxy,
+    )
+    return Parts(
+        app=app,
+        hub=hub,
+        registry=registry,
+        expirations=expirations,
+        counters=counters,
+        provider=provider,
+        raw=raw,
+        web=web,
+        port=PortFactory({path: raw}, web, clock=reactor, counters=counters, head_timeout=config.handshake_timeout),
+        endpoints=make_endpoints(
+            reactor, host=config.host, port=config.port, listen=config.listen, certificate=certificate
+        ),
+        certificate=certificate,
+        greeting=_greeting(provider),
+    )
+
+
+def _certificate(config: Config) -> Certificate | None:
+    if not config.tls_cert:
+        return None
+    return Certificate(Path(config.tls_cert), Path(config.tls_key or config.tls_cert))
+
+
+def _session_cookies(config: Config) -> SessionCookies:
+    def make() -> SessionCookies:
+        return SessionCookies(
+            token_name=config.auth_cookie_name,
+            refresh_name=config.refresh_cookie_name,
+            refresh_lifetime=config.refresh_lifetime,
+            policy=CookiePolicy(
+                same_site=config.cookie_same_site, secure=config.cookie_secure, chunking=config.cookie_chunking
+            ),
+        )
+
+    return _refuse_value_errors("cookies", make)
+
+
+def _refuse_value_errors(option: str, make: Callable[[], T]) -> T:
+    try:
+        return make()
+    except ValueError as error:
+        raise ConfigurationError(f"{option}: {error}") from None
+
+
+def _service_readiness(draining: bool) -> Readiness:
+    return Readiness(not draining, "stopping" if draining else "serving")
+
+
+def _greeting(provider: IdentityProvider) -> list[str]:
+    """What `--dev` says on the terminal, and never in the log: its users' passwords."""
+    if not isinstance(provider, DevProvider):
+        return []
+    users = [f"  {username:<10} password {password}" for username, password in provider.credentials]
+    return [
+        "",
+        "DEVELOPMENT ONLY: --dev makes users up; they and their sessions end with this process.",
+        *users,
+        "",
+    ]

@@ -47,7 +47,7 @@ def decode_text(text: str) -> Event | Ack:
         return Event(MESSAGE, (text,))
     try:
         value = _decode(text)
-    except (msgspec.DecodeError, RecursionError):
+    except (ValueError, RecursionError):  # a lone surrogate is no DecodeError, but a ValueError, too
         return Event(MESSAGE, (text,))
     name = value.get("event")
     if isinstance(name, str):

@@ -35,7 +35,7 @@ from wsservice.errors import AuthenticationError, InvalidToken
 from wsservice.testing import CLIENT_ID, ISSUER, OMIT, make_token
 
 RULES = POOL.rules()
-GROUPS_CLAIM = RULES.groups_claim
+GROUPS = RULES.groups_claim
 
 
 class FrozenDatetime(datetime):
@@ -191,7 +191,7 @@ class VerifyTokenTests(SynchronousTestCase):
     @settings(deadline=None, database=None)
     @given(
         st.dictionaries(
-            st.sampled_from(["sub", "iss", "exp", "nbf", "aud", "client_id", "token_use", "scope", "jti", GROUPS_CLAIM]),
+            st.sampled_from(["sub", "iss", "exp", "nbf", "aud", "client_id", "token_use", "scope", "jti", GROUPS]),
             st.none()
             | st.booleans()
             | st.integers()

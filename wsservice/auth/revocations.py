@@ -16,7 +16,7 @@ class Revocations:
 
     Args:
         now: POSIX seconds.
-        capacity: sessions at most; 100,000 take about 30 MiB.
+        capacity: sessions at most; 100,000 take about 20 MiB.
     """
 
     def __init__(self, now: Callable[[], float], capacity: int = 100_000) -> None:

@@ -1,0 +1,186 @@
+"""The values of settings: one function for each kind, from the text that a user wrote to a value.
+
+A parser raises `ValueError` with a reason that reads on after the setting's name and text:
+`PORT 'eighty'` + `is not a port, which is a whole number from 0 to 65535`.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from wsservice.auth.origin import OriginPolicy
+from wsservice.handshake import Network
+
+_YES = frozenset({"1", "true", "yes", "on"})
+_NO = frozenset({"0", "false", "no", "off"})
+#: RFC 1123 section 2.1; an underscore does no harm
+_HOST_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?")
+#: RFC 9110 section 5.6.2: what a cookie's name is made of (RFC 6265 section 4.1.1)
+_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+#: RFC 3986 section 3.3 without percent-encoding: a path is compared as it stands in the request
+_PATH = re.compile(r"(/[A-Za-z0-9._~!$&'()*+,;=:@-]+)+")
+#: what the service answers itself
+_RESERVED_PATHS = ("/auth", "/health", "/ready")
+
+#: the names of the levels in pino, which many Node services log by, and Python's
+_LEVELS = {
+    "trace": "debug",
+    "debug": "debug",
+    "info": "info",
+    "warn": "warn",
+    "warning": "warn",
+    "error": "error",
+    "fatal": "critical",
+    "critical": "critical",
+    "silent": "silent",
+}
+
+
+def text(value: str) -> str:
+    """Any text."""
+    return value
+
+
+def boolean(value: str) -> bool:
+    """`true` or `false`, and what else people write for them."""
+    lower = value.lower()
+    if lower not in _YES | _NO:
+        raise ValueError("is neither true nor false")
+    return lower in _YES
+
+
+def port(value: str) -> int:
+    """A TCP port; 0 lets the system choose one."""
+    if not re.fullmatch("[0-9]{1,5}", value) or int(value) > 65535:
+        raise ValueError("is not a port, which is a whole number from 0 to 65535")
+    return int(value)
+
+
+def integer(low: int, high: int, unit: str = "") -> Callable[[str], int]:
+    """A parser of whole numbers from `low` to `high`; the unit is for the message."""
+
+    def parse(value: str) -> int:
+        if not re.fullmatch("[0-9]{1,18}", value) or not low <= int(value) <= high:
+            raise ValueError(f"is not a whole number{_of(unit)} from {low} to {high}")
+        return int(value)
+
+    return parse
+
+
+def number(low: float, high: float, unit: str = "") -> Callable[[str], float]:
+    """A parser of decimal numbers from `low` to `high`; the unit is for the message."""
+
+    def parse(value: str) -> float:
+        if not re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,9})?", value) or not low <= float(value) <= high:
+            raise ValueError(f"is not a number{_of(unit)} from {low:g} to {high:g}")
+        return float(value)
+
+    return parse
+
+
+def one_of(*choices: str) -> Callable[[str], str]:
+    """A parser of one of a few words, in upper or lower case."""
+    by_lower = {choice.lower(): choice for choice in choices}
+
+    def parse(value: str) -> str:
+        try:
+            return by_lower[value.lower()]
+        except KeyError:
+            raise ValueError(f"is not one of {', '.join(choices)}") from None
+
+    return parse
+
+
+def host(value: str) -> str:
+    """An address or a name to listen on; an IPv6 address may stand in brackets."""
+    bare = value[1:-1] if value.startswith("[") and value.endswith("]") else value
+    try:
+        return str(ipaddress.ip_address(bare))
+    except ValueError:
+        if bare != value or not _HOST_NAME.fullmatch(bare) or re.fullmatch("[0-9.]+", bare):
+            raise ValueError("is not an address such as 0.0.0.0, 127.0.0.1 or ::") from None
+    return bare
+
+
+def is_loopback(name: str) -> bool:
+    """Whether a host is this machine itself."""
+    try:
+        return ipaddress.ip_address(name.strip("[]")).is_loopback
+    except ValueError:
+        return name.lower() == "localhost"
+
+
+def network(value: str) -> Network:
+    """A network in CIDR form, or a single address."""
+    try:
+        return ipaddress.ip_network(value)
+    except ValueError as error:
+        raise ValueError(f"is not a network such as 10.0.0.0/8 ({error})") from None
+
+
+def path(value: str) -> Path:
+    """A file; made absolute, since a daemon changes its working directory."""
+    return Path(value).expanduser().absolute()
+
+
+def url(value: str) -> str:
+    """An address that is fetched: https, or http on this machine."""
+    try:
+        parts = urlsplit(value)
+        # Reading the port checks it.
+        whole = bool(parts.hostname) and parts.port != 0 and parts.username is None
+    except ValueError:
+        whole = False
+    if not whole or not value.isascii() or not value.isprintable() or " " in value:
+        raise ValueError("is not a URL such as https://host/path")
+    if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.hostname or "")):
+        raise ValueError("is not an https URL (plain http is for this machine only)")
+    return value
+
+
+def issuer(value: str) -> str:
+    """The `iss` of tokens, compared as an exact string: a slash at the end counts."""
+    if not re.fullmatch(r"https?://[^\s?#]+", value, re.ASCII) or not value.isascii() or not value.isprintable():
+        raise ValueError("is not an issuer such as https://host/path, exactly as the tokens have it")
+    return value
+
+
+def origin(value: str) -> str:
+    """A page's origin that may connect; `https://*.example.com` is each direct subdomain."""
+    try:
+        OriginPolicy([value])
+    except ValueError as error:
+        raise ValueError(f"is refused: {error}") from None
+    return value
+
+
+def cookie_name(value: str) -> str:
+    """The name of a cookie."""
+    if not _TOKEN.fullmatch(value):
+        raise ValueError("is not the name of a cookie: letters, digits and !#$%&'*+-.^_`|~ can be in it")
+    return value
+
+
+def url_path(value: str) -> str:
+    """The path of an endpoint, which must not be one that the service answers otherwise."""
+    if not _PATH.fullmatch(value):
+        raise ValueError("is not a path such as /ws")
+    if any(value == taken or value.startswith(f"{taken}/") for taken in _RESERVED_PATHS):
+        raise ValueError(f"is taken: {', '.join(_RESERVED_PATHS)} are the service's own")
+    return value
+
+
+def log_level(value: str) -> str:
+    """A level by its name in twisted.logger, in Python's logging or in pino."""
+    try:
+        return _LEVELS[value.lower()]
+    except KeyError:
+        raise ValueError("is not one of debug, info, warn, error, critical, silent") from None
+
+
+def _of(unit: str) -> str:
+    return f" of {unit}" if unit else ""

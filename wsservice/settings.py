@@ -1,0 +1,277 @@
+"""Settings: how one is declared, and how its value is found in flags, environment and `.env`.
+
+A settings class is a dataclass whose fields are made by `setting`; `declared` lists them. Everything that
+users see of them (the command line, the names in the environment, the page of documentation) is made of that list.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from dotenv.parser import parse_stream
+
+from wsservice import parsers
+
+_T = TypeVar("_T")
+_KEY = "wsservice.setting"
+
+#: bytes of a file that holds a secret; an AWS session token has about a thousand
+MAX_SECRET = 64 * 1024
+#: characters of a wrong value that an error message repeats
+_SHOWN = 80
+
+#: where a value comes from; a lower number wins
+FLAG, ENVIRONMENT, DOTENV, DEFAULT = range(4)
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting, as it is declared.
+
+    Attributes:
+        name: of the attribute.
+        default: its value when nobody sets it.
+        flag: on the command line, without dashes; empty where there is none. A secret has `flag` + `-file`.
+        env: names in the environment, the strongest first; a secret has each with `_FILE`, too.
+        group: the heading under which it is listed.
+        help: one sentence, without a full stop.
+        parse: makes a value of one item's text; raises `ValueError` as in `parsers`.
+        metavar: what the value is, in a word, for `--help`.
+        separator: between the items of a setting that has several (a space stands for any whitespace); None for one.
+        added: the flag's items are added to the environment's, rather than replacing them.
+        secret: never shown, and on the command line only by the name of a file.
+        default_note: what else there is to say of the default.
+    """
+
+    name: str
+    default: Any
+    flag: str
+    env: tuple[str, ...]
+    group: str
+    help: str
+    parse: Callable[[str], Any]
+    metavar: str
+    separator: str | None
+    added: bool
+    secret: bool
+    default_note: str
+
+    @property
+    def is_switch(self) -> bool:
+        """Whether the flag takes no value."""
+        return isinstance(self.default, bool)
+
+    @property
+    def option(self) -> str:
+        """What users write on the command line, or an empty string: `--port`, `--no-page`, `--client-secret-file`."""
+        if not self.flag:
+            return ""
+        return f"--no-{self.flag}" if self.default is True else f"--{self.flag}{'-file' if self.secret else ''}"
+
+    @property
+    def usage(self) -> str:
+        """The option with what follows it: `--port PORT`."""
+        metavar = "FILE" if self.secret else self.metavar
+        return self.option if self.is_switch else f"{self.option} {metavar}"
+
+    @property
+    def shown_default(self) -> str:
+        """The default for people, or an empty string if it is nothing."""
+        shown = show(self.default)
+        return f"{shown}; {self.default_note}" if self.default_note else shown
+
+    def split(self, value: str) -> list[str]:
+        """The items of a text, trimmed, without empty ones."""
+        if self.separator is None:
+            parts = [value]
+        else:
+            parts = value.split(None if self.separator == " " else self.separator)
+        return [part.strip() for part in parts if part.strip()]
+
+
+def setting(
+    default: _T,
+    *,
+    group: str,
+    help: str,
+    flag: str = "",
+    env: str | tuple[str, ...] = (),
+    parse: Callable[[str], Any] = parsers.text,
+    metavar: str = "",
+    separator: str | None = None,
+    added: bool = False,
+    secret: bool = False,
+    default_note: str = "",
+) -> _T:
+    """Declare a field of a settings class; see `Setting` for the arguments."""
+    parse = parsers.boolean if isinstance(default, bool) else parse
+    names = (env,) if isinstance(env, str) else env
+    made = Setting("", default, flag, names, group, help, parse, metavar, separator, added, secret, default_note)
+    # A dataclass takes the default out of the field; to a type checker it is the default itself.
+    return cast(_T, dataclasses.field(default=default, repr=not secret, metadata={_KEY: made}))
+
+
+def declared(cls: type) -> list[Setting]:
+    """The settings of a class, in the order of its fields."""
+    fields = [field for field in dataclasses.fields(cls) if _KEY in field.metadata]
+    return [dataclasses.replace(field.metadata[_KEY], name=field.name) for field in fields]
+
+
+def show(value: Any) -> str:
+    """A value for people: `a,b` of several, `yes` or `no` of a switch."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, tuple):
+        return ",".join(str(item) for item in value)
+    return "" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The text of a setting, and where it stood."""
+
+    text: str
+    where: str
+    source: int
+
+
+class Reader:
+    """Finds the values of settings, and collects what is wrong with them.
+
+    Args:
+        flags: by attribute name; texts, several texts, or a boolean of a switch. For a secret, a file's name.
+        environ: the process's environment.
+        dotenv: what `read_dotenv` found.
+        dotenv_name: for messages.
+
+    Attributes:
+        problems: a line for each; see `ConfigurationError`.
+        sources: by attribute name, where its value came from (`FLAG` ... `DEFAULT`).
+    """
+
+    def __init__(
+        self, flags: Mapping[str, Any], environ: Mapping[str, str], dotenv: Mapping[str, str], dotenv_name: str
+    ) -> None:
+        self._flags = flags
+        self._looks: tuple[Callable[[Setting], list[Found]], ...] = (
+            self._find_flag,
+            partial(self._find_name, ENVIRONMENT, environ, ""),
+            partial(self._find_name, DOTENV, dotenv, f" in {dotenv_name}"),
+        )
+        self.problems: list[str] = []
+        self.sources: dict[str, int] = {}
+
+    def read(self, wanted: Sequence[Setting]) -> dict[str, Any]:
+        """The values by attribute name; the default where there is none, or a wrong one (see `problems`)."""
+        return {one.name: self._value(one) for one in wanted}
+
+    def _value(self, wanted: Setting) -> Any:
+        found: list[Found] = []
+        for look in self._looks:
+            # An empty text is as good as none, so that a weaker source still counts.
+            found += look(wanted)
+            if found and not wanted.added:
+                break
+        self.sources[wanted.name] = found[0].source if found else DEFAULT
+        if not found:
+            return wanted.default
+        if wanted.separator is None:
+            return self._parse(wanted, found[0], found[0].text, wanted.default)
+        values = [self._parse(wanted, item, part, None) for item in found for part in wanted.split(item.text)]
+        return tuple(dict.fromkeys(value for value in values if value is not None))
+
+    def _find_flag(self, wanted: Setting) -> list[Found]:
+        given = self._flags.get(wanted.name)
+        texts = [str(item).strip() for item in (given if isinstance(given, list) else [given]) if item is not None]
+        if wanted.secret:
+            return [item for name in texts if name for item in self._read_secret(name, wanted.option, FLAG)]
+        return [Found(item, wanted.option, FLAG) for item in texts if item]
+
+    def _find_name(self, source: int, place: Mapping[str, str], note: str, wanted: Setting) -> list[Found]:
+        for name in wanted.env:
+            value = place.get(name, "").strip()
+            file = place.get(f"{name}_FILE", "").strip() if wanted.secret else ""
+            if value and file:
+                self.problems.append(f"{name} and {name}_FILE are both set{note}: unset one of them")
+            if value:
+                return [Found(value, f"{name}{note}", source)]
+            if file:
+                return list(self._read_secret(file, f"{name}_FILE{note}", source))
+        return []
+
+    def _read_secret(self, name: str, where: str, source: int) -> Iterator[Found]:
+        try:
+            with Path(name).expanduser().open("rb") as file:
+                value = file.read(MAX_SECRET + 1).decode("utf-8").strip()
+        except OSError as error:
+            self.problems.append(f"{where} {name!r}: {error.strerror}; name a file that this user may read")
+        except UnicodeDecodeError:
+            self.problems.append(f"{where} {name!r} is not a text file; it must hold the secret and nothing else")
+        else:
+            if not value or len(value) > MAX_SECRET:
+                self.problems.append(f"{where} {name!r} is empty or too large; it must hold the secret and nothing else")
+            else:
+                yield Found(value, where, source)
+
+    def _parse(self, wanted: Setting, found: Found, text: str, otherwise: Any) -> Any:
+        try:
+            return wanted.parse(text)
+        except ValueError as error:
+            shown = "" if wanted.secret else f" {text[:_SHOWN]!a}"
+            self.problems.append(f"{found.where}{shown} {error}")
+            return otherwise
+
+
+def read_dotenv(path: Path, problems: list[str], *, required: bool) -> dict[str, str]:
+    """The names and values of a `.env` file, as they stand: nothing is interpolated.
+
+    Args:
+        problems: gets a line for each thing that is wrong with it.
+        required: whether a missing file is a problem.
+    """
+    try:
+        content = path.read_text("utf-8-sig")
+    except FileNotFoundError as error:
+        if required:
+            problems.append(f"--env-file {path}: {error.strerror}; name a file that is there")
+        return {}
+    except OSError as error:
+        problems.append(f"{path}: {error.strerror}; make it readable, or name another file by --env-file")
+        return {}
+    except UnicodeDecodeError:
+        problems.append(f"{path} is not UTF-8; mend it, or name another file by --env-file")
+        return {}
+    values: dict[str, str] = {}
+    for binding in parse_stream(io.StringIO(content)):
+        if binding.error:
+            line = binding.original.line
+            problems.append(f"{path}, line {line}: not NAME=value; mend it, or name another file by --env-file")
+        elif binding.key is not None:
+            values[binding.key] = binding.value or ""
+    return values
+
+
+def markdown_tables(wanted: Sequence[Setting]) -> str:
+    """The settings as Markdown: a heading and a table for each group."""
+    groups: dict[str, list[Setting]] = {}
+    for one in wanted:
+        groups.setdefault(one.group, []).append(one)
+    return "\n".join(_table(group, members) for group, members in groups.items())
+
+
+def _table(group: str, members: Sequence[Setting]) -> str:
+    lines = [f"## {group}\n", "| flag | environment | default | meaning |", "|---|---|---|---|"]
+    for one in members:
+        flag = f"`{one.usage}`" if one.flag else ""
+        names = ", ".join(f"`{name}`" for name in one.env)
+        default = f"`{show(one.default)}`" if show(one.default) else ""
+        default = "; ".join(part for part in (default, one.default_note) if part)
+        cells = [cell.replace("|", "\\|") for cell in (flag, names, default, f"{one.help}.")]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join([*lines, ""])
