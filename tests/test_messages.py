@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import FrozenInstanceError, fields
+from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from wsservice.messages import ROOT, Ack, Broadcast, Disconnect, Event, Renew, Target
 
-EACH = [
+EACH: list[Any] = [
     Event("message", ("x",)),
     Ack(1, (None,)),
     Target(),

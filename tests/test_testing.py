@@ -79,9 +79,8 @@ class IssuerTests(SynchronousTestCase):
             self.verify(other.token())
 
     def test_by_default_time_is_the_machine_s(self) -> None:
-        issuer = Issuer()
-        key = issuer.key()._key
-        self.assertEqual(jwt.decode(issuer.token("alice"), key, ["RS256"], issuer=ISSUER)["sub"], "alice")
+        token = Issuer().token("alice")
+        self.assertEqual(jwt.decode(token, private_key().public_key(), ["RS256"], issuer=ISSUER)["sub"], "alice")
 
 
 class KeyTests(SynchronousTestCase):
@@ -94,6 +93,5 @@ class KeyTests(SynchronousTestCase):
         token = make_token({"sub": 7, "x": OMIT}, header={"kid": OMIT, "typ": "JWT"}, key=private_key(1))
         self.assertEqual(jwt.get_unverified_header(token), {"alg": "RS256", "typ": "JWT"})
         self.assertEqual(jwt.decode(token, options={"verify_signature": False}), {"sub": 7})
-        self.assertEqual(
-            jwk("k", private_key().public_key(), use=OMIT, kid="other").keys(), {"kid", "kty", "alg", "n", "e"}
-        )
+        entry = jwk("k", private_key().public_key(), use=OMIT, kid="other")
+        self.assertEqual((entry["kid"], entry.keys()), ("other", {"kid", "kty", "alg", "n", "e"}))

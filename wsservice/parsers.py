@@ -1,4 +1,4 @@
-"""The values of settings: one function for each kind, from the text that a user wrote to a value.
+"""The kinds of values that settings have: how each is called in `--help`, and how it is made of a user's text.
 
 A parser raises `ValueError` with a reason that reads on after the setting's name and text:
 `PORT 'eighty'` + `is not a port, which is a whole number from 0 to 65535`.
@@ -9,7 +9,9 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from wsservice.auth.origin import OriginPolicy
@@ -40,9 +42,22 @@ _LEVELS = {
 }
 
 
-def text(value: str) -> str:
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What a value is.
+
+    Attributes:
+        metavar: stands for it in `--help`.
+        parse: makes it of a text without white space around it; raises `ValueError`.
+    """
+
+    metavar: str
+    parse: Callable[[str], Any]
+
+
+def text(metavar: str) -> Kind:
     """Any text."""
-    return value
+    return Kind(metavar, str)
 
 
 def boolean(value: str) -> bool:
@@ -60,30 +75,30 @@ def port(value: str) -> int:
     return int(value)
 
 
-def integer(low: int, high: int, unit: str = "") -> Callable[[str], int]:
-    """A parser of whole numbers from `low` to `high`; the unit is for the message."""
+def integer(low: int, high: int, unit: str) -> Kind:
+    """A whole number from `low` to `high`; the unit in the plural."""
 
     def parse(value: str) -> int:
         if not re.fullmatch("[0-9]{1,18}", value) or not low <= int(value) <= high:
-            raise ValueError(f"is not a whole number{_of(unit)} from {low} to {high}")
+            raise ValueError(f"is not a whole number of {unit} from {low} to {high}")
         return int(value)
 
-    return parse
+    return Kind(unit.upper(), parse)
 
 
-def number(low: float, high: float, unit: str = "") -> Callable[[str], float]:
-    """A parser of decimal numbers from `low` to `high`; the unit is for the message."""
+def number(low: float, high: float, unit: str) -> Kind:
+    """A decimal number from `low` to `high`; the unit in the plural."""
 
     def parse(value: str) -> float:
         if not re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,9})?", value) or not low <= float(value) <= high:
-            raise ValueError(f"is not a number{_of(unit)} from {low:g} to {high:g}")
+            raise ValueError(f"is not a number of {unit} from {low:g} to {high:g}")
         return float(value)
 
-    return parse
+    return Kind(unit.upper(), parse)
 
 
-def one_of(*choices: str) -> Callable[[str], str]:
-    """A parser of one of a few words, in upper or lower case."""
+def one_of(*choices: str) -> Kind:
+    """One of a few words, in upper or lower case."""
     by_lower = {choice.lower(): choice for choice in choices}
 
     def parse(value: str) -> str:
@@ -92,7 +107,7 @@ def one_of(*choices: str) -> Callable[[str], str]:
         except KeyError:
             raise ValueError(f"is not one of {', '.join(choices)}") from None
 
-    return parse
+    return Kind("|".join(choices), parse)
 
 
 def host(value: str) -> str:
@@ -182,5 +197,15 @@ def log_level(value: str) -> str:
         raise ValueError("is not one of debug, info, warn, error, critical, silent") from None
 
 
-def _of(unit: str) -> str:
-    return f" of {unit}" if unit else ""
+BOOLEAN = Kind("yes|no", boolean)
+COOKIE_NAME = Kind("NAME", cookie_name)
+FILE = Kind("FILE", path)
+HOST = Kind("HOST", host)
+ISSUER = Kind("ISSUER", issuer)
+LOG_LEVEL = Kind("LEVEL", log_level)
+NETWORK = Kind("NETWORK", network)
+ORIGIN = Kind("ORIGIN", origin)
+PORT = Kind("PORT", port)
+SECRET = Kind("FILE", str)
+URL = Kind("URL", url)
+URL_PATH = Kind("PATH", url_path)

@@ -70,13 +70,13 @@ class Server(MultiService):
         Raises:
             SystemExit: with status 2, when an address cannot be had; the message has been printed.
         """
-        super().privilegedStartService()
+        super().privilegedStartService()  # type: ignore[no-untyped-call]
         listening = Deferred.fromCoroutine(listen_on(self.parts.endpoints, self.parts.port))
         listening.addCallbacks(self._listening, self._cannot_listen)
 
     def startService(self) -> None:
         """Begin the work in the background: keys, signals."""
-        super().startService()
+        super().startService()  # type: ignore[no-untyped-call]
         if not self._ports:  # started without twistd
             self.privilegedStartService()
         self.parts.provider.start()

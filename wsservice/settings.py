@@ -12,15 +12,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from dotenv.parser import parse_stream
 
 from wsservice import parsers
+from wsservice.parsers import Kind
 
 _T = TypeVar("_T")
 _KEY = "wsservice.setting"
 
+#: of the names in the environment that wsservice has made up itself
+PREFIX = "WSSERVICE_"
 #: bytes of a file that holds a secret; an AWS session token has about a thousand
 MAX_SECRET = 64 * 1024
 #: characters of a wrong value that an error message repeats
@@ -37,30 +40,28 @@ class Setting:
     Attributes:
         name: of the attribute.
         default: its value when nobody sets it.
-        flag: on the command line, without dashes; empty where there is none. A secret has `flag` + `-file`.
-        env: names in the environment, the strongest first; a secret has each with `_FILE`, too.
         group: the heading under which it is listed.
+        kind: what its value, or each of its items, is.
+        flag: on the command line, without dashes; empty where there is none.
+        env: names in the environment, the strongest first. A secret has each with `_FILE`, too.
         help: one sentence, without a full stop.
-        parse: makes a value of one item's text; raises `ValueError` as in `parsers`.
-        metavar: what the value is, in a word, for `--help`.
-        separator: between the items of a setting that has several (a space stands for any whitespace); None for one.
+        default_note: what there is to say of the default besides its value.
+        separator: between the items of a setting that has several (a space stands for any white space).
         added: the flag's items are added to the environment's, rather than replacing them.
-        secret: never shown, and on the command line only by the name of a file.
-        default_note: what else there is to say of the default.
+        secret: never shown; on the command line only by the name of a file.
     """
 
     name: str
     default: Any
+    group: str
+    kind: Kind
     flag: str
     env: tuple[str, ...]
-    group: str
     help: str
-    parse: Callable[[str], Any]
-    metavar: str
-    separator: str | None
+    default_note: str
+    separator: str
     added: bool
     secret: bool
-    default_note: str
 
     @property
     def is_switch(self) -> bool:
@@ -77,50 +78,59 @@ class Setting:
     @property
     def usage(self) -> str:
         """The option with what follows it: `--port PORT`."""
-        metavar = "FILE" if self.secret else self.metavar
-        return self.option if self.is_switch else f"{self.option} {metavar}"
+        return self.option if self.is_switch else f"{self.option} {self.kind.metavar}"
 
-    @property
-    def shown_default(self) -> str:
-        """The default for people, or an empty string if it is nothing."""
-        shown = show(self.default)
-        return f"{shown}; {self.default_note}" if self.default_note else shown
-
-    def split(self, value: str) -> list[str]:
-        """The items of a text, trimmed, without empty ones."""
-        if self.separator is None:
-            parts = [value]
-        else:
-            parts = value.split(None if self.separator == " " else self.separator)
+    def split(self, text: str) -> list[str]:
+        """The items of a text, trimmed, without empty ones; the text itself if the setting has one value."""
+        if not self.separator:
+            return [text]
+        parts = text.split() if self.separator == " " else text.split(self.separator)
         return [part.strip() for part in parts if part.strip()]
 
 
 def setting(
     default: _T,
-    *,
     group: str,
+    kind: Kind = parsers.BOOLEAN,
+    *,
     help: str,
-    flag: str = "",
-    env: str | tuple[str, ...] = (),
-    parse: Callable[[str], Any] = parsers.text,
-    metavar: str = "",
-    separator: str | None = None,
+    flag: str | None = None,
+    env: str | tuple[str, ...] = "",
+    note: str = "",
+    separator: str = "",
     added: bool = False,
-    secret: bool = False,
-    default_note: str = "",
 ) -> _T:
-    """Declare a field of a settings class; see `Setting` for the arguments."""
-    parse = parsers.boolean if isinstance(default, bool) else parse
+    """Declare a field of a settings class; see `Setting`.
+
+    Args:
+        flag: by default the attribute's name with dashes.
+        env: by default the attribute's name in capitals behind `PREFIX`.
+        note: of the default.
+    """
     names = (env,) if isinstance(env, str) else env
-    made = Setting("", default, flag, names, group, help, parse, metavar, separator, added, secret, default_note)
-    # A dataclass takes the default out of the field; to a type checker it is the default itself.
-    return cast(_T, dataclasses.field(default=default, repr=not secret, metadata={_KEY: made}))
+    secret = kind is parsers.SECRET
+    made = partial(
+        Setting,
+        default=default,
+        group=group,
+        kind=kind,
+        help=help,
+        default_note=note,
+        separator=separator,
+        added=added,
+        secret=secret,
+    )
+
+    def name_it(name: str) -> Setting:
+        known = tuple(one or f"{PREFIX}{name.upper()}" for one in names)
+        return made(name=name, flag=name.replace("_", "-") if flag is None else flag, env=known)
+
+    return dataclasses.field(default=default, repr=not secret, metadata={_KEY: name_it})
 
 
-def declared(cls: type) -> list[Setting]:
+def declared(cls: type[Any]) -> list[Setting]:
     """The settings of a class, in the order of its fields."""
-    fields = [field for field in dataclasses.fields(cls) if _KEY in field.metadata]
-    return [dataclasses.replace(field.metadata[_KEY], name=field.name) for field in fields]
+    return [field.metadata[_KEY](field.name) for field in dataclasses.fields(cls)]
 
 
 def show(value: Any) -> str:
@@ -181,7 +191,7 @@ class Reader:
         self.sources[wanted.name] = found[0].source if found else DEFAULT
         if not found:
             return wanted.default
-        if wanted.separator is None:
+        if not wanted.separator:
             return self._parse(wanted, found[0], found[0].text, wanted.default)
         values = [self._parse(wanted, item, part, None) for item in found for part in wanted.split(item.text)]
         return tuple(dict.fromkeys(value for value in values if value is not None))
@@ -215,13 +225,15 @@ class Reader:
             self.problems.append(f"{where} {name!r} is not a text file; it must hold the secret and nothing else")
         else:
             if not value or len(value) > MAX_SECRET:
-                self.problems.append(f"{where} {name!r} is empty or too large; it must hold the secret and nothing else")
+                self.problems.append(
+                    f"{where} {name!r} is empty or too large; it must hold the secret and nothing else"
+                )
             else:
                 yield Found(value, where, source)
 
     def _parse(self, wanted: Setting, found: Found, text: str, otherwise: Any) -> Any:
         try:
-            return wanted.parse(text)
+            return wanted.kind.parse(text)
         except ValueError as error:
             shown = "" if wanted.secret else f" {text[:_SHOWN]!a}"
             self.problems.append(f"{found.where}{shown} {error}")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.tables import by_row, rows
-from wsservice.auth.cookies import CHUNK, MAX_COOKIE, CookiePolicy, read_cookie, read_token
+from wsservice.auth.cookies import CHUNK, MAX_COOKIE, CookiePolicy, check_cookie_name, read_cookie, read_token
 from wsservice.auth.tokens import MAX_TOKEN
 from wsservice.errors import BadHandshake, InvalidToken, TokenTooLarge
 from wsservice.handshake import Handshake, parse_head
@@ -31,6 +31,7 @@ class Row:
 
 
 REFUSED = "refused"
+REASONS = "^(two different cookies of one name|the cookie's chunks have a gap)$"
 
 READING = [
     Row("no header", [], None),
@@ -142,11 +143,10 @@ class ReadTokenTests(SynchronousTestCase):
     @rows(READING)
     def test_header(self, row: Row) -> None:
         if row.token is REFUSED:
-            with self.assertRaises(InvalidToken) as caught:
+            with self.assertRaisesRegex(
+                InvalidToken, "^(two different cookies of one name|the cookie's chunks have a gap)$"
+            ):
                 read_token(row.lines, NAME)
-            self.assertIn(
-                str(caught.exception), ["two different cookies of one name", "the cookie's chunks have a gap"]
-            )
         else:
             self.assertEqual(read_token(row.lines, NAME), row.token)
 
@@ -269,6 +269,8 @@ class SetCookieTests(SynchronousTestCase):
                 self.set(name=name)
             with self.assertRaisesRegex(ValueError, "cannot be the name"):
                 CookiePolicy().clear(name, handshake=handshake())
+            with self.assertRaisesRegex(ValueError, "cannot be the name"):
+                check_cookie_name(name)
         for value in ("", "a b", "a;b", "a,b", 'a"b', "a\\b", "a\r\nb", "a\n", "é", "\x7f", "\0"):
             with self.assertRaisesRegex(ValueError, "value"):
                 self.set(value=value)
@@ -277,9 +279,7 @@ class SetCookieTests(SynchronousTestCase):
                 self.set(path=path)
 
     def test_every_character_that_is_allowed_comes_back(self) -> None:
-        value = "".join(
-            map(chr, [0x21, *range(0x23, 0x2C), *range(0x2D, 0x3B), *range(0x3C, 0x5C), *range(0x5D, 0x7F)])
-        )
+        value = "".join(letter for letter in map(chr, range(0x21, 0x7F)) if letter not in '",;\\')
         browser = Browser()
         browser.take([self.set(value=value)])
         self.assertEqual(browser.token(), value)

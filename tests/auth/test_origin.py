@@ -73,7 +73,7 @@ FACTS = [
     Row("O19 missing, cookie there, required", [COOKIE], NO, "required", require_origin=True),
     Row("O20 missing, bearer", [("Authorization", "Bearer T")]),
     Row("O21 only Sec-WebSocket-Origin", [("Sec-WebSocket-Origin", "https://evil.com")]),
-    Row("O21 only Sec-WebSocket-Origin, required", [("Sec-WebSocket-Origin", APP)], NO, "required", require_origin=True),
+    Row("O21 the same, Origin required", [("Sec-WebSocket-Origin", APP)], NO, "required", require_origin=True),
     Row("O22 empty value", "", NO),
 ]  # fmt: skip
 
@@ -200,8 +200,8 @@ class ParseOriginTests(SynchronousTestCase):
         self.assertEqual(parse_origin("tauri://localhost"), Origin("tauri", "localhost", None))
         self.assertEqual(parse_origin("http://a_b.example:65535"), Origin("http", "a_b.example", 65535))
 
-    def test_long_text_takes_no_time(self) -> None:
-        for text in ("https://" + "a-" * 8000, "https://" + "a." * 8000 + "!", "a" * 16000):
+    def test_what_is_longer_than_any_host_name_is_none(self) -> None:
+        for text in ("https://" + "a" * 293, "https://" + "a." * 8000, "a" * 16000):
             with self.assertRaises(ValueError):
                 parse_origin(text)
 

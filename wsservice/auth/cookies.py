@@ -32,6 +32,12 @@ _PATH = re.compile(r"/[ -:<-~]*")
 _LOCAL_HOST = re.compile(r"(?:localhost|127\.0\.0\.1|\[::1\])(?::[0-9]*)?", re.IGNORECASE)
 
 
+def check_cookie_name(name: str) -> None:
+    """Raise ValueError, which says the fix, for what cannot be the name of a cookie; for settings, at start."""
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"{name!r} cannot be the name of a cookie: use letters, digits and !#$%&'*+-.^_`|~")
+
+
 def read_cookie(cookie_headers: Iterable[str], name: str) -> str | None:
     """The value of a cookie, as it stands in the request: neither unquoted nor percent-decoded.
 
@@ -171,8 +177,7 @@ class CookiePolicy:
         return [chunk_name for chunk_name in _chunk_names(name) if chunk_name in values]
 
     def _attributes(self, name: str, path: str, handshake: Handshake) -> str:
-        if not _NAME.fullmatch(name):
-            raise ValueError(f"{name!r} cannot be the name of a cookie: letters, digits and !#$%&'*+-.^_`|~ can")
+        check_cookie_name(name)
         if not _PATH.fullmatch(path):
             raise ValueError(f"{path!r} cannot be the path of a cookie")
         secure = self._is_secure(name, path, handshake)

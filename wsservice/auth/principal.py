@@ -18,7 +18,7 @@ class Principal:
         session: `origin_jti`, else `jti`, else the id; logout and refresh work on it.
         roles: `cognito:groups`.
         scopes: the members of `scope`.
-        expires_at: `exp`, POSIX seconds.
+        expires_at: `exp`, plus the leeway where there is one; POSIX seconds.
         payload: the token's claims as JSON; read them by `claims`.
     """
 

@@ -158,12 +158,10 @@ class WsChannel(HTTPChannel):
 
     def checkPersistence(self, request: WsRequest, version: bytes) -> bool:
         """Whether another request may follow."""
-        return super().checkPersistence(request, version) and not self._is_last
-
-    def rawDataReceived(self, data: bytes) -> None:
-        """A piece of a body, or of requests that are not yet looked at."""
-        if self.state is not State.CLOSING:
-            super().rawDataReceived(data)
+        if not self._is_last:
+            return bool(super().checkPersistence(request, version))
+        request.setHeader(b"Connection", b"close")
+        return False
 
     def allContentReceived(self) -> None:
         """The request is whole."""
@@ -200,10 +198,10 @@ class WsChannel(HTTPChannel):
     def finish_up(self) -> None:
         """Close as soon as no request is under way."""
         self._is_last = True
-        self.persistent = False
         if self.state is State.IDLE:
             self.loseConnection()
         for request in self.requests:
+            self.persistent = False
             request.setHeader(b"Connection", b"close")
 
     def refuse(self, error: RequestRefused | HandshakeError) -> None:

@@ -105,6 +105,7 @@ class WsRequest(Request):
 
     def render(self, resource: IResource) -> None:
         """Let a resource answer; for those that are not ours, in JSON where twisted.web would send HTML."""
+        channel = self.channel
         try:
             body = resource.render(self)
         except UnsupportedMethod as error:
@@ -113,8 +114,8 @@ class WsRequest(Request):
             self.send(error_answer(not_allowed(allowed), self.handshake.request_id))
             return
         if body is NOT_DONE_YET:
-            if self.channel is not None and self.channel.transport is None:  # given away to a WebSocket
-                self.site.channels.discard(self.channel)
+            if channel.transport is None:  # given away to a WebSocket
+                self.site.channels.discard(channel)
             return
         self.setHeader(b"Content-Length", b"%d" % len(body))
         self.write(body)
@@ -135,9 +136,9 @@ class WsRequest(Request):
     def processingFailed(self, reason: Failure) -> None:
         """A bug in a resource: the log has the traceback, the client an `internal_error`."""
         log.failure("a resource failed ({request_id})", reason, request_id=self.handshake.request_id)
-        if self.startedWriting:  # half an answer is out
+        if self.startedWriting and not self.finished:  # half an answer is out
             self.loseConnection()
-        else:
+        elif not self.startedWriting:
             self.send(error_answer(RuntimeError(), self.handshake.request_id))
 
     def _set_own_headers(self) -> None:

@@ -63,7 +63,7 @@ class KeySource(ABC):
         """Whether at least one key is at hand."""
 
     def start(self) -> None:
-        """Begin fetching; called once."""
+        """Begin fetching; called once. Nothing to do where the keys are at hand."""
 
     def stop(self) -> Deferred[None]:
         """End fetching; fires when no connection and no timer is left."""

@@ -1,0 +1,142 @@
+"""What the settings must be together; each check gives a line for each problem, with its fix.
+
+What was given but did not parse counts as given: it has its line already and is not called missing as well.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from wsservice.auth.endpoints import cognito_endpoints
+from wsservice.errors import ConfigurationError
+from wsservice.parsers import is_loopback
+from wsservice.settings import DEFAULT, show
+
+if TYPE_CHECKING:
+    from wsservice.config import Config
+
+#: what says which pool or issuer is meant, by attribute; and what only counts together with that
+NAMING_A_POOL = {
+    "cognito_user_pool_id": "AWS_COGNITO_USER_POOL_ID",
+    "auth_issuer": "AUTH_ISSUER",
+    "auth_jwks_url": "AUTH_JWKS_URL",
+}
+OF_POOLS = frozenset(
+    {*NAMING_A_POOL, "cognito_client_id", "cognito_client_secret", "cognito_endpoint", "auth_audience", "auth_flow"}
+)
+
+_NO_PROVIDER = (
+    "No user pool: set AWS_REGION, AWS_COGNITO_USER_POOL_ID and AWS_COGNITO_CLIENT_ID "
+    "(or AUTH_ISSUER, AUTH_JWKS_URL and AUTH_AUDIENCE of another issuer), or try --dev"
+)
+
+
+def provider_problems(config: Config, sources: Mapping[str, int]) -> list[str]:
+    """Exactly one identity provider, named wholly: `--dev`, a Cognito user pool, or another issuer.
+
+    Args:
+        sources: by attribute, where its value came from; see `settings.Reader`.
+    """
+    given = {name for name, source in sources.items() if source != DEFAULT}
+    rivals = [name for name in NAMING_A_POOL if name in given]
+    if config.dev:
+        # Stated more strongly than the pool, it is meant. As strongly, nobody can tell, and a `WSSERVICE_DEV` that
+        # was left behind must not replace a pool.
+        if all(sources["dev"] < sources[name] for name in rivals):
+            return []
+        return [f"--dev and {NAMING_A_POOL[rivals[0]]} are both set, and only one can be meant: unset the other"]
+    if "cognito_user_pool_id" in given:
+        return _pool_problems(config, given)
+    return _issuer_problems(given) if rivals else [_NO_PROVIDER]
+
+
+def listening_problems(config: Config) -> list[str]:
+    """Whole TLS settings; and `--dev`, whose passwords stand in the log, for this machine only."""
+    problems = []
+    if config.tls_key and not config.tls_cert:
+        problems.append("--tls-key without --tls-cert: name the certificate's file, too")
+    if config.dev:
+        endpoints = [f"--listen {one}" for one in config.listen if not _is_local(one)]
+        reachable = endpoints if config.listen or is_loopback(config.host) else [f"--host {config.host}"]
+        if reachable:
+            problems.append(
+                f"--dev is for this machine only, and {', '.join(reachable)} may be reached from others: "
+                "use 127.0.0.1, or a user pool"
+            )
+    return problems
+
+
+def cookie_problems(config: Config) -> list[str]:
+    """Nothing that makes browsers drop the cookies (RFC 6265bis sections 4.1.2.7 and 4.1.3)."""
+    problems = []
+    names = (config.auth_cookie_name, config.refresh_cookie_name)
+    if names[0] == names[1]:
+        problems.append(f"--auth-cookie-name and --refresh-cookie-name are both {names[0]}: choose two names")
+    if names[1].lower().startswith("__host-"):
+        problems.append("--refresh-cookie-name cannot begin with __Host-, since the cookie's path is /auth")
+    if config.cookie_secure == "never":
+        if config.cookie_same_site == "None":
+            problems.append("--cookie-same-site None needs --cookie-secure auto or always: browsers drop it otherwise")
+        problems += [
+            f"the cookie {name} needs --cookie-secure auto or always: browsers drop it otherwise"
+            for name in names
+            if name.lower().startswith(("__host-", "__secure-"))
+        ]
+    return problems
+
+
+def _pool_problems(config: Config, given: set[str]) -> list[str]:
+    needed = {"aws_region": "AWS_REGION", "cognito_client_id": "AWS_COGNITO_CLIENT_ID"}
+    missing = [name for attribute, name in needed.items() if attribute not in given]
+    problems = [f"The user pool is named by half: set {' and '.join(missing)}, too"] if missing else []
+    if "aws_region" in given:
+        problems += _endpoint_problems(config)
+    if "auth_audience" in given:
+        problems.append(
+            "AUTH_AUDIENCE is for issuers that are no Cognito pool: put the clients in AWS_COGNITO_CLIENT_ID"
+        )
+    if config.auth_flow == "admin" and not (config.aws_access_key_id and config.aws_secret_access_key):
+        problems.append("--auth-flow admin needs AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
+    if config.auth_login_token not in config.auth_token_use:
+        problems.append(
+            f"AUTH_LOGIN_TOKEN {config.auth_login_token} is not among AUTH_TOKEN_USE {show(config.auth_token_use)}: "
+            "nobody could log in"
+        )
+    return problems
+
+
+def _endpoint_problems(config: Config) -> list[str]:
+    try:
+        cognito_endpoints(
+            config.aws_region,
+            config.cognito_user_pool_id,
+            endpoint_override=config.cognito_endpoint or None,
+            issuers=config.auth_issuer,
+            jwks_url=config.auth_jwks_url or None,
+        )
+    except ConfigurationError as error:
+        return list(error.problems)
+    return []
+
+
+def _issuer_problems(given: set[str]) -> list[str]:
+    needed = {"auth_issuer": "AUTH_ISSUER", "auth_jwks_url": "AUTH_JWKS_URL"}
+    missing = [name for attribute, name in needed.items() if attribute not in given]
+    if not given & {"auth_audience", "cognito_client_id"}:
+        missing.append("AUTH_AUDIENCE")
+    if not missing:
+        return []
+    return [
+        f"The issuer is named by half: set {' and '.join(missing)}, too (or AWS_COGNITO_USER_POOL_ID, or try --dev)"
+    ]
+
+
+def _is_local(description: str) -> bool:
+    """Whether only this machine reaches a Twisted endpoint; of an inherited socket nobody knows."""
+    kind, *arguments = re.split(r"(?<!\\):", description)
+    if kind == "unix":
+        return True
+    interfaces = [part.removeprefix("interface=") for part in arguments if part.startswith("interface=")]
+    return kind in ("tcp", "tcp6", "ssl") and bool(interfaces) and is_loopback(interfaces[-1].replace("\\", ""))
