@@ -47,6 +47,8 @@ from wsservice.web.session_cookies import SessionCookies
 
 T = TypeVar("T")
 
+#: seconds for a call of the pool's API: its triggers (Lambda) may take a while, and nobody waits in line for it
+LOGIN_TIMEOUT = 15.0
 #: the page at `/`
 PAGES = Path(__file__).parent / "demo" / "static"
 
@@ -120,7 +122,13 @@ def make_provider(
     return CognitoProvider(
         key_set(endpoints.jwks_url),
         _rules(config, base),
-        CognitoApi(fetcher, endpoints.api, region=config.aws_region, credentials=credentials, now=now),
+        CognitoApi(
+            BoundedFetcher(reactor, timeout=LOGIN_TIMEOUT),
+            endpoints.api,
+            region=config.aws_region,
+            credentials=credentials,
+            now=now,
+        ),
         client=AppClient(
             pool_id=config.cognito_user_pool_id,
             client_id=config.cognito_client_id[0],

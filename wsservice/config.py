@@ -130,9 +130,8 @@ class Config:
     ignore_configured_endpoints: bool = setting(
         False,
         IDENTITY,
-        flag="",
         env="AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
-        help="leave the addresses in the environment alone, as AWS's own tools do",
+        help="ignore Cognito's address in the environment, as AWS's own tools do",
     )
     auth_issuer: tuple[str, ...] = setting(
         (),
@@ -244,7 +243,7 @@ class Config:
         True,
         COOKIES,
         env="COOKIE_CHUNKING",
-        help="split a token that is too large for one cookie; else such a login fails with `token_too_large`",
+        help="split a token that is too large for one cookie",
     )
     # Cognito's default.
     refresh_lifetime: int = setting(

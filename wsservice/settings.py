@@ -42,10 +42,10 @@ class Setting:
         default: its value when nobody sets it.
         group: the heading under which it is listed.
         kind: what its value, or each of its items, is.
-        flag: on the command line, without dashes; empty where there is none.
+        flag: on the command line, without dashes.
         env: names in the environment, the strongest first. A secret has each with `_FILE`, too.
         help: one sentence, without a full stop.
-        default_note: what there is to say of the default besides its value.
+        note: what there is to say of the default besides its value.
         separator: between the items of a setting that has several (a space stands for any white space).
         added: the flag's items are added to the environment's, rather than replacing them.
         secret: never shown; on the command line only by the name of a file.
@@ -58,7 +58,7 @@ class Setting:
     flag: str
     env: tuple[str, ...]
     help: str
-    default_note: str
+    note: str
     separator: str
     added: bool
     secret: bool
@@ -70,9 +70,7 @@ class Setting:
 
     @property
     def option(self) -> str:
-        """What users write on the command line, or an empty string: `--port`, `--no-page`, `--client-secret-file`."""
-        if not self.flag:
-            return ""
+        """What users write on the command line: `--port`, `--no-page`, `--cognito-client-secret-file`."""
         return f"--no-{self.flag}" if self.default is True else f"--{self.flag}{'-file' if self.secret else ''}"
 
     @property
@@ -94,7 +92,7 @@ def setting(
     kind: Kind = parsers.BOOLEAN,
     *,
     help: str,
-    flag: str | None = None,
+    flag: str = "",
     env: str | tuple[str, ...] = "",
     note: str = "",
     separator: str = "",
@@ -115,7 +113,7 @@ def setting(
         group=group,
         kind=kind,
         help=help,
-        default_note=note,
+        note=note,
         separator=separator,
         added=added,
         secret=secret,
@@ -123,7 +121,7 @@ def setting(
 
     def name_it(name: str) -> Setting:
         known = tuple(one or f"{PREFIX}{name.upper()}" for one in names)
-        return made(name=name, flag=name.replace("_", "-") if flag is None else flag, env=known)
+        return made(name=name, flag=flag or name.replace("_", "-"), env=known)
 
     return dataclasses.field(default=default, repr=not secret, metadata={_KEY: name_it})
 
@@ -280,10 +278,9 @@ def markdown_tables(wanted: Sequence[Setting]) -> str:
 def _table(group: str, members: Sequence[Setting]) -> str:
     lines = [f"## {group}\n", "| flag | environment | default | meaning |", "|---|---|---|---|"]
     for one in members:
-        flag = f"`{one.usage}`" if one.flag else ""
         names = ", ".join(f"`{name}`" for name in one.env)
         default = f"`{show(one.default)}`" if show(one.default) else ""
-        default = "; ".join(part for part in (default, one.default_note) if part)
-        cells = [cell.replace("|", "\\|") for cell in (flag, names, default, f"{one.help}.")]
+        default = "; ".join(part for part in (default, one.note) if part)
+        cells = [cell.replace("|", "\\|") for cell in (f"`{one.usage}`", names, default, f"{one.help}.")]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join([*lines, ""])

@@ -168,6 +168,13 @@ class CheckTests(SynchronousTestCase):
         self.assertTrue(policy.allows("https://ws.example.com", handshake()))
         self.assertFalse(policy.allows(APP, handshake()))
 
+    def test_letters_that_become_ascii_in_lower_case_are_none(self) -> None:
+        self.assertEqual("\u212aey".lower(), "key")
+        self.assertFalse(OriginPolicy(["https://key.example.com"]).allows("https://\u212aey.example.com", handshake()))
+
+    def test_an_origin_is_not_required_by_default(self) -> None:
+        OriginPolicy([]).check(handshake())
+
     @settings(deadline=None, database=None)
     @given(st.text() | st.text(alphabet="htps:/.*[]@#?app.example.com123\\ "), st.booleans())
     def test_any_text_is_allowed_or_not(self, text: str, secure: bool) -> None:
@@ -201,6 +208,7 @@ class ParseOriginTests(SynchronousTestCase):
         self.assertEqual(parse_origin("http://a_b.example:65535"), Origin("http", "a_b.example", 65535))
 
     def test_what_is_longer_than_any_host_name_is_none(self) -> None:
+        self.assertEqual(parse_origin("https://" + "a" * 292).host, "a" * 292)
         for text in ("https://" + "a" * 293, "https://" + "a." * 8000, "a" * 16000):
             with self.assertRaises(ValueError):
                 parse_origin(text)
@@ -220,7 +228,7 @@ class ConfiguredOriginsTests(SynchronousTestCase):
             ("wss://app.example.com", "write https://app.example.com"),
             ("ws://localhost:5173", "write http://localhost:5173"),
             ("https://", "is not an origin"),
-            ("https://app.example.com:99999", "the port is above 65535"),
+            ("https://app.example.com:65536", "the port is above 65535"),
             ("https://app.example.com?x", "is not an origin"),
             ("https://user@app.example.com", "is not an origin"),
             ("https://app.*.example.com", "is not an origin"),

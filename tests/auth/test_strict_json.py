@@ -36,6 +36,7 @@ GOOD = [
     Row("names that differ in case", b'{"a":1,"A":2}'),
     Row("objects in lists", b'{"a":[{"x":1},{"x":2}],"b":[]}'),
     Row("as deep as allowed", nested(MAX_DEPTH)),
+    Row("objects as deep as allowed", b'{"a":' * MAX_DEPTH + b"1" + b"}" * MAX_DEPTH),
     Row("wide and not deep", b'{"a":[' + b",".join([b"[]"] * 100) + b"]}"),
     Row("long integer", b'{"a":' + b"9" * 400 + b"}"),
 ]

@@ -42,7 +42,7 @@ class FrozenDatetime(datetime):
     """PyJWT's clock."""
 
     @classmethod
-    def now(cls, tz: Any = None) -> datetime:
+    def now(cls, tz: Any = None) -> datetime:  # type: ignore[override]
         return datetime.fromtimestamp(NOW, UTC)
 
 
@@ -235,7 +235,7 @@ class VerifyTokenTests(SynchronousTestCase):
 
 class RulesTests(SynchronousTestCase):
     def test_what_would_let_everybody_in_is_refused(self) -> None:
-        for changes, reason in [
+        table: list[tuple[dict[str, Any], str]] = [
             ({"issuers": frozenset()}, "no issuer"),
             ({"issuers": frozenset({""})}, "no issuer"),
             ({"clients": frozenset()}, "no client"),
@@ -248,7 +248,8 @@ class RulesTests(SynchronousTestCase):
             ({"leeway": math.nan}, "leeway"),
             ({"max_clock_skew": -1}, "clock skew"),
             ({"max_clock_skew": math.nan}, "clock skew"),
-        ]:
+        ]
+        for changes, reason in table:
             with self.assertRaisesRegex(ValueError, reason):
                 POOL.rules(**changes)
 

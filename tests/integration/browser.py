@@ -35,7 +35,7 @@ CHROMEDRIVER = "/usr/bin/chromedriver"
 WAIT = 30
 
 #: a user of `--dev` with the password, as the greeting prints them
-_CREDENTIALS = re.compile(r"\b([a-z]+)\s+([a-z2-9]{4}(?:-[a-z2-9]{4}){2})\b")
+_CREDENTIALS = re.compile(r"^\s+(\w+)\s+password (\S+)$", re.MULTILINE)
 _USERS = 4
 
 _FLAGS = (

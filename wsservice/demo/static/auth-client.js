@@ -192,6 +192,7 @@ export class AuthClient {
       const { status } = /** @type {HttpError} */ (error);
       if (this.#state.session !== null) {
         if (status === 401 || status === 403) this.#end("expired");
+        else if (status === 404) this.#keep(this.#state.session);
         else this.#schedule(this.#state.session, LEAST_DELAY + this.#backoff.next());
       }
       throw error;
@@ -254,6 +255,16 @@ export class AuthClient {
     this.#clock.clearTimeout(this.#timer);
     this.#timer = this.#clock.setTimeout(() => this.#refreshQuietly(), delay);
     this.#set({ status: "authenticated", session, refreshAt: this.#clock.now() + delay });
+  }
+
+  /**
+   * This server cannot refresh: the session lasts as long as its token.
+   *
+   * @param {Session} session
+   */
+  #keep(session) {
+    this.#clock.clearTimeout(this.#timer);
+    this.#set({ status: "authenticated", session, refreshAt: null });
   }
 
   /** @param {"anonymous" | "expired"} status */

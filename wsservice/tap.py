@@ -1,0 +1,247 @@
+"""`twistd wsservice`: its command line, made of the fields of `Config`, and the service that it starts.
+
+Whatever is wrong with the settings ends the process with status 2 and one message, before it becomes a daemon.
+"""
+
+from __future__ import annotations
+
+import argparse
+import getopt
+import os
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NoReturn
+
+from twisted.application.service import IService, IServiceCollection, MultiService
+from twisted.logger import ILogObserver, Logger
+from twisted.python.components import Componentized
+from twisted.python.usage import Options as TwistedOptions
+
+import wsservice
+from wsservice.config import Config, load_config
+from wsservice.errors import ConfigurationError
+from wsservice.log_writer import LineWriter
+from wsservice.logs import Observer, make_observer
+from wsservice.redaction import Redactor
+from wsservice.settings import Setting, declared, show
+
+log = Logger()
+
+#: where twistd logs to as a daemon
+_LOGFILE = "twistd.log"
+
+_DESCRIPTION = """\
+A realtime server for browsers that log in by cookie.
+
+A setting is a flag, a name in the environment, or a line of .env in the working directory, in that order of
+precedence. A secret is never a flag: put it into the environment or into a file, which NAME_FILE or the flag names.
+"""
+_EXAMPLES = """\
+examples:
+  Try it, with users that it makes up, on http://localhost:3020/
+    twistd -n wsservice --dev
+  Your own App, your Cognito user pool
+    AWS_REGION=us-east-1 AWS_COGNITO_USER_POOL_ID=us-east-1_AbCdEf123 AWS_COGNITO_CLIENT_ID=1h57kf5cpq17m0 \\
+      twistd -n wsservice --port 3020 --app chat:app
+  TLS, and a log for machines; the options of twistd itself (-n, --logfile, --pidfile) stand before the service
+    twistd -n --logfile=ws.log wsservice --tls-cert chain.pem --tls-key key.pem --log-format json
+"""
+
+
+class Options(TwistedOptions):
+    """The options of `twistd wsservice`: a dict of what was given, by the names of the attributes of `Config`."""
+
+    def parseOptions(self, options: Sequence[str] | None = None) -> None:
+        """Parse a command line; `makeService` reads and checks the values.
+
+        Raises:
+            SystemExit: 0 after `--help` and `--version`, 2 after an option that there is none.
+        """
+        self.update(vars(_make_parser().parse_args(options)))
+
+
+def makeService(options: Options) -> IService:
+    """The service that twistd runs, and that puts its log observer on the application.
+
+    Raises:
+        SystemExit: with status 2, after one message on stderr, if the settings cannot be used.
+    """
+    from twisted.internet import reactor  # by now twistd has installed the one that the user wants
+
+    from wsservice.server import Server
+
+    twistd = options.parent if options.parent is not None else _read_twistd_options(sys.argv[1:])
+    pidfile = Path(twistd["pidfile"]) if twistd.get("pidfile") else None
+    try:
+        config = load_config(options, os.environ, Path(options["env_file"]) if options.get("env_file") else None)
+        _add_working_directory()
+        server = Server(config, reactor=reactor, pidfile=pidfile)
+        observer = _make_observer(config, twistd, reactor)
+    except ConfigurationError as error:
+        _refuse(*error.problems)
+    return Service(config, server, observer=observer, pidfile=pidfile, log_failure=not _logs_to_stdout(twistd))
+
+
+class Service(MultiService):
+    """What twistd starts: the server, with what surrounds it.
+
+    Args:
+        server: may raise `ConfigurationError` from `privilegedStartService`.
+        observer: for the application that this service is added to; None leaves twistd's own.
+        pidfile: twistd's, which would stay behind if the start fails.
+        log_failure: whether the message of a failed start goes to the log, too.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        server: IService,
+        *,
+        observer: Observer | None = None,
+        pidfile: Path | None = None,
+        log_failure: bool = False,
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._config = config
+        self._observer = observer
+        self._pidfile = pidfile
+        self._log_failure = log_failure
+        # A daemon has no stderr by the time that it listens.
+        self._stderr = os.dup(2)
+        server.setServiceParent(self)
+
+    def setServiceParent(self, parent: IServiceCollection) -> None:
+        """Become the application's; twistd takes the log observer from it."""
+        if self._observer is not None and isinstance(parent, Componentized):
+            parent.setComponent(ILogObserver, self._observer)  # type: ignore[no-untyped-call]
+        super().setServiceParent(parent)  # type: ignore[no-untyped-call]
+
+    def privilegedStartService(self) -> None:
+        """Listen.
+
+        Raises:
+            SystemExit: with status 2, after one message on stderr, if an address cannot be had.
+        """
+        try:
+            super().privilegedStartService()  # type: ignore[no-untyped-call]
+        except ConfigurationError as error:
+            if self._pidfile is not None:
+                with suppress(OSError):
+                    self._pidfile.unlink()
+            if self._log_failure:
+                log.critical("cannot start: {reason}", reason=str(error))
+            os.write(self._stderr, _message(*error.problems).encode())
+            raise SystemExit(2) from None
+        finally:
+            os.close(self._stderr)
+
+    def startService(self) -> None:
+        """Say what was started, and start it."""
+        log.info("wsservice {version}: {settings}", version=wsservice.__version__, settings=self._config.describe())
+        for warning in self._config.warnings():
+            log.warn("{warning}", warning=warning)
+        super().startService()  # type: ignore[no-untyped-call]
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        _refuse(f"{message}; see twistd wsservice --help (twistd's own options stand before the word wsservice)")
+
+
+def _make_parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="twistd wsservice",
+        usage="twistd [options of twistd] wsservice [options]",
+        description=_DESCRIPTION,
+        epilog=_EXAMPLES,
+        formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, max_help_position=32),
+        allow_abbrev=False,
+        add_help=False,
+    )
+    general = parser.add_argument_group("General")
+    general.add_argument("-h", "--help", action="help", help="show this, and exit")
+    general.add_argument("--version", action="version", version=f"wsservice {wsservice.__version__}", help="show it")
+    general.add_argument("--env-file", metavar="FILE", help="instead of .env in the working directory")
+    groups: dict[str, Any] = {}
+    for setting in declared(Config):
+        if setting.group not in groups:
+            groups[setting.group] = parser.add_argument_group(setting.group)
+        _add_setting(groups[setting.group], setting)
+    return parser
+
+
+def _add_setting(group: Any, setting: Setting) -> None:
+    default = "; ".join(filter(None, [show(setting.default), setting.note]))
+    origin = f"(default {default}; env {', '.join(setting.env)})" if default else f"(env {', '.join(setting.env)})"
+    help = f"{'do not ' if setting.default is True else ''}{setting.help} {origin}"
+    help = help.replace("`", "").replace("%", "%%")
+    if setting.is_switch:
+        # Each has its opposite, so that a flag can overrule the environment; only the useful one is shown.
+        for option, value in ((f"--{setting.flag}", "yes"), (f"--no-{setting.flag}", "no")):
+            shown = help if option == setting.option else argparse.SUPPRESS
+            group.add_argument(option, dest=setting.name, action="store_const", const=value, help=shown)
+        return
+    action = "append" if setting.separator else "store"
+    group.add_argument(setting.option, dest=setting.name, metavar=setting.kind.metavar, action=action, help=help)
+
+
+def _make_observer(config: Config, twistd: Mapping[str, Any], reactor: Any) -> Observer | None:
+    """The observer for where twistd's options send the log; None where they ask for another."""
+    logfile = twistd.get("logfile")
+    if twistd.get("logger") or twistd.get("syslog"):
+        return None
+    if _logs_to_stdout(twistd):
+        sys.stdout.flush()
+        writer = LineWriter(sys.stdout.fileno())
+    elif logfile == "-":  # a daemon, which twistd refuses
+        return None
+    else:
+        path = Path(logfile or _LOGFILE)
+        try:
+            writer = LineWriter.to_file(path)
+        except OSError as error:
+            raise ConfigurationError(
+                f"--logfile {path}: {error.strerror}; name a file that this user may write"
+            ) from None
+    redact = Redactor(secrets=config.secrets, cookies=(config.auth_cookie_name, config.refresh_cookie_name))
+    observer = make_observer(writer, level=config.log_level, format=config.log_format, redact=redact)
+    if not signal.getsignal(signal.SIGUSR1):  # twistd's own observer takes it, too, to begin a new file
+        signal.signal(signal.SIGUSR1, lambda *_: reactor.callFromThread(observer.reopen))
+    return observer
+
+
+def _logs_to_stdout(twistd: Mapping[str, Any]) -> bool:
+    return bool(twistd.get("nodaemon") or twistd.get("debug")) and twistd.get("logfile") in (None, "", "-")
+
+
+def _read_twistd_options(arguments: Sequence[str]) -> dict[str, Any]:
+    """What a service in a .tac file needs of twistd's command line, and has no other way to learn."""
+    from twisted.scripts.twistd import ServerOptions  # type: ignore[attr-defined]
+
+    known: Any = ServerOptions()
+    try:
+        pairs, _ = getopt.getopt(list(arguments), known.shortOpt, known.longOpt)
+    except getopt.GetoptError:
+        pairs = []
+    given = {known.synonyms.get(name.lstrip("-"), name.lstrip("-")): value or True for name, value in pairs}
+    return given if "python" in given else {"nodaemon": True}
+
+
+def _add_working_directory() -> None:
+    """Let `--app chat:app` find chat.py beside the user: the script `twistd` does not look there by itself."""
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+
+
+def _message(*problems: str) -> str:
+    if len(problems) == 1:
+        return f"wsservice: {problems[0]}\n"
+    return "".join([f"wsservice: {len(problems)} problems with the settings\n", *(f"  {one}\n" for one in problems)])
+
+
+def _refuse(*problems: str) -> NoReturn:
+    sys.stderr.write(_message(*problems))
+    raise SystemExit(2)
