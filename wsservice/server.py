@@ -15,8 +15,6 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Callable
-from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 from twisted.application.service import MultiService
@@ -43,17 +41,15 @@ class Server(MultiService):
     Args:
         config: the settings, checked.
         reactor: everything runs on it.
-        pidfile: twistd's, which would stay behind if the start fails.
 
     Raises:
         ConfigurationError: something the settings name cannot be used (an app, a certificate).
     """
 
-    def __init__(self, config: Config, *, reactor: Any, pidfile: Path | None = None) -> None:
+    def __init__(self, config: Config, *, reactor: Any) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._config = config
         self._reactor = reactor
-        self._pidfile = pidfile
         self._ports: list[IListeningPort] = []
         self._hurry = False
         self.parts: Parts = assemble(config, reactor, draining=lambda: self._stopping)
@@ -68,22 +64,21 @@ class Server(MultiService):
         """Listen, while twistd still has the rights to a port below 1024.
 
         Raises:
-            SystemExit: with status 2, when an address cannot be had; the message has been printed.
+            ConfigurationError: an address cannot be had.
         """
         super().privilegedStartService()  # type: ignore[no-untyped-call]
+        failures: list[Failure] = []
         listening = Deferred.fromCoroutine(listen_on(self.parts.endpoints, self.parts.port))
-        listening.addCallbacks(self._listening, self._cannot_listen)
+        listening.addCallback(self._listening).addErrback(failures.append)
+        for failure in failures:  # endpoints on this machine answer at once
+            failure.raiseException()
 
     def startService(self) -> None:
         """Begin the work in the background: keys, signals."""
         super().startService()  # type: ignore[no-untyped-call]
-        if not self._ports:  # started without twistd
-            self.privilegedStartService()
         self.parts.provider.start()
         self._reactor.callWhenRunning(self._handle_signals)
-        for line in self.parts.greeting:
-            sys.stdout.write(f"{line}\n")
-        sys.stdout.flush()
+        self._greet()
 
     def stopService(self) -> Deferred[None]:
         """End in order; see the module's docstring."""
@@ -106,13 +101,17 @@ class Server(MultiService):
         for port in ports:
             log.info("listening on {address} ({scheme})", address=_describe(port.getHost()), scheme=scheme)
 
-    def _cannot_listen(self, failure: Failure) -> None:
-        failure.trap(ConfigurationError)
-        sys.stderr.write(f"wsservice: {failure.value}\n")
-        if self._pidfile is not None:
-            with suppress(OSError):
-                self._pidfile.unlink()
-        raise SystemExit(2)
+    def _greet(self) -> None:
+        """Tell a person at the terminal what only a person should read; the log never has it."""
+        terminal = sys.__stdout__
+        if self.parts.greeting and terminal is not None:
+            terminal.write("".join(f"{line}\n" for line in [*self._pages(), *self.parts.greeting]))
+            terminal.flush()
+
+    def _pages(self) -> list[str]:
+        scheme = "https" if self.parts.certificate else "http"
+        ports = [address.port for address in self.addresses if hasattr(address, "port")]
+        return ["", *(f"Open {scheme}://localhost:{port}/" for port in ports)]
 
     def _handle_signals(self) -> None:
         # twistd would exit by the signal; a service that has drained has succeeded.

@@ -78,7 +78,7 @@ def makeService(options: Options) -> IService:
     try:
         config = load_config(options, os.environ, Path(options["env_file"]) if options.get("env_file") else None)
         _add_working_directory()
-        server = Server(config, reactor=reactor, pidfile=pidfile)
+        server = Server(config, reactor=reactor)
         observer = _make_observer(config, twistd, reactor)
     except ConfigurationError as error:
         _refuse(*error.problems)
@@ -174,9 +174,13 @@ def _make_parser() -> argparse.ArgumentParser:
 
 
 def _add_setting(group: Any, setting: Setting) -> None:
-    default = "; ".join(filter(None, [show(setting.default), setting.note]))
-    origin = f"(default {default}; env {', '.join(setting.env)})" if default else f"(env {', '.join(setting.env)})"
-    help = f"{'do not ' if setting.default is True else ''}{setting.help} {origin}"
+    env = ", ".join(setting.env)
+    if setting.is_switch:
+        does, value = ("do not ", "no") if setting.default else ("", "yes")
+        help = f"{does}{setting.help} (env {env}={value})"
+    else:
+        default = "; ".join(filter(None, [show(setting.default), setting.note]))
+        help = f"{setting.help} ({f'default {default}; ' if default else ''}env {env})"
     help = help.replace("`", "").replace("%", "%%")
     if setting.is_switch:
         # Each has its opposite, so that a flag can overrule the environment; only the useful one is shown.

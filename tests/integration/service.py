@@ -56,6 +56,7 @@ class RunningService:
     def __init__(self, *arguments: str, cwd: str | Path, env: dict[str, str] | None = None, tls: bool = False) -> None:
         kept = {name: os.environ[name] for name in os.environ if name in _KEPT or name.startswith("COVERAGE")}
         self._tls = tls
+        self.cwd = Path(cwd)
         self._lines: queue.Queue[str | None] = queue.Queue()
         self._log: list[str] = []
         self.process = subprocess.Popen(
@@ -104,7 +105,8 @@ class RunningService:
 
     @property
     def users(self) -> dict[str, str]:
-        """The users of `--dev` and their passwords, as the banner tells them."""
+        """The users of `--dev` and their passwords, as the banner tells them; `newuser` comes last."""
+        self.wait_for_line(lambda line: "newuser" in line)
         return dict(_USER.findall(self.log))
 
     def wait_for_line(self, wanted: Callable[[str], bool], pattern: re.Pattern[str] | None = None) -> Any:

@@ -13,7 +13,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 from websockets.exceptions import ConnectionClosed, InvalidStatus
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import ClientConnection, connect, unix_connect
 
 from tests.certificates import make_certificate, write_pem
 from tests.integration.service import ROOT, RunningService
@@ -216,7 +216,10 @@ class EndpointTests(Base):
         folder = Path(self.mktemp())
         folder.mkdir(parents=True)
         service = self.start("--dev", "--listen", "tcp:0:interface=127.0.0.1", "--listen", "unix:ws.sock")
-        path = service.wait_for_line(lambda line: "ws.sock" in line)
-        self.assertIn("listening on", path)
+        service.wait_for_line(lambda line: "listening on" in line and "ws.sock" in line)
+        with unix_connect(str(service.cwd / "ws.sock"), uri=service.url, open_timeout=SOON) as client:
+            self.assertEqual(self.closed(client), (1008, "Missing authentication token"))
+        self.assertEqual(service.stop(), 0)
+        self.assertFalse((service.cwd / "ws.sock").exists())
 
 
