@@ -177,19 +177,21 @@ def _add_setting(group: Any, setting: Setting) -> None:
     env = ", ".join(setting.env)
     if setting.is_switch:
         does, value = ("do not ", "no") if setting.default else ("", "yes")
-        help = f"{does}{setting.help} (env {env}={value})"
-    else:
-        default = "; ".join(filter(None, [show(setting.default), setting.note]))
-        help = f"{setting.help} ({f'default {default}; ' if default else ''}env {env})"
-    help = help.replace("`", "").replace("%", "%%")
-    if setting.is_switch:
+        help = _plain(f"{does}{setting.help} (env {env}={value})")
         # Each has its opposite, so that a flag can overrule the environment; only the useful one is shown.
         for option, value in ((f"--{setting.flag}", "yes"), (f"--no-{setting.flag}", "no")):
             shown = help if option == setting.option else argparse.SUPPRESS
             group.add_argument(option, dest=setting.name, action="store_const", const=value, help=shown)
         return
+    default = "; ".join(filter(None, [show(setting.default), setting.note]))
+    help = _plain(f"{setting.help} ({f'default {default}; ' if default else ''}env {env})")
     action = "append" if setting.separator else "store"
     group.add_argument(setting.option, dest=setting.name, metavar=setting.kind.metavar, action=action, help=help)
+
+
+def _plain(help: str) -> str:
+    """A help text without Markdown, and safe in argparse's templates."""
+    return help.replace("`", "").replace("%", "%%")
 
 
 def _make_observer(config: Config, twistd: Mapping[str, Any], reactor: Any) -> Observer | None:

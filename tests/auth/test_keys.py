@@ -64,6 +64,7 @@ ENTRIES = [
     Row("broken private members are ignored", changed(d="!", p=7, q=None)),
     Row("modulus with a leading zero byte", changed(n=base64url(b"\0" + MODULUS.to_bytes(256, "big")))),
     Row("exponent 3", changed(e=integer(3))),
+    Row("the shortest kid", changed(kid="k"), kid="k"),
     Row("the longest kid", changed(kid="k" * 256), kid="k" * 256),
     Row("kid that is not ASCII", changed(kid="schlüssel"), kid="schlüssel"),
     Row("not an object", "key", "not an object"),

@@ -253,6 +253,16 @@ class RulesTests(SynchronousTestCase):
             with self.assertRaisesRegex(ValueError, reason):
                 POOL.rules(**changes)
 
+    def test_the_bounds_themselves_may_be_set(self) -> None:
+        for leeway, skew in [(0, 0), (60, 0.0)]:
+            rules = POOL.rules(leeway=leeway, max_clock_skew=skew)
+            self.assertEqual((rules.leeway, rules.max_clock_skew), (leeway, skew))
+
+    def test_rules_and_unverified_tokens_cannot_be_changed(self) -> None:
+        for frozen, name in [(RULES, "leeway"), (parse_token(header()), "kid")]:
+            with self.assertRaises(AttributeError):
+                setattr(frozen, name, "x")
+
     def test_they_are_as_auth_md_says_by_default(self) -> None:
         rules = Rules(issuers=frozenset({ISSUER}), clients=frozenset({CLIENT_ID}))
         self.assertEqual((rules.leeway, rules.max_clock_skew), (0, 300))

@@ -19,7 +19,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import metadata
 from pathlib import Path
 
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, WebSocketException
 from websockets.sync.client import connect
 from websockets.typing import Origin
 
@@ -34,7 +34,7 @@ TOKEN_HOURS = 12
 # The largest message of the suite has 16 MiB (9.1.6, 9.2.6, and fragmented in 9.7 and 9.8).
 MAX_MESSAGE_SIZE = 32 * 1024 * 1024
 START_SECONDS = 60
-STOP_SECONDS = 30
+STOP_SECONDS = 45
 MISSING_TOKEN = (1008, "Missing authentication token")
 
 
@@ -92,6 +92,13 @@ def prove(service: Service) -> None:
     Raises:
         ServiceError: something of this is not so.
     """
+    try:
+        _prove(service)
+    except (WebSocketException, OSError) as error:
+        raise ServiceError(f"the service cannot be spoken to: {error}") from error
+
+
+def _prove(service: Service) -> None:
     refusal = _refusal(service)
     if refusal != MISSING_TOKEN:
         raise ServiceError(f"authentication is not on: without a cookie the close is {refusal}, not {MISSING_TOKEN}")

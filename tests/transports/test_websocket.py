@@ -44,6 +44,11 @@ class HandshakeTests(Base):
         self.assertEqual(client.messages, ["hello", b"\x00\x01"])
         self.assertEqual(self.service.counters.get("handshakes", "ok"), 1)
 
+    def test_an_origin_that_the_policy_lets_pass_is_not_refused_by_autobahn(self) -> None:
+        for origin in ("http://localhost:3020", "https://app.example.com", "https://xn--bcher-kva.example:8443"):
+            client = self.connect(headers=(("Origin", origin),))
+            self.assertEqual(client.client.state.name, "OPEN", origin)
+
     def test_the_server_does_not_tell_what_it_runs(self) -> None:
         client = MemoryClient(self.service.factory)
         client.current.dataReceived(client.flush())

@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 from autobahn.twisted.websocket import WebSocketServerProtocol
+from autobahn.util import wildcards2patterns
 from autobahn.websocket.protocol import TrafficStats, WebSocketProtocol
 from autobahn.websocket.utf8validator import Utf8Validator
 from twisted.internet.interfaces import ISSLTransport
@@ -85,7 +86,8 @@ class SlimProtocol(_Base):  # type: ignore[misc]
     serveFlashSocketPolicy = False
     flashSocketPolicy = ""
     allowedOrigins: ClassVar[list[str]] = ["*"]
-    allowedOriginsPatterns: ClassVar[list[Any]] = []
+    #: any: who may come is decided by `auth/origin.py`, before Autobahn looks
+    allowedOriginsPatterns: ClassVar[list[Any]] = wildcards2patterns(["*"])
     allowNullOrigin = False
     maxConnections = 0
     trustXForwardedFor = 0
