@@ -81,6 +81,7 @@ class ReaderTests(SynchronousTestCase):
     def test_an_empty_text_is_as_good_as_none(self) -> None:
         self.assertEqual(self.read({"size": " "}, {"WSSERVICE_SIZE": ""}, {"WSSERVICE_SIZE": "4"}).size, 4)
         self.assertEqual(self.read({"size": None, "name": []}, {"COLOR": "", "COLOUR": "blue"}).color, "blue")
+        self.assertEqual(self.read({"name": [","]}, {"WSSERVICE_NAMES": ", ,"}, {"WSSERVICE_NAMES": "c"}).names, ("c",))
 
     def test_white_space_around_a_value_is_dropped(self) -> None:
         self.assertEqual(self.read(env={"COLOR": "  dark red\t\n"}).color, "dark red")

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -83,7 +84,7 @@ class Observer:
         dropped = self._writer.dropped - self._told
         if dropped and not self._writer.is_behind:
             self._told += dropped
-            self._write(_event("{dropped} log lines were dropped, since nothing took them", event, dropped=dropped))
+            self._write(_event("{dropped} log lines were dropped, since nothing took them", dropped=dropped))
 
     def reopen(self) -> None:
         """Begin a new log file, after the old one was renamed."""
@@ -99,7 +100,7 @@ class Observer:
             line = self._format(event)
         except Exception as error:
             # Twisted would switch the observer off.
-            line = self._format(_event("an event could not be written: {kind}", event, kind=type(error).__name__))
+            line = self._format(_event("an event could not be written: {kind}", kind=type(error).__name__))
         if line is not None:
             self._writer.write(line)
 
@@ -118,10 +119,10 @@ class TextFormat:
         traceback = _traceback(event, self._redact)
         if not message and not traceback:
             return None
-        time = datetime.fromtimestamp(event["log_time"]).astimezone().isoformat(" ", "milliseconds")
+        when = datetime.fromtimestamp(event["log_time"]).astimezone().isoformat(" ", "milliseconds")
         ids = ((name, safe_str(event[name])) for name in _IDS if event.get(name))
         tail = "".join(f" {name}={_escape(_cut(value))}" for name, value in ids if value not in message)
-        head = f"{time} {_level(event):<8} {event.get('log_namespace') or '-'}: {message}{tail}"
+        head = f"{when} {_level(event):<8} {event.get('log_namespace') or '-'}: {message}{tail}"
         return "\n".join([head, *(f"    {_escape(line)}" for line in traceback.splitlines())])
 
 
@@ -133,9 +134,9 @@ class JsonFormat:
 
     def __call__(self, event: LogEvent) -> str:
         """The object of an event, in ASCII and without a line break."""
-        time = datetime.fromtimestamp(event["log_time"], UTC).isoformat(timespec="milliseconds")
+        when = datetime.fromtimestamp(event["log_time"], UTC).isoformat(timespec="milliseconds")
         fields = {
-            "ts": time.replace("+00:00", "Z"),
+            "ts": when.replace("+00:00", "Z"),
             "level": _level(event),
             "msg": _message(event, self._redact),
             "event": None if "log_text" in event or "log_io" in event else event.get("log_format"),
@@ -196,10 +197,15 @@ def _own_fields(event: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             yield name, value
 
 
-def _event(template: str, cause: LogEvent, **fields: Any) -> LogEvent:
+def _event(template: str, **fields: Any) -> LogEvent:
     """An event of ours, about the log itself."""
-    known = {"log_time": cause.get("log_time", 0.0), "log_namespace": __name__, "log_level": LogLevel.warn}
-    return {**known, "log_format": template, **fields}
+    return {
+        "log_time": time.time(),
+        "log_namespace": __name__,
+        "log_level": LogLevel.warn,
+        "log_format": template,
+        **fields,
+    }
 
 
 def _cut(text: str, limit: int = MAX_VALUE) -> str:

@@ -41,19 +41,21 @@ class Server(MultiService):
     Args:
         config: the settings, checked.
         reactor: everything runs on it.
+        signals: whether SIGTERM, SIGINT and SIGHUP are this service's.
 
     Raises:
         ConfigurationError: something the settings name cannot be used (an app, a certificate).
     """
 
-    def __init__(self, config: Config, *, reactor: Any) -> None:
+    def __init__(self, config: Config, *, reactor: Any, signals: bool = True) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._config = config
         self._reactor = reactor
+        self._signals = signals
         self._ports: list[IListeningPort] = []
+        self._stopping = False
         self._hurry = False
         self.parts: Parts = assemble(config, reactor, draining=lambda: self._stopping)
-        self._stopping = False
 
     @property
     def addresses(self) -> list[Any]:
@@ -77,7 +79,8 @@ class Server(MultiService):
         """Begin the work in the background: keys, signals."""
         super().startService()  # type: ignore[no-untyped-call]
         self.parts.provider.start()
-        self._reactor.callWhenRunning(self._handle_signals)
+        if self._signals:
+            self._reactor.callWhenRunning(self._handle_signals)
         self._greet()
 
     def stopService(self) -> Deferred[None]:
@@ -133,8 +136,8 @@ class Server(MultiService):
         self._stopping = True
         parts = self.parts
         log.info("stopping: {count} connections", count=len(parts.registry))
-        for port in self._ports:
-            await maybeDeferred(port.stopListening)
+        while self._ports:
+            await maybeDeferred(self._ports.pop().stopListening)
         parts.port.close_waiting()
         parts.web.close_idle()
         parts.raw.drain()
@@ -144,8 +147,9 @@ class Server(MultiService):
         for protocol in list(parts.raw.live):
             protocol.transport.abortConnection()
         parts.web.close_all()
-        await parts.provider.stop()
+        await deferLater(self._reactor, 0)  # the connections that were cut off learn of it
         parts.expirations.stop()
+        await parts.provider.stop()
         await maybeDeferred(super().stopService)
         log.info("stopped")
 

@@ -182,8 +182,8 @@ class Reader:
     def _value(self, wanted: Setting) -> Any:
         found: list[Found] = []
         for look in self._looks:
-            # An empty text is as good as none, so that a weaker source still counts.
-            found += look(wanted)
+            # What is empty is as good as none, so that a weaker source still counts.
+            found += [one for one in look(wanted) if wanted.split(one.text)]
             if found and not wanted.added:
                 break
         self.sources[wanted.name] = found[0].source if found else DEFAULT
@@ -219,7 +219,7 @@ class Reader:
                 value = file.read(MAX_SECRET + 1).decode("utf-8").strip()
         except OSError as error:
             self.problems.append(f"{where} {name!r}: {error.strerror}; name a file that this user may read")
-        except UnicodeDecodeError:
+        except ValueError:  # no UTF-8 in it, or a NUL in its name
             self.problems.append(f"{where} {name!r} is not a text file; it must hold the secret and nothing else")
         else:
             if not value or len(value) > MAX_SECRET:

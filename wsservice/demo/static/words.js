@@ -21,6 +21,7 @@ const CAUSES = Object.freeze({
   suspended: "paused while the page was away",
   lost: "the connection was lost",
   unreachable: "the server cannot be reached",
+  unopened: "the server answers, but opens no WebSocket",
   offline: "this device is offline",
   expired: "the session has ended",
   "signed-out": "signed out",

@@ -11,7 +11,7 @@
  *   that: stop, the user must log in.
  * - `stop`: stay away.
  * - 1006 before the socket opened says neither "refused" nor "no network". At every third in a row the
- *   session is asked for over HTTP, which can tell.
+ *   session is asked for over HTTP, which can tell, until it is answered.
  */
 
 import { Backoff } from "./backoff.js";
@@ -25,10 +25,11 @@ import { decode, encodeEvent } from "./envelope.js";
  * @typedef {"idle" | "connecting" | "open" | "reconnecting" | "refreshing" | "closed"} State
  *
  * Why the client is in its state:
- * `asked` by the caller, `cut` by the caller, `suspended` with its page, `lost` while open, `unreachable`,
- * `offline`, `expired` session, `signed-out`, or `refused` by the server for good.
- * @typedef {"asked" | "cut" | "suspended" | "lost" | "unreachable" | "offline" | "expired" | "signed-out"
- *   | "refused"} Cause
+ * `asked` by the caller, `cut` by the caller, `suspended` with its page, `lost` while open, `unreachable`
+ * server, `unopened` though the server answers over HTTP, `offline`, `expired` session, `signed-out`, or
+ * `refused` by the server for good.
+ * @typedef {"asked" | "cut" | "suspended" | "lost" | "unreachable" | "unopened" | "offline" | "expired"
+ *   | "signed-out" | "refused"} Cause
  *
  * @typedef {object} Status
  * @property {State} state
@@ -103,7 +104,9 @@ export class WsClient {
   /** @type {any} the one timer of the state: give up connecting, try again, or call the connection stable */
   #timer = null;
   #offline = false;
+  /** Handshakes that failed in a row, and whether the server answered over HTTP meanwhile. */
   #failures = 0;
+  #answers = false;
   #refreshedAt = -Infinity;
   /** @type {string[]} */
   #waiting = [];
@@ -145,6 +148,7 @@ export class WsClient {
     if (state !== "idle" && state !== "closed") return;
     this.#backoff.reset();
     this.#failures = 0;
+    this.#answers = false;
     this.#refreshedAt = -Infinity;
     this.#attempt("asked");
   }
@@ -248,6 +252,7 @@ export class WsClient {
 
   #opened() {
     this.#failures = 0;
+    this.#answers = false;
     this.#unconfirmed = [];
     const entered = this.#enter("open", {}, { after: STABLE_AFTER, run: () => this.#proveStable() });
     while (this.#waiting.length > 0 && this.#status === entered) {
@@ -289,10 +294,12 @@ export class WsClient {
       // A server that refused the handshake handled nothing: what was sent meanwhile waits again.
       if (reason === MISSING_TOKEN || reason === INVALID_TOKEN) this.#waiting.unshift(...unconfirmed);
       void this.#refused(code, reason);
-    } else if (!wasOpen && code === ABNORMAL && this.#failures % ASK_AFTER === 0) {
+    } else if (!wasOpen && code === ABNORMAL && !this.#answers && this.#failures % ASK_AFTER === 0) {
       void this.#ask();
+    } else if (wasOpen) {
+      this.#retry("lost", code, reason);
     } else {
-      this.#retry(wasOpen ? "lost" : "unreachable", code, reason);
+      this.#retry(this.#answers ? "unopened" : "unreachable", code, reason);
     }
   }
 
@@ -326,8 +333,10 @@ export class WsClient {
     const entered = this.#enter("reconnecting", { cause: "unreachable", code: ABNORMAL });
     const failure = await outcome(this.#session.me());
     if (this.#status !== entered) return; // closed, suspended or offline meanwhile
-    if (failure?.status === 401) await this.#refused(ABNORMAL, "");
-    else if (failure?.status === 403) this.#enter("closed", { cause: "refused", reason: failure.message });
+    this.#answers = failure === null;
+    if (failure === null) this.#retry("unopened", ABNORMAL);
+    else if (failure.status === 401) await this.#refused(ABNORMAL, "");
+    else if (failure.status === 403) this.#enter("closed", { cause: "refused", reason: failure.message });
     else this.#retry("unreachable", ABNORMAL);
   }
 

@@ -1,0 +1,120 @@
+"""Settings become parts: which provider, which limits, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.testing import MemoryReactorClock
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.certificates import make_certificate, write_pem
+from tests.transports.memory import MemoryTransport
+from wsservice.assembly import Parts, assemble, make_provider
+from wsservice.auth.providers.cognito import CognitoProvider
+from wsservice.auth.providers.dev import DevProvider
+from wsservice.auth.providers.oidc import OidcProvider
+from wsservice.config import load_config
+from wsservice.counters import Counters
+from wsservice.errors import ConfigurationError
+
+POOL = {
+    "AWS_REGION": "us-east-1",
+    "AWS_COGNITO_USER_POOL_ID": "us-east-1_AbCdEf123",
+    "AWS_COGNITO_CLIENT_ID": "client1,client2",
+}
+ISSUER = {"AUTH_ISSUER": "https://id.example", "AUTH_JWKS_URL": "https://id.example/jwks", "AUTH_AUDIENCE": "app"}
+
+
+class Base(SynchronousTestCase):
+    def config(self, environ: dict[str, str] | None = None, **flags: Any) -> Any:
+        folder = Path(self.mktemp())
+        folder.mkdir(parents=True)
+        return load_config(flags, environ or {}, directory=folder)
+
+    def assemble(self, environ: dict[str, str] | None = None, **flags: Any) -> Parts:
+        if environ is None:
+            flags.setdefault("dev", "yes")
+        return assemble(self.config(environ, **flags), MemoryReactorClock(), lambda: False)
+
+
+class ProviderTests(Base):
+    def provider(self, environ: dict[str, str] | None = None, **flags: Any) -> Any:
+        return make_provider(self.config(environ, **flags), MemoryReactorClock(), Counters())
+
+    def test_dev_makes_the_provider_inside_the_process(self) -> None:
+        self.assertIsInstance(self.provider(dev="yes"), DevProvider)
+
+    def test_a_pool_makes_a_cognito_provider_that_logs_in(self) -> None:
+        provider = self.provider({**POOL, "AWS_COGNITO_CLIENT_SECRET": "s" * 30})
+        self.assertIsInstance(provider, CognitoProvider)
+        self.assertTrue(provider.can_login)
+        self.assertFalse(provider.readiness().ready)
+
+    def test_the_admin_flow_takes_the_aws_keys(self) -> None:
+        keys = {"AWS_ACCESS_KEY_ID": "AKIAEXAMPLE", "AWS_SECRET_ACCESS_KEY": "x" * 40}
+        self.assertIsInstance(self.provider({**POOL, **keys, "AUTH_FLOW": "admin"}), CognitoProvider)
+
+    def test_another_issuer_is_for_verification_only(self) -> None:
+        provider = self.provider(ISSUER)
+        self.assertIs(type(provider), OidcProvider)
+        self.assertFalse(provider.can_login)
+
+    def test_an_address_that_must_not_be_fetched_is_refused(self) -> None:
+        with self.assertRaises(ConfigurationError) as caught:
+            self.provider({**ISSUER, "AUTH_JWKS_URL": "http://id.example/jwks"})
+        self.assertIn("https", str(caught.exception))
+
+
+class AssemblyTests(Base):
+    def test_the_limits_reach_every_connection(self) -> None:
+        parts = self.assemble(max_message_size="1000", send_queue_bytes="70000", inbox_messages="7", reject="http")
+        protocol = parts.raw.buildProtocol(None)
+        self.assertEqual(protocol.maxMessagePayloadSize, 1000)
+        self.assertEqual(protocol.max_backlog, 70000)
+        self.assertEqual(parts.hub.inbox_limit, 7)
+        self.assertTrue(parts.raw.settings.reject_by_http)
+
+    def test_the_path_of_the_websocket_can_be_set(self) -> None:
+        parts = self.assemble(ws_path="/socket")
+        self.assertEqual(list(parts.port.websockets), [b"/socket"])
+
+    def test_the_page_can_be_left_out(self) -> None:
+        self.assertIn(b"static", self.assemble().web.resource.children)
+        self.assertNotIn(b"static", self.assemble(page="no").web.resource.children)
+
+    def test_the_users_are_told_only_in_development(self) -> None:
+        self.assertIn("alice", "\n".join(self.assemble().greeting))
+        self.assertEqual(self.assemble(POOL).greeting, [])
+
+    def test_a_certificate_is_read(self) -> None:
+        folder = Path(self.mktemp())
+        folder.mkdir()
+        both = write_pem(folder / "both.pem", *make_certificate("localhost"))
+        self.assertIsNotNone(self.assemble(tls_cert=str(both)).certificate)
+        self.assertIsNone(self.assemble().certificate)
+
+    def test_readiness_turns_red_while_the_service_stops(self) -> None:
+        stopping = False
+        clock = MemoryReactorClock()
+        parts = assemble(self.config(dev="yes"), clock, lambda: stopping)
+        for stopping, status in ((False, b"200"), (True, b"503")):  # noqa: B007 - the lambda reads it
+            transport = MemoryTransport()
+            protocol = transport.protocol = parts.port.buildProtocol(transport.getPeer())
+            protocol.makeConnection(transport)
+            protocol.dataReceived(b"GET /ready HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            self.assertTrue(transport.value().startswith(b"HTTP/1.1 " + status), transport.value())
+            transport.finish()
+
+    def test_what_cannot_be_used_is_refused_with_its_option(self) -> None:
+        for flags, word in [
+            ({"cors_origin": ["https://x.example/path"]}, "x.example"),
+            ({"cookie_same_site": "None", "cookie_secure": "never"}, "--cookie-same-site"),
+            ({"refresh_cookie_name": "__Host-refresh"}, "__Host-"),
+            ({"app": "no_such_module:app"}, "--app"),
+            ({"tls_cert": "/no/such/file.pem"}, "--tls-cert"),
+            ({"listen": ["nonsense"]}, "--listen"),
+        ]:
+            with self.assertRaises(ConfigurationError, msg=str(flags)) as caught:
+                self.assemble(**flags)
+            self.assertIn(word, str(caught.exception))

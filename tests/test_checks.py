@@ -1,0 +1,124 @@
+"""Tests of `wsservice.checks`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.test_config import POOL, Base
+
+
+class ProviderTests(Base):
+    def test_a_pool_that_is_named_by_half(self) -> None:
+        half = {"AWS_COGNITO_USER_POOL_ID": "us-east-1_AbCdEf123"}
+        expected = "The user pool is named by half: set AWS_REGION and AWS_COGNITO_CLIENT_ID, too"
+        self.assertEqual(self.problems(**half), [expected])
+        self.assertEqual(
+            self.problems(**half, AWS_REGION="us-east-1"),
+            ["The user pool is named by half: set AWS_COGNITO_CLIENT_ID, too"],
+        )
+
+    def test_a_pool_of_another_region_is_refused_but_for_an_emulators(self) -> None:
+        environ = {**POOL, "AWS_REGION": "eu-central-1"}
+        self.assertIn("is not in AWS_REGION 'eu-central-1'", self.problems(**environ)[0])
+        environ = {**environ, "AWS_COGNITO_USER_POOL_ID": "local_abc", "AWS_ENDPOINT_URL": "http://localhost:9229"}
+        self.assertEqual(self.load(**environ).cognito_user_pool_id, "local_abc")
+
+    def test_an_audience_beside_a_pool_is_refused(self) -> None:
+        self.assertIn("AWS_COGNITO_CLIENT_ID", self.problems(**POOL, AUTH_AUDIENCE="other")[0])
+
+    def test_the_admin_flow_needs_a_key(self) -> None:
+        expected = ["--auth-flow admin needs AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"]
+        self.assertEqual(self.problems({"auth_flow": "admin"}, **POOL, AWS_ACCESS_KEY_ID="AKIA"), expected)
+        config = self.load(**POOL, AUTH_FLOW="admin", AWS_ACCESS_KEY_ID="AKIA", AWS_SECRET_ACCESS_KEY="x")
+        self.assertEqual(config.auth_flow, "admin")
+
+    def test_a_login_must_give_a_token_that_is_accepted(self) -> None:
+        problems = self.problems(**POOL, AUTH_TOKEN_USE="id")
+        self.assertEqual(problems, ["AUTH_LOGIN_TOKEN access is not among AUTH_TOKEN_USE id: nobody could log in"])
+        self.assertEqual(self.load(**POOL, AUTH_TOKEN_USE="id", AUTH_LOGIN_TOKEN="id").auth_token_use, ("id",))
+
+    def test_an_issuer_that_is_named_by_half(self) -> None:
+        self.assertIn("set AUTH_JWKS_URL and AUTH_AUDIENCE, too", self.problems(AUTH_ISSUER="https://a.example")[0])
+        problems = self.problems(AUTH_JWKS_URL="https://a.example/keys", AUTH_AUDIENCE="one")
+        self.assertIn("set AUTH_ISSUER, too", problems[0])
+
+    def test_the_clients_of_cognito_serve_as_audience(self) -> None:
+        environ = {"AUTH_ISSUER": "https://a.example", "AUTH_JWKS_URL": "https://a.example/keys"}
+        self.assertEqual(self.load(**environ, AWS_COGNITO_CLIENT_ID="one").provider, "oidc")
+
+    def test_what_does_not_parse_is_not_called_missing_as_well(self) -> None:
+        problems = self.problems(AUTH_ISSUER="nothing", AUTH_JWKS_URL="http://a.example/keys", AUTH_AUDIENCE="one")
+        self.assertEqual(len(problems), 2)
+        self.assertFalse([one for one in problems if "named by half" in one])
+
+    def test_development_beats_a_pool_that_is_set_in_a_weaker_place(self) -> None:
+        self.assertTrue(self.load({"dev": "yes"}, **POOL).dev)
+        (self.folder / ".env").write_text("AUTH_ISSUER=https://a.example\n")
+        self.assertTrue(self.load(WSSERVICE_DEV="1").dev)
+
+    def test_development_and_a_pool_of_one_place_exclude_each_other(self) -> None:
+        expected = "--dev and AWS_COGNITO_USER_POOL_ID are both set, and only one can be meant: unset the other"
+        self.assertEqual(self.problems(**POOL, WSSERVICE_DEV="1"), [expected])
+        (self.folder / ".env").write_text("WSSERVICE_DEV=1\n")
+        self.assertEqual(self.problems(**POOL), [expected])
+        self.assertIn("AUTH_ISSUER", self.problems(AUTH_ISSUER="https://a.example")[0])
+
+
+class ListeningTests(Base):
+    def test_a_key_needs_its_certificate(self) -> None:
+        self.assertEqual(
+            self.problems({"dev": "yes", "tls_key": "key.pem"}),
+            ["--tls-key without --tls-cert: name the certificate's file, too"],
+        )
+
+    def test_development_is_for_this_machine_only(self) -> None:
+        for host in ("0.0.0.0", "::", "10.0.0.1", "example.com"):
+            self.assertIn(f"--host {host} may be reached", self.problems({"dev": "yes"}, HOST=host)[0])
+        for host in ("127.0.0.1", "127.0.0.2", "::1", "localhost"):
+            self.assertEqual(self.load({"dev": "yes"}, HOST=host).host, host)
+
+    def test_development_on_endpoints_of_this_machine(self) -> None:
+        good = ["tcp:80:interface=127.0.0.1", r"tcp6:80:interface=\:\:1", "unix:/run/ws.sock:mode=660"]
+        good += ["ssl:443:interface=localhost:privateKey=k.pem"]
+        self.assertEqual(self.load({"dev": "yes", "listen": good}, HOST="0.0.0.0").listen, tuple(good))
+        wrong = [
+            "tcp:80",
+            "tcp:80:interface=0.0.0.0",
+            "systemd:domain=INET:index=0",
+            "haproxy:tcp:80",
+            "tcp:1:interface=",
+        ]
+        problems = self.problems({"dev": "yes", "listen": [*good, *wrong]})
+        self.assertEqual(len(problems), 1)
+        self.assertIn(", ".join(f"--listen {one}" for one in wrong), problems[0])
+
+    def test_a_pool_may_be_served_anywhere(self) -> None:
+        self.assertEqual(self.load({"listen": ["systemd:domain=INET:index=0"]}, **POOL).host, "0.0.0.0")
+
+
+class CookieTests(Base):
+    def test_two_cookies_need_two_names(self) -> None:
+        self.assertIn("choose two names", self.problems({"dev": "yes"}, REFRESH_COOKIE_NAME="authToken")[0])
+
+    def test_a_host_cookie_is_for_the_whole_host(self) -> None:
+        self.assertIn("/auth", self.problems({"dev": "yes"}, REFRESH_COOKIE_NAME="__host-refresh")[0])
+        self.assertEqual(self.load({"dev": "yes"}, AUTH_COOKIE_NAME="__Host-a").auth_cookie_name, "__Host-a")
+
+    def test_what_browsers_drop_without_secure_is_refused(self) -> None:
+        problems = self.problems(
+            {"dev": "yes", "cookie_secure": "never"},
+            COOKIE_SAME_SITE="none",
+            AUTH_COOKIE_NAME="__Secure-a",
+            REFRESH_COOKIE_NAME="plain",
+        )
+        self.assertEqual(
+            problems,
+            [
+                "--cookie-same-site None needs --cookie-secure auto or always: browsers drop it otherwise",
+                "the cookie __Secure-a needs --cookie-secure auto or always: browsers drop it otherwise",
+            ],
+        )
+        self.assertEqual(self.load({"dev": "yes", "cookie_secure": "never"}).cookie_secure, "never")
+
+    def test_a_relative_key_file_survives_a_change_of_folder(self) -> None:
+        self.assertEqual(self.load({"dev": "yes", "tls_cert": "a.pem"}).tls_cert, Path.cwd() / "a.pem")

@@ -1,0 +1,187 @@
+"""The server's life on the real reactor: it listens, serves, reloads, and ends in order."""
+
+from __future__ import annotations
+
+import io
+import signal
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.testing import MemoryReactorClock
+from twisted.internet.threads import deferToThread
+from twisted.trial.unittest import SynchronousTestCase, TestCase
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
+
+from tests.certificates import make_certificate, write_pem
+from wsservice.config import load_config
+from wsservice.errors import ConfigurationError
+from wsservice.server import Server
+
+
+def make_server(folder: Path, use: Any, **flags: Any) -> Server:
+    folder.mkdir(parents=True)
+    return Server(load_config({"dev": "yes", "port": "0", **flags}, {}, directory=folder), reactor=use, signals=False)
+
+
+class LifeTests(TestCase):
+    def setUp(self) -> None:
+        self.terminal = io.StringIO()
+        self.patch(sys, "__stdout__", self.terminal)
+
+    def start(self, **flags: Any) -> Server:
+        server = make_server(Path(self.mktemp()), reactor, **flags)
+        server.privilegedStartService()
+        server.startService()
+        return server
+
+    def token(self, server: Server) -> str:
+        return server.parts.provider.issue("alice")  # type: ignore[attr-defined,no-any-return]
+
+    def url(self, server: Server) -> str:
+        return f"ws://localhost:{server.addresses[0].port}/ws"
+
+    async def open(self, server: Server) -> Any:
+        headers = {"Cookie": f"authToken={self.token(server)}"}
+        return await deferToThread(connect, self.url(server), additional_headers=headers, proxy=None)
+
+    async def close_of(self, client: Any) -> tuple[int, str]:
+        def receive() -> tuple[int, str]:
+            try:
+                while True:
+                    client.recv(timeout=30)
+            except ConnectionClosed as closed:
+                assert closed.rcvd is not None
+                return closed.rcvd.code, closed.rcvd.reason
+
+        return await deferToThread(receive)
+
+    async def test_it_greets_with_its_address_and_the_users(self) -> None:
+        server = self.start()
+        await server.stopService()
+        text = self.terminal.getvalue()
+        self.assertIn("Open http://localhost:", text)
+        self.assertIn("alice", text)
+
+    async def test_a_stop_closes_what_is_open_and_waits_for_handlers(self) -> None:
+        server = self.start()
+        finished: list[str] = []
+        waiting: Deferred[None] = Deferred()
+
+        @server.parts.app.on("slow")
+        async def slow(connection: Any, data: Any) -> None:
+            await waiting
+            finished.append("handler")
+
+        server.parts.app.on_disconnect(lambda connection, reason: finished.append(reason))
+        client = await self.open(server)
+        await deferToThread(client.send, '{"event": "slow", "id": 1}')
+        await deferToThread(client.send, '{"event": "ping", "id": 2}')
+        while not server.parts.hub.running:
+            await deferToThread(client.ping)
+        stopped = server.stopService()
+        self.assertEqual(await self.close_of(client), (1001, "Server shutting down"))
+        self.assertFalse(stopped.called)
+        waiting.callback(None)
+        await stopped
+        self.assertEqual(finished, ["handler", "Server shutting down"])
+
+    async def test_what_does_not_end_is_cut_off_when_the_drain_time_is_over(self) -> None:
+        server = self.start(drain_timeout="0.1")
+
+        @server.parts.app.on("never")
+        def never(connection: Any, data: Any) -> Deferred[None]:
+            return Deferred()
+
+        client = await self.open(server)
+        await deferToThread(client.send, '{"event": "never"}')
+        while not server.parts.hub.running:
+            await deferToThread(client.ping)
+        await server.stopService()
+        self.assertEqual(server.parts.raw.live, set())
+        await deferToThread(client.close)
+
+    async def test_a_second_signal_does_not_wait(self) -> None:
+        server = self.start(drain_timeout="600")
+        waiting: Deferred[None] = Deferred()
+        server.parts.app.on("never")(lambda connection, data: waiting)
+        client = await self.open(server)
+        await deferToThread(client.send, '{"event": "never"}')
+        while not server.parts.hub.running:
+            await deferToThread(client.ping)
+        stopped = server.stopService()
+        server._asked_to_stop()
+        await stopped
+        await deferToThread(client.close)
+
+    async def test_nobody_listens_once_it_has_stopped(self) -> None:
+        server = self.start()
+        url = self.url(server)
+        await server.stopService()
+        self.assertEqual(server.addresses, [])
+        with self.assertRaises(OSError):
+            await deferToThread(connect, url, proxy=None)
+
+    async def test_a_port_that_is_taken_is_a_configuration_error(self) -> None:
+        taken = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(taken.close)
+        server = make_server(Path(self.mktemp()), reactor, port=str(taken.getsockname()[1]))
+        with self.assertRaises(ConfigurationError) as caught:
+            server.privilegedStartService()
+        self.assertIn("Address already in use", str(caught.exception))
+        await server.parts.provider.stop()
+
+    async def test_a_unix_socket_and_an_ipv6_address_are_described(self) -> None:
+        server = self.start(listen=["unix:test.sock", "tcp6:0:interface=\\:\\:1"])
+        self.assertEqual(len(server.addresses), 2)
+        await server.stopService()
+
+
+class ReloadTests(SynchronousTestCase):
+    def test_without_a_certificate_nothing_happens(self) -> None:
+        make_server(Path(self.mktemp()), MemoryReactorClock()).reload()
+
+    def test_a_bad_file_changes_nothing_and_is_logged(self) -> None:
+        folder = Path(self.mktemp())
+        folder.mkdir()
+        both = write_pem(folder / "both.pem", *make_certificate("localhost"))
+        server = make_server(Path(self.mktemp()), MemoryReactorClock(), tls_cert=str(both))
+        server.reload()
+        before = server.parts.certificate._context  # type: ignore[union-attr]
+        both.write_text("nonsense")
+        server.reload()
+        self.assertIs(server.parts.certificate._context, before)  # type: ignore[union-attr]
+
+
+class SignalTests(SynchronousTestCase):
+    def test_the_signals_are_the_services_own(self) -> None:
+        folder = Path(self.mktemp())
+        folder.mkdir()
+
+        class Reactor(MemoryReactorClock):
+            stopped = 0
+
+            def callFromThread(self, function: Any) -> None:
+                function()
+
+            def callWhenRunning(self, function: Any, *args: Any) -> None:
+                function(*args)
+
+            def stop(self) -> None:
+                self.stopped += 1
+
+        handlers: dict[int, Any] = {}
+        self.patch(signal, "signal", lambda number, handler: handlers.__setitem__(number, handler))
+        self.patch(sys, "__stdout__", None)
+        use = Reactor()
+        config = load_config({"dev": "yes"}, {}, directory=folder)
+        server = Server(config, reactor=use)
+        server.startService()
+        handlers[signal.SIGHUP](signal.SIGHUP, None)
+        handlers[signal.SIGTERM](signal.SIGTERM, None)
+        self.assertEqual(use.stopped, 1)
+        self.assertEqual(set(handlers), {signal.SIGHUP, signal.SIGTERM, signal.SIGINT})
