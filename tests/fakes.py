@@ -100,9 +100,11 @@ class Core:
 
     def leftovers(self) -> list[Any]:
         """What must be empty once everybody has gone; the one timer of the expirations may stay."""
-        self.expirations.stop()
         tables = [table for table in vars(self.registry).values() if isinstance(table, dict) and table]
-        return [*tables, *self.clock.getDelayedCalls(), *([self.hub.running] if self.hub.running else [])]
+        watched = [members for members in self.expirations._buckets.values() if members]
+        self.expirations.stop()
+        running = [self.hub.running] if self.hub.running else []
+        return [*tables, *watched, *self.clock.getDelayedCalls(), *running]
 
 
 class Client:

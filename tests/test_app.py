@@ -25,6 +25,18 @@ class Base(SynchronousTestCase):
         self.core = Core()
         self.app = self.core.app
         self.counters = self.core.counters
+        self.log: list[LogEvent] = []
+
+        @implementer(ILogObserver)
+        def observe(event: LogEvent) -> None:
+            self.log.append(event)
+
+        globalLogPublisher.addObserver(observe)
+        self.addCleanup(globalLogPublisher.removeObserver, observe)
+
+    def logged(self) -> list[LogEvent]:
+        """The faults of handlers in the log."""
+        return [event for event in self.log if "handled_event" in event]
 
     def ask(self, client: Client, event: str, data: Any = None) -> Any:
         """What a client is told by the time that its event was taken."""
@@ -256,17 +268,9 @@ class FailingTests(Base):
 
     def test_a_fault_is_logged_with_the_event_the_connection_and_the_request(self) -> None:
         client = self.raising(ZeroDivisionError())
-        events: list[LogEvent] = []
-
-        @implementer(ILogObserver)
-        def observe(event: LogEvent) -> None:
-            events.append(event)
-
-        globalLogPublisher.addObserver(observe)
-        self.addCleanup(globalLogPublisher.removeObserver, observe)
         client.send("plain", "SECRET")
         self.flushLoggedErrors(ZeroDivisionError)
-        (event,) = [event for event in events if "handled_event" in event]
+        (event,) = self.logged()
         self.assertEqual(
             (event["handled_event"], event["connection_id"], event["request_id"]),
             ("plain", client.connection.id, "request-0001"),
@@ -373,6 +377,7 @@ class LifeCycleTests(Base):
 
             client = self.core.connect()
             self.assertEqual(client.link.closes, [(1011, "Internal error")])
+            self.assertEqual([event["handled_event"] for event in self.logged()], ["on_connect"])
             self.faults(type(error))
 
     def test_on_disconnect_that_raises_is_logged(self) -> None:
@@ -381,6 +386,7 @@ class LifeCycleTests(Base):
             raise ZeroDivisionError
 
         self.core.connect().leave()
+        self.assertEqual([event["handled_event"] for event in self.logged()], ["on_disconnect"])
         self.faults(ZeroDivisionError)
         self.assertEqual(self.core.leftovers(), [])
 

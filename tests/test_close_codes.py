@@ -26,6 +26,39 @@ class AdviceTests(SynchronousTestCase):
         self.assertEqual(backoff, {1001, 1006, 1011, 1012, 1013, 4408})
 
 
+class FrontEndTests(SynchronousTestCase):
+    """The front end, the docs and the operators know these numbers and words."""
+
+    def test_the_numbers_are_those_of_the_rfc_and_of_the_docs(self) -> None:
+        self.assertEqual(
+            {code.name: int(code) for code in CloseCode},
+            {
+                "NORMAL": 1000,
+                "GOING_AWAY": 1001,
+                "PROTOCOL_ERROR": 1002,
+                "UNSUPPORTED_DATA": 1003,
+                "ABNORMAL": 1006,
+                "INVALID_PAYLOAD": 1007,
+                "POLICY_VIOLATION": 1008,
+                "MESSAGE_TOO_BIG": 1009,
+                "INTERNAL_ERROR": 1011,
+                "SERVICE_RESTART": 1012,
+                "TRY_AGAIN_LATER": 1013,
+                "SLOW_CONSUMER": 4408,
+            },
+        )
+
+    def test_the_words_of_the_advice(self) -> None:
+        self.assertEqual(list(Advice), ["stop", "backoff", "refresh"])
+
+    def test_the_fixed_reasons(self) -> None:
+        self.assertEqual(close_codes.EXPIRED, "Authentication expired")
+        self.assertEqual(close_codes.SIGNED_OUT, "Signed out")
+        self.assertEqual(close_codes.SHUTTING_DOWN, "Server shutting down")
+        self.assertEqual(close_codes.SLOW, "Client reads too slowly")
+        self.assertEqual(close_codes.INTERNAL, "Internal error")
+
+
 class ReasonTests(SynchronousTestCase):
     def test_every_fixed_reason_fits_into_a_close_frame(self) -> None:
         reasons = [value for name, value in vars(close_codes).items() if name.isupper() and isinstance(value, str)]

@@ -593,6 +593,17 @@ class FaultTests(Base):
             self.assertEqual(self.script.log, ["a", "b", "disconnected: transport close"])
             self.finish()
 
+    def test_a_wait_that_fails_after_the_end_leads_to_on_disconnect_too(self) -> None:
+        client = self.connect()
+        waiting = self.script.wait_for("a")
+        client.send("a")
+        client.send("b")
+        client.leave()
+        waiting.errback(ZeroDivisionError())
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.assertEqual(self.script.log, ["a", "disconnected: transport close"])
+        self.finish()
+
     def test_a_link_that_cannot_resume_ends_this_connection_only(self) -> None:
         self.start(inbox_limit=1)
         client = self.connect()

@@ -72,15 +72,18 @@ class FrameTests(SynchronousTestCase):
 
 
 class DeflateTests(SynchronousTestCase):
-    def test_a_short_message_is_sent_plain(self) -> None:
-        payload = b"x" * (COMPRESSION_THRESHOLD - 1)
+    def test_messages_from_1_kib_on_are_compressed(self) -> None:
+        payload = b"x" * 1023
         self.assertEqual(deflate_framing(15).finish(payload), frame(payload))
+        self.assertEqual(COMPRESSION_THRESHOLD, 1024)
+        self.assertLess(len(deflate_framing(15).finish(payload + b"x")), 50)
 
     def test_a_long_one_is_compressed_for_every_window(self) -> None:
         payload = b'{"user":"alice","message":"hello"}' * 3000
         for bits in range(9, 16):
             data = deflate_framing(bits).finish(payload)
             self.assertLess(len(data), len(payload) // 10)
+            self.assertFalse(data.endswith(b"\x00\x00\xff\xff"), "RFC 7692 section 7.2.1")
             self.assertEqual(parse(data, bits), Frame(Opcode.TEXT, payload))
 
     def test_the_inflater_of_the_smallest_window_that_was_agreed_is_enough(self) -> None:

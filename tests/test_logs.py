@@ -171,7 +171,7 @@ class TextTests(Base):
         self.assertEqual(len(self.flushLoggedErrors(ValueError)), 2)
         heads = [line.split(": ")[-1] for line in self.text.splitlines() if not line.startswith(" ")]
         self.assertEqual(heads, ["it failed", "Unhandled error"])
-        self.assertIn("    builtins.ValueError: bad\n", self.text)
+        self.assertIn("    Failure: builtins.ValueError: bad\n", self.text)
 
 
 class JsonTests(Base):

@@ -288,8 +288,6 @@ class Connection:
 
     def ended(self, reason: str) -> None:
         """The transport is gone; `reason` is for `on_disconnect` unless the service itself closed it."""
-        if self._state is State.ENDED:
-            return
         self._leave_tables()
         self._state = State.ENDED
         self._end_reason = self._end_reason or reason

@@ -31,13 +31,13 @@ def load_app(spec: str) -> App:
         ConfigurationError: it cannot be imported, is not there, or is no App; the message names what was
             raised and the place in the user's file.
     """
-    module_name, colon, attribute = spec.partition(":")
-    if not colon or not module_name or not attribute or module_name.startswith("."):
+    module_name, _, attribute = spec.partition(":")
+    if not module_name or not attribute or module_name.startswith("."):
         raise ConfigurationError(f"--app {spec}: give module:attribute, such as chat:app for `app = App()` in chat.py")
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
-        if error.name is not None and (module_name == error.name or module_name.startswith(f"{error.name}.")):
+        if f"{module_name}.".startswith(f"{error.name}."):
             raise ConfigurationError(
                 f"--app {spec}: no module {error.name!r}; start in the folder that holds it, or install it"
             ) from None

@@ -175,7 +175,7 @@ def _level(event: LogEvent) -> str:
 
 
 def _message(event: LogEvent, redact: Redactor) -> str:
-    if "log_failure" in event and "log_text" in event:  # by Twisted's old logging: the text has the traceback in it
+    if "log_text" in event and _failure(event) is not None:  # the text has the traceback in it
         return _cut(redact(safe_str(event.get("why") or "Unhandled error")))
     # Secrets go before anything is cut: half a token is not known for one.
     short = {name: _shorten(value, redact) if name not in _LONG else value for name, value in event.items()}
@@ -187,8 +187,13 @@ def _shorten(value: Any, redact: Redactor) -> Any:
 
 
 def _traceback(event: LogEvent, redact: Redactor) -> str:
-    failure = event.get("log_failure")
+    failure = _failure(event)
     return redact(failure.getTraceback()).rstrip() if failure is not None else ""
+
+
+def _failure(event: LogEvent) -> Any:
+    """The event's failure; Twisted's old logging, which `log_text` gives away, has it under another name."""
+    return event.get("log_failure", event.get("failure") if "log_text" in event else None)
 
 
 def _own_fields(event: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

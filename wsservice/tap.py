@@ -142,7 +142,7 @@ class Service(MultiService):
         """Say what was started, and start it."""
         log.info("wsservice {version}: {settings}", version=wsservice.__version__, settings=self._config.describe())
         for warning in self._config.warnings():
-            log.warn("{warning}", warning=warning)
+            log.warn("{concern}", concern=warning)
         super().startService()  # type: ignore[no-untyped-call]
 
 
@@ -232,8 +232,10 @@ def _read_twistd_options(arguments: Sequence[str]) -> dict[str, Any]:
         pairs, _ = getopt.getopt(list(arguments), known.shortOpt, known.longOpt)
     except getopt.GetoptError:
         pairs = []
-    given = {known.synonyms.get(name.lstrip("-"), name.lstrip("-")): value or True for name, value in pairs}
-    return given if "python" in given else {"nodaemon": True}
+    given = {known.synonyms.get(name.lstrip("-"), name.lstrip("-")): value for name, value in pairs}
+    if "python" not in given:  # another program, or a test
+        return {"nodaemon": True}
+    return {name: value if f"{name}=" in known.longOpt else True for name, value in given.items()}
 
 
 def _add_working_directory() -> None:
