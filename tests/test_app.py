@@ -25,11 +25,11 @@ class Base(SynchronousTestCase):
         self.core = Core()
         self.app = self.core.app
         self.counters = self.core.counters
-        self.log: list[LogEvent] = []
+        self.log = log = list[LogEvent]()
 
         @implementer(ILogObserver)
         def observe(event: LogEvent) -> None:
-            self.log.append(event)
+            log.append(event)
 
         globalLogPublisher.addObserver(observe)
         self.addCleanup(globalLogPublisher.removeObserver, observe)

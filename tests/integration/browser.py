@@ -1,8 +1,9 @@
 """A real Chromium for the tests of the page, and the real service that it talks to.
 
     service = DevService(working_directory)
-    window = Window(service.address, profile)      # one browser with a profile of its own
+    window = windows.take(service.address, profile)    # a browser with a profile of its own
     window.log_in("alice", service.passwords["alice"])
+    windows.give_back(window)                          # the next test goes on with it, without its cookies
 
 Chromium and its driver are Debian's (`apt-get install chromium chromium-driver`); nothing is downloaded.
 Every wait is for a condition and bounded by `WAIT`.
@@ -10,6 +11,7 @@ Every wait is for a condition and bounded by `WAIT`.
 
 from __future__ import annotations
 
+import atexit
 import os
 import re
 import socket
@@ -30,6 +32,7 @@ from selenium.webdriver.support.wait import WebDriverWait
 ROOT = Path(__file__).parents[2]
 CHROMIUM = "/usr/bin/chromium"
 CHROMEDRIVER = "/usr/bin/chromedriver"
+HOW_TO_GET = "a browser: apt-get install chromium chromium-driver"
 
 #: seconds: far more than anything here takes, so that only a failure waits so long
 WAIT = 30
@@ -59,11 +62,13 @@ class DevService:
 
     Args:
         directory: an empty working directory, so that no `.env` file is read.
+        options: more of `twistd -n wsservice`.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *options: str) -> None:
         self.passwords: dict[str, str] = {}
         self._directory = directory
+        self._options = options
         self._port = _free_port()
         self._process: subprocess.Popen[str] | None = None
         self._output: list[str] = []
@@ -81,7 +86,7 @@ class DevService:
         ready = threading.Event()
         command = [sys.executable, "-c", "from twisted.scripts.twistd import run; run()"]
         self._process = subprocess.Popen(
-            [*command, "--pidfile=", "-n", "wsservice", "--port", str(self._port), "--dev"],
+            [*command, "--pidfile=", "-n", "wsservice", "--port", str(self._port), "--dev", *self._options],
             cwd=self._directory,
             env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
             stdout=subprocess.PIPE,
@@ -119,23 +124,37 @@ class DevService:
 class Window:
     """One browser with a profile of its own, and the words for what a person does in it.
 
-    Args:
+    Attributes:
         address: of the page.
+
+    Args:
         profile: an empty directory.
-        width, height: of the page, in pixels.
-        scheme: `light` or `dark`.
     """
 
-    def __init__(
-        self, address: str, profile: Path, *, width: int = 1200, height: int = 800, scheme: str = "light"
-    ) -> None:
+    def __init__(self, profile: Path) -> None:
         options = ChromeOptions()
         options.binary_location = CHROMIUM
-        for flag in (*_FLAGS, f"--user-data-dir={profile}", f"--window-size={width},{height}"):
+        for flag in (*_FLAGS, f"--user-data-dir={profile}"):
             options.add_argument(flag)
         options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-        self.address = address
+        self.address = ""
         self.driver = Chrome(options=options, service=Driver(CHROMEDRIVER))
+
+    def prepare(self, address: str, *, width: int, height: int, scheme: str) -> None:
+        """Make it look like a new one: one empty tab, no cookies, a console without complaints.
+
+        Args:
+            address: of the page.
+            width, height: of the page, in pixels.
+            scheme: `light` or `dark`.
+        """
+        self.address = address
+        while len(self.driver.window_handles) > 1:
+            self.driver.close()
+            self.driver.switch_to.window(self.driver.window_handles[-1])
+        self.driver.get("about:blank")
+        self.driver.execute_cdp_cmd("Network.clearBrowserCookies", {})
+        self.driver.get_log("browser")
         feature = {"name": "prefers-color-scheme", "value": scheme}
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
         metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
@@ -265,6 +284,42 @@ class Window:
         path.parent.mkdir(parents=True, exist_ok=True)
         if not self.driver.save_screenshot(str(path)):
             raise RuntimeError(f"no picture could be written to {path}")
+
+
+class Windows:
+    """The browsers that were started: starting one takes longer than most tests."""
+
+    def __init__(self) -> None:
+        self._idle: list[Window] = []
+
+    def take(
+        self, address: str, profile: Path, *, width: int = 1200, height: int = 800, scheme: str = "light"
+    ) -> Window:
+        """A window that nobody uses, or a new one; see `Window.prepare`.
+
+        Args:
+            profile: an empty directory, for a new one.
+        """
+        window = self._idle.pop() if self._idle else Window(profile)
+        try:
+            window.prepare(address, width=width, height=height, scheme=scheme)
+        except BaseException:
+            window.close()
+            raise
+        return window
+
+    def give_back(self, window: Window) -> None:
+        """Keep a window for the next test."""
+        self._idle.append(window)
+
+    def close(self) -> None:
+        """End every browser that nobody uses."""
+        while self._idle:
+            self._idle.pop().close()
+
+
+windows = Windows()
+atexit.register(windows.close)
 
 
 def _free_port() -> int:

@@ -12,7 +12,7 @@ from urllib.request import urlopen
 from selenium.webdriver import ActionChains, Keys
 from twisted.trial.unittest import TestCase
 
-from tests.integration.browser import DevService, Window
+from tests.integration.browser import CHROMEDRIVER, CHROMIUM, HOW_TO_GET, DevService, Window, windows
 from tests.needs import require
 
 #: a lost server, as the console tells it
@@ -24,13 +24,15 @@ class BrowserTestCase(TestCase):
 
     #: seconds for a whole test, far more than one takes; every wait within is bounded, too
     timeout = 300
+    #: more options of the service
+    options: tuple[str, ...] = ()
 
     def setUp(self) -> None:
-        require("chromium")
-        self.windows: list[Window] = []
+        for program in (CHROMIUM, CHROMEDRIVER):
+            require(program, HOW_TO_GET)
         #: patterns of complaints that the test brings about
         self.expected: list[str] = []
-        self.service = DevService(self.folder())
+        self.service = DevService(self.folder(), *self.options)
         self.addCleanup(self.service.stop)
 
     def folder(self) -> Path:
@@ -40,19 +42,21 @@ class BrowserTestCase(TestCase):
         return folder.absolute()
 
     def window(self, *, width: int = 1200, height: int = 800, scheme: str = "light") -> Window:
-        """A new window with a profile of its own; it is closed at the end, and its console looked at."""
-        window = Window(self.service.address, self.folder(), width=width, height=height, scheme=scheme)
-        self.windows.append(window)
+        """A window with a profile of its own; at the end its console is looked at."""
+        window = windows.take(self.service.address, self.folder(), width=width, height=height, scheme=scheme)
         self.addCleanup(self.finish, window)
         return window
 
     def finish(self, window: Window) -> None:
-        """Look at a window's console and close it."""
+        """Take a picture, which is there when a test fails, and look at the window's console."""
         try:
             window.save(self.folder() / f"{self._testMethodName}.png")
-            self.assertEqual(window.complaints(*self.expected), [])
-        finally:
+            complaints = window.complaints(*self.expected)
+        except BaseException:
             window.close()
+            raise
+        windows.give_back(window)
+        self.assertEqual(complaints, [])
 
     def log_in(self, username: str, window: Window | None = None) -> Window:
         """Log a user in, by default in a new window."""
@@ -185,20 +189,50 @@ class ConnectionTests(BrowserTestCase):
 
     def test_a_restart_with_new_keys_brings_both_windows_back_to_the_login(self) -> None:
         self.expected = [REFUSED]
-        windows = [self.log_in("alice"), self.log_in("bob")]
+        both = [self.log_in("alice"), self.log_in("bob")]
         self.assertEqual(self.service.stop(), 0)
-        for window in windows:
+        for window in both:
             window.until(lambda w=window: w.state in ("reconnecting", "asking the server"), "the loss told")
             said = " ".join(window.frames)
             self.assertIn("the server is restarting (1001 Server shutting down)", said)
         self.service.start()
-        for window in windows:
+        for window in both:
             window.until_login("Your session has ended. Log in again.")
-        for window, user in zip(windows, ("alice", "bob"), strict=True):
+        for window, user in zip(both, ("alice", "bob"), strict=True):
             window.submit_login(user, self.service.passwords[user])
             window.until_state("connected")
-        windows[0].say("back again")
-        windows[1].until_messages("back again")
+        both[0].say("back again")
+        both[1].until_messages("back again")
+
+
+class RefusalTests(BrowserTestCase):
+    """A service that refuses the handshake itself, which a browser shows as a failure without a word."""
+
+    options = ("--reject", "http")
+
+    def test_a_session_that_ended_is_told_from_a_server_that_is_away(self) -> None:
+        self.expected = [REFUSED]
+        window = self.log_in("alice")
+        self.service.stop()
+        self.service.start()
+        window.until_login("Your session has ended. Log in again.")
+        self.assertIn("asking the server", " ".join(window.frames))
+
+
+class ShortSessionTests(BrowserTestCase):
+    """Tokens that live for seconds."""
+
+    options = ("--dev-token-lifetime", "12")
+
+    def test_the_connection_outlives_the_token_it_was_opened_with(self) -> None:
+        window = self.log_in("alice")
+        script = """return fetch("/auth/me").then((answer) => answer.json()).then((me) => me.expiresAt)"""
+        first = window.driver.execute_script(script)
+        window.until(lambda: window.driver.execute_script("return Date.now() / 1000") > first + 1, "the first expiry")
+        window.say("still here")
+        window.until_messages("still here")
+        states = [frame for frame in window.frames if frame.startswith("connection ")]
+        self.assertEqual(states, ["connection connecting", "connection connected"])
 
 
 class PageTests(BrowserTestCase):
