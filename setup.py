@@ -48,7 +48,7 @@ setup(
         "msgspec>=0.20",
         "python-dotenv>=1.0",
     ],
-    extras_require={"test": TEST, "dev": [*TEST, "mypy>=1.15", "mypy-zope", "ruff>=0.12", "types-pyOpenSSL", "build"]},
+    extras_require={"test": TEST, "dev": [*TEST, "mypy>=1.15", "mypy-zope", "ruff>=0.12", "build"]},
     classifiers=["Framework :: Twisted", "Programming Language :: Python :: 3", "Typing :: Typed"],
     zip_safe=False,
 )

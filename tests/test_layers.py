@@ -21,7 +21,6 @@ LAYERS = {
         "counters wire registry calls expiry connection app sessions loader log_writer logs",
         "auth.authenticator auth.revocations auth.providers.base web.rates",
         "auth.providers.cognito_challenges web.forms web.session_cookies",
-
     ],
     2: ["auth.jwks auth.fetch auth.strict_agent auth.providers. transports. web."],
     3: ["assembly server"],

@@ -12,7 +12,6 @@ from wsservice.connection import Connection
 from wsservice.messages import Renew
 from wsservice.registry import Registry
 
-
 #: the longest life that Cognito gives a token (seconds): an ended session may have newer ones than we saw
 LONGEST_TOKEN = 86400.0
 

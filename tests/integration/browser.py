@@ -32,7 +32,6 @@ from selenium.webdriver.support.wait import WebDriverWait
 ROOT = Path(__file__).parents[2]
 CHROMIUM = "/usr/bin/chromium"
 CHROMEDRIVER = "/usr/bin/chromedriver"
-HOW_TO_GET = "a browser: apt-get install chromium chromium-driver"
 
 #: seconds: far more than anything here takes, so that only a failure waits so long
 WAIT = 30

@@ -1,8 +1,8 @@
 """moto's own server as a process: a user pool that nobody here wrote, over HTTP.
 
-    moto = shared()                 # blocks until it answers, for about a second, the first time
-    moto.reset()
-    ...                             # moto.url, moto.boto3
+moto = shared()                 # blocks until it answers, for about a second, the first time
+moto.reset()
+...                             # moto.url, moto.boto3
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from urllib.request import urlopen
 from selenium.webdriver import ActionChains, Keys
 from twisted.trial.unittest import TestCase
 
-from tests.integration.browser import CHROMEDRIVER, CHROMIUM, HOW_TO_GET, DevService, Window, windows
+from tests.integration.browser import DevService, Window, windows
 from tests.needs import require
 
 #: a lost server, as the console tells it
@@ -28,8 +28,7 @@ class BrowserTestCase(TestCase):
     options: tuple[str, ...] = ()
 
     def setUp(self) -> None:
-        for program in (CHROMIUM, CHROMEDRIVER):
-            require(program, HOW_TO_GET)
+        require("chromium")
         #: patterns of complaints that the test brings about
         self.expected: list[str] = []
         self.service = DevService(self.folder(), *self.options)

@@ -175,9 +175,7 @@ async def admin(connection, data):
         self.assertEqual((question["event"], question["data"]), ("question", 42))
         client.send(json.dumps({"ack": question["id"], "data": "because"}))
         self.assertEqual(json.loads(client.recv(timeout=SOON)), {"ack": 2, "data": {"answer": "because"}})
-        self.assertEqual(
-            self.closed(self.connect(self.service, self.service.log_in("bob"))), (1008, "Not you")
-        )
+        self.assertEqual(self.closed(self.connect(self.service, self.service.log_in("bob"))), (1008, "Not you"))
         line = self.service.wait_for_line(lambda line: "own trouble" in line)
         event = json.loads(line)
         self.assertTrue(event["connection_id"])
@@ -221,5 +219,3 @@ class EndpointTests(Base):
             self.assertEqual(self.closed(client), (1008, "Missing authentication token"))
         self.assertEqual(service.stop(), 0)
         self.assertFalse((service.cwd / "ws.sock").exists())
-
-
