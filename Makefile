@@ -1,49 +1,64 @@
-# make run, make test: on a machine with python3 (3.11 or newer), its venv module, and make. See README.md.
+# `make run` and `make test` are all that a newcomer needs; see README.md.
 
 PYTHON ?= python3
-VENV ?= .venv
-BIN = $(VENV)/bin
-PORT ?= 3020
-# make test TESTS="tests.test_registry tests.web"
+VENV := .venv
+BIN := $(VENV)/bin
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# What to test: make test TESTS=tests.test_registry
 TESTS ?=
+# Flags of wsservice: make run ARGS="--log-level debug"
+ARGS ?=
 
 .PHONY: run test style types bench docs conformance conformance-quick clean
 
-run: $(VENV)/installed
-	$(BIN)/twistd --pidfile= -n wsservice --port $(PORT) --dev
+run: $(VENV)/run.stamp
+	$(BIN)/twistd -n wsservice --port 3020 --dev $(ARGS)
 
-test: $(VENV)/installed-dev
-	$(BIN)/python -m tools.run_tests $(TESTS)
+test: $(VENV)/test.stamp
+	$(BIN)/python tools/run_tests.py $(TESTS)
 
-style: $(VENV)/installed-dev
+style: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: $(VENV)/installed-dev
-	$(BIN)/mypy --strict wsservice
+types: $(VENV)/dev.stamp
+	$(BIN)/mypy
 
-bench: $(VENV)/installed-dev
+bench: $(VENV)/test.stamp
 	$(BIN)/python -m benchmarks.idle_memory
 
-docs: $(VENV)/installed-dev
+docs: $(VENV)/run.stamp
 	$(BIN)/python -m tools.make_docs
 
-conformance: $(VENV)/installed-dev
+conformance: $(VENV)/test.stamp
 	$(BIN)/python -m tests.conformance.run
 
-conformance-quick: $(VENV)/installed-dev
+conformance-quick: $(VENV)/test.stamp
 	$(BIN)/python -m tests.conformance.run --quick
 
-$(BIN)/python:
-	$(PYTHON) -m venv $(VENV) || { echo "No venv module: apt-get install python3-venv"; rm -rf $(VENV); exit 1; }
-
-$(VENV)/installed: setup.py pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --editable .
-	touch $@
-
-$(VENV)/installed-dev: setup.py pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --editable '.[dev]'
-	touch $@ $(VENV)/installed
-
 clean:
-	rm -rf $(VENV) build dist *.egg-info _trial_temp* .coverage* .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist *.egg-info _trial_temp* .coverage .coverage.* .mypy_cache .ruff_cache .hypothesis
+	rm -rf conformance-report twisted/plugins/dropin.cache
+	find . -name __pycache__ -not -path './.git/*' -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@command -v $(PYTHON) >/dev/null || { echo "make: no $(PYTHON); apt-get install python3 python3-venv" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "make: wsservice needs Python 3.11 or newer, and $(PYTHON) is $$($(PYTHON) --version);" >&2; \
+	  echo "name another one, as in: make PYTHON=python3.13" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo "make: $(PYTHON) cannot make virtual environments; apt-get install python3-venv" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+# Each stamp stands for an environment with one more extra in it.
+$(VENV)/run.stamp: setup.py pyproject.toml | $(BIN)/python
+	$(PIP_INSTALL) -e .
+	@touch $@
+
+$(VENV)/test.stamp: setup.py pyproject.toml | $(BIN)/python
+	$(PIP_INSTALL) -e '.[test]'
+	@touch $@ $(VENV)/run.stamp
+
+$(VENV)/dev.stamp: setup.py pyproject.toml | $(BIN)/python
+	$(PIP_INSTALL) -e '.[dev]'
+	@touch $@ $(VENV)/test.stamp $(VENV)/run.stamp

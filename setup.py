@@ -9,7 +9,7 @@ HERE = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+)"', (HERE / "wsservice/__init__.py").read_text())[1]
 
 TEST = [
-    "coverage>=7.6",
+    "coverage>=7.10",
     "hypothesis>=6.100",
     "websockets>=14",
     "moto[cognitoidp]>=5.2",

@@ -210,7 +210,7 @@ class MakeServiceTests(Base):
         events: list[Any] = []
         globalLogPublisher.addObserver(events.append)
         self.addCleanup(globalLogPublisher.removeObserver, events.append)
-        self.refusal(service.privilegedStartService)
+        self.assertRaises((SystemExit, ConfigurationError), service.privilegedStartService)
         return os.read(reader, 10_000).decode(), [event for event in events if "cannot start" in str(event)]
 
     def test_a_port_that_is_taken_ends_the_process_and_leaves_no_pidfile(self) -> None:
@@ -225,11 +225,20 @@ class MakeServiceTests(Base):
         said, _ = self.start(self.make("--dev", pidfile=str(pidfile)))
         self.assertIn("cannot listen", said)
 
-    def test_a_daemon_logs_it_as_well(self) -> None:
+    def test_a_file_of_the_log_gets_it_as_well(self) -> None:
         FakeServer.error_at = "listen"
-        said, logged = self.start(self.make("--dev", nodaemon=0))
+        said, logged = self.start(self.make("--dev", logfile="a.log"))
         self.assertIn("cannot listen", said)
         self.assertEqual([event["reason"] for event in logged], ["cannot listen on tcp:80: taken\nand more"])
+
+    def test_a_daemon_tells_the_process_that_waits_for_it(self) -> None:
+        FakeServer.error_at = "listen"
+        self.patch(sys, "excepthook", sys.__excepthook__)
+        service = self.make("--dev", nodaemon=0)
+        said, logged = self.start(service)
+        self.assertEqual((said.count("\n"), len(logged)), (3, 1))
+        # twistd hands it over, removes its pidfile and lets it pass, which must not end as a traceback in the log.
+        self.assertIsNone(sys.excepthook(ConfigurationError, ConfigurationError(), None))
 
     def test_a_start_says_what_was_started(self) -> None:
         service = self.make("--dev", "--cookie-secure", "never")

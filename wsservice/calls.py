@@ -58,6 +58,6 @@ class Calls:
 
     def close(self) -> None:
         """The connection ended: whoever waits is told so."""
-        while self._pending:  # each may cancel others
-            _, pending = self._pending.popitem()
-            pending.errback(ConnectionClosed("the connection ended before the client answered"))
+        pending, self._pending = self._pending, {}
+        for call in pending.values():
+            call.errback(ConnectionClosed("the connection ended before the client answered"))

@@ -74,7 +74,6 @@ def makeService(options: Options) -> IService:
     from wsservice.server import Server
 
     twistd = options.parent if options.parent is not None else _read_twistd_options(sys.argv[1:])
-    pidfile = Path(twistd["pidfile"]) if twistd.get("pidfile") else None
     try:
         config = load_config(options, os.environ, Path(options["env_file"]) if options.get("env_file") else None)
         _add_working_directory()
@@ -82,7 +81,7 @@ def makeService(options: Options) -> IService:
         observer = _make_observer(config, twistd, reactor)
     except ConfigurationError as error:
         _refuse(*error.problems)
-    return Service(config, server, observer=observer, pidfile=pidfile, log_failure=not _logs_to_stdout(twistd))
+    return Service(config, server, observer=observer, twistd=twistd)
 
 
 class Service(MultiService):
@@ -91,24 +90,16 @@ class Service(MultiService):
     Args:
         server: may raise `ConfigurationError` from `privilegedStartService`.
         observer: for the application that this service is added to; None leaves twistd's own.
-        pidfile: twistd's, which would stay behind if the start fails.
-        log_failure: whether the message of a failed start goes to the log, too.
+        twistd: the options of twistd.
     """
 
     def __init__(
-        self,
-        config: Config,
-        server: IService,
-        *,
-        observer: Observer | None = None,
-        pidfile: Path | None = None,
-        log_failure: bool = False,
+        self, config: Config, server: IService, *, observer: Observer | None, twistd: Mapping[str, Any]
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._config = config
         self._observer = observer
-        self._pidfile = pidfile
-        self._log_failure = log_failure
+        self._twistd = twistd
         # A daemon has no stderr by the time that it listens.
         self._stderr = os.dup(2)
         server.setServiceParent(self)
@@ -124,19 +115,27 @@ class Service(MultiService):
 
         Raises:
             SystemExit: with status 2, after one message on stderr, if an address cannot be had.
+            ConfigurationError: as a daemon, after the same message; twistd then exits with status 1.
         """
         try:
             super().privilegedStartService()  # type: ignore[no-untyped-call]
         except ConfigurationError as error:
-            if self._pidfile is not None:
-                with suppress(OSError):
-                    self._pidfile.unlink()
-            if self._log_failure:
-                log.critical("cannot start: {reason}", reason=str(error))
             os.write(self._stderr, _message(*error.problems).encode())
+            if not _logs_to_stdout(self._twistd):
+                log.critical("cannot start: {reason}", reason=str(error))
+            if not _in_foreground(self._twistd):
+                # The process that waits for the daemon hears of exceptions only, and would wait for ever.
+                sys.excepthook = lambda *_: None
+                raise
+            self._remove_pidfile()
             raise SystemExit(2) from None
         finally:
             os.close(self._stderr)
+
+    def _remove_pidfile(self) -> None:
+        if self._twistd.get("pidfile"):
+            with suppress(OSError):
+                os.unlink(self._twistd["pidfile"])
 
     def startService(self) -> None:
         """Say what was started, and start it."""
@@ -219,8 +218,12 @@ def _make_observer(config: Config, twistd: Mapping[str, Any], reactor: Any) -> O
     return observer
 
 
+def _in_foreground(twistd: Mapping[str, Any]) -> bool:
+    return bool(twistd.get("nodaemon") or twistd.get("debug"))
+
+
 def _logs_to_stdout(twistd: Mapping[str, Any]) -> bool:
-    return bool(twistd.get("nodaemon") or twistd.get("debug")) and twistd.get("logfile") in (None, "", "-")
+    return _in_foreground(twistd) and twistd.get("logfile") in (None, "", "-")
 
 
 def _read_twistd_options(arguments: Sequence[str]) -> dict[str, Any]:
