@@ -1,21 +1,22 @@
-# `make run` and `make test` are all that a newcomer needs; see README.md.
+# make run, make test: on a machine with python3 (3.11 or newer), its venv module, and make. See README.md.
 
 PYTHON ?= python3
-VENV := .venv
+VENV ?= .venv
 BIN := $(VENV)/bin
+PORT ?= 3020
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
-# What to test: make test TESTS=tests.test_registry
+# make test TESTS="tests.test_registry tests.web"
 TESTS ?=
-# Flags of wsservice: make run ARGS="--log-level debug"
+# make run ARGS="--log-level debug"
 ARGS ?=
 
 .PHONY: run test style types bench docs conformance conformance-quick clean
 
 run: $(VENV)/run.stamp
-	$(BIN)/twistd -n wsservice --port 3020 --dev $(ARGS)
+	$(BIN)/twistd --pidfile= -n wsservice --port $(PORT) --dev $(ARGS)
 
 test: $(VENV)/test.stamp
-	$(BIN)/python tools/run_tests.py $(TESTS)
+	$(BIN)/python -m tools.run_tests $(TESTS)
 
 style: $(VENV)/dev.stamp
 	$(BIN)/ruff check .

@@ -1,6 +1,6 @@
 """Run the tests by trial under coverage: `make test`, `make test TESTS=tests.test_registry`.
 
-    python tools/run_tests.py [NAMES...]
+    python -m tools.run_tests [NAMES...]
 
 The whole run fails below `MIN_BRANCHES`; a selection by names is not measured. The last line is always
 `N passed, N failed, N skipped`, as trial's own reporter counts them.
@@ -27,7 +27,7 @@ def run_tests(names: Sequence[str]) -> Any:
     from twisted.trial.runner import TestLoader, TrialRunner
 
     suite = TestLoader().loadByNames(list(names), recurse=True)
-    return TrialRunner(TreeReporter, workingDirectory=str(ROOT / "_trial_temp")).run(suite)
+    return TrialRunner(TreeReporter, realTimeErrors=True).run(suite)
 
 
 def run_measured(names: Sequence[str]) -> tuple[Any, bool]:
@@ -71,7 +71,6 @@ def _branches(report: Any) -> tuple[int, int]:
 def main(names: Sequence[str]) -> int:
     """Run the tests, print the counts, and give the exit status."""
     os.chdir(ROOT)
-    sys.path.insert(0, str(ROOT))
     result, enough = (run_tests(names), True) if names else run_measured(["tests"])
     passed = result.successes + len(result.expectedFailures)
     failed = len(result.failures) + len(result.errors) + len(result.unexpectedSuccesses)

@@ -221,7 +221,7 @@ class RefusalTests(BrowserTestCase):
 class ShortSessionTests(BrowserTestCase):
     """Tokens that live for seconds."""
 
-    options = ("--dev-token-lifetime", "12")
+    options = ("--dev-token-lifetime", "24")
 
     def test_the_connection_outlives_the_token_it_was_opened_with(self) -> None:
         window = self.log_in("alice")

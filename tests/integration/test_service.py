@@ -80,15 +80,18 @@ class DevelopmentTests(Base):
             self.connect(service, service.log_in("alice"), origin="https://evil.example")
         self.assertEqual(caught.exception.response.status_code, 403)
 
-    def test_a_refresh_lets_the_connection_live_on(self) -> None:
-        service = self.start("--dev", "--dev-token-lifetime", "3")
+    def test_a_refresh_leaves_the_connection_open_and_its_expiry_closes_it(self) -> None:
+        # That a refresh moves the expiry is shown on a clock, in tests/test_sessions.py.
+        service = self.start("--dev", "--dev-token-lifetime", "8")
         cookie = service.log_in("alice")
-        kept, lost = self.connect(service, cookie), self.connect(service, service.log_in("bob"))
+        client = self.connect(service, cookie)
         refreshed = service.request("POST", "/auth/refresh", {}, cookie=cookie)
         self.assertEqual(refreshed.status, 200)
-        self.assertEqual(self.closed(lost), (1008, "Authentication expired"))
-        # It was moved once; nobody refreshes again, so it ends at the second token's expiry.
-        self.assertEqual(self.closed(kept), (1008, "Authentication expired"))
+        client.send("still here")
+        self.assertEqual(json.loads(client.recv(timeout=SOON))["message"], "still here")
+        self.assertEqual(self.closed(client), (1008, "Authentication expired"))
+        renewed = self.connect(service, "; ".join(refreshed.cookies))
+        self.assertEqual(self.closed(renewed)[0], 1008)
 
     def test_a_hundred_and_fifty_clients_hear_everything_and_are_told_of_the_end(self) -> None:
         service = self.start("--dev")
