@@ -1,22 +1,29 @@
-"""What a test needs and a machine may lack: a browser, another interpreter."""
+"""The real parts that pip does not bring: a test without one skips and says how to get it; in CI it fails."""
 
 from __future__ import annotations
 
 import os
 import shutil
+from unittest import SkipTest
 
-from twisted.trial.unittest import FailTest, SkipTest
+#: part -> the programs that it consists of, and how to get them
+PARTS = {
+    "chromium": (("chromium", "chromedriver"), "apt-get install chromium chromium-driver"),
+}
 
 
-def require(found: object, how_to_get: str) -> None:
-    """Skip the running test where something is missing; where `CI=true` nothing may be missing, and it fails.
+def require(part: str) -> None:
+    """Go on if every program of a part is installed.
 
-    Args:
-        found: the name of a program, or whether the thing is there.
-        how_to_get: a sentence for whoever reads the skip.
+    Raises:
+        SkipTest: one is not.
+        AssertionError: one is not, and `CI=true`: there a missing real part is a failure.
     """
-    if shutil.which(found) if isinstance(found, str) else found:
+    programs, how_to_get = PARTS[part]
+    missing = [program for program in programs if shutil.which(program) is None]
+    if not missing:
         return
-    if os.environ.get("CI", "").lower() == "true":
-        raise FailTest(f"missing, though CI=true: {how_to_get}")
-    raise SkipTest(how_to_get)
+    text = f"{' and '.join(missing)} not installed: {how_to_get}"
+    if os.environ.get("CI") == "true":
+        raise AssertionError(text)
+    raise SkipTest(text)

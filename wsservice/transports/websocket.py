@@ -16,12 +16,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import msgspec
 from autobahn.twisted.websocket import WebSocketServerFactory
-from autobahn.websocket.compress import PerMessageDeflateOffer, PerMessageDeflateOfferAccept
 from autobahn.websocket.types import ConnectionDeny, ConnectionRequest
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -32,10 +29,11 @@ from wsservice import close_codes
 from wsservice.auth.principal import Principal
 from wsservice.close_codes import CloseCode
 from wsservice.connection import Connection, Hub
-from wsservice.envelope import RawWire, decode_binary, decode_text
+from wsservice.envelope import decode_binary, decode_text
 from wsservice.errors import AuthenticationError, HandshakeError
-from wsservice.frames import PLAIN, deflate_framing
 from wsservice.handshake import Handshake, Network, make_request_id, parse_head
+from wsservice.transports.deflate import accept_deflate, decline, raw_wire
+from wsservice.transports.refusals import http_refusal
 from wsservice.transports.slim import SlimProtocol
 from wsservice.wire import Link
 
@@ -48,7 +46,6 @@ log = Logger()
 MAX_EARLY = 65536
 #: seconds after which a client that meets a stopping service may try again
 RETRY_AFTER = "5"
-_PLAIN_WIRE = RawWire(PLAIN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +88,7 @@ class RawFactory(_Factory):  # type: ignore[misc]
         self.live: set[RawProtocol] = set()
         self.draining = False
         self._batched_timer = _Timer(clock)
-        accept = accept_deflate if settings.compression else _decline
+        accept = accept_deflate if settings.compression else decline
         self._configured: type[RawProtocol] = type(
             "ConfiguredRawProtocol",
             (RawProtocol,),
@@ -124,23 +121,6 @@ class _Timer:
     def call_later(self, delay: float, function: Callable[[], None]) -> IDelayedCall:
         """One call, later."""
         return self._clock.callLater(delay, function)
-
-
-def _decline(offers: list[Any]) -> None:
-    return None
-
-
-def accept_deflate(offers: list[Any]) -> PerMessageDeflateOfferAccept | None:
-    """Accept the first permessage-deflate offer, never with a context kept between our messages."""
-    for offer in offers:
-        if isinstance(offer, PerMessageDeflateOffer):
-            return PerMessageDeflateOfferAccept(
-                offer,
-                request_no_context_takeover=offer.accept_no_context_takeover,
-                no_context_takeover=True,
-                window_bits=offer.request_max_window_bits or None,
-            )
-    return None
 
 
 class RawProtocol(SlimProtocol, Link):
@@ -218,7 +198,7 @@ class RawProtocol(SlimProtocol, Link):
             peer=handshake.peer if handshake else self.peer,
         )
         self.wasNotCleanReason = reason
-        self.transport.write(_http_refusal(code, self._refusal, request_id, responseHeaders or []))
+        self.transport.write(http_refusal(code, self._refusal, request_id, responseHeaders or []))
         self.dropConnection(abort=False)
 
     def drain(self) -> None:
@@ -246,7 +226,7 @@ class RawProtocol(SlimProtocol, Link):
         self.transport.registerProducer(self, True)
         self._handshake = self._principal = None
         self._connection = connection = Connection(
-            self.factory.hub, self, self._wire(), principal, handshake.without_secrets()
+            self.factory.hub, self, raw_wire(self._perMessageCompress), principal, handshake.without_secrets()
         )
         log.debug(
             "connection of {user} opened",
@@ -290,11 +270,6 @@ class RawProtocol(SlimProtocol, Link):
             request_id=connection.handshake.request_id,
         )
         connection.ended(end)
-
-    def _wire(self) -> RawWire:
-        if self._perMessageCompress is None:
-            return _PLAIN_WIRE
-        return _deflate_wire(self._perMessageCompress.server_max_window_bits)
 
     # Link
 
@@ -346,38 +321,6 @@ class RawProtocol(SlimProtocol, Link):
             self._connection.disconnect(CloseCode.SLOW_CONSUMER, close_codes.SLOW)
 
 
-_deflate_wires: dict[int, RawWire] = {}
-
-
-def _deflate_wire(window_bits: int) -> RawWire:
-    if window_bits not in _deflate_wires:
-        _deflate_wires[window_bits] = RawWire(deflate_framing(window_bits))
-    return _deflate_wires[window_bits]
-
-
 def _known(code: int | None) -> int:
     """A close code for a counter's label: clients may send any of three thousand."""
     return code if code in list(CloseCode) else int(CloseCode.ABNORMAL) if code is None else 0
-
-
-def _http_refusal(code: int, refusal: HandshakeError | None, request_id: str, extra: list[tuple[str, str]]) -> bytes:
-    """A whole HTTP answer (RFC 9112), in the form of the service's other errors."""
-    phrase = HTTPStatus(code).phrase
-    body = msgspec.json.encode(
-        {
-            "error": refusal.word if refusal else phrase.lower().replace(" ", "_"),
-            "message": refusal.message if refusal else phrase,
-            "requestId": request_id,
-        }
-    )
-    headers = [
-        ("Content-Type", "application/json; charset=utf-8"),
-        ("Content-Length", str(len(body))),
-        ("Cache-Control", "no-store"),
-        ("X-Content-Type-Options", "nosniff"),
-        ("X-Request-Id", request_id),
-        ("Connection", "close"),
-        *extra,
-    ]
-    lines = [f"HTTP/1.1 {code} {phrase}", *(f"{name}: {value}" for name, value in headers), "", ""]
-    return "\r\n".join(lines).encode("ascii") + body
