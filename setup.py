@@ -16,6 +16,8 @@ TEST = [
     "flask",
     "flask-cors",
     "selenium>=4.20",
+    # builds the wheel that the tests install
+    "setuptools>=70.1",
 ]
 
 setup(

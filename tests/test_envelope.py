@@ -171,6 +171,8 @@ SENT = [
     Sent("event further down", "message", ({"a": {"event": 1, "ack": 2}},), b'{"a":{"event":1,"ack":2}}'),
     Sent("event as a value", "message", ({"a": "event"},), b'{"a":"event"}'),
     Sent("a list of events", "message", ([{"event": 1}],), b'[{"event":1}]'),
+    Sent("a list of the word", "message", (["event", "ack"],), b'["event","ack"]'),
+    Sent("the word", "message", ("event",), b'"event"'),
     Sent("text that looks like an event", "message", ('{"event":1}',), b'"{\\"event\\":1}"'),
     Sent("another event", "news", ({"a": 1},), b'{"event":"news","data":{"a":1}}'),
     Sent("another event of bytes", "news", (b"x",), b'{"event":"news","data":"eA=="}'),
@@ -304,5 +306,6 @@ class CannotBeSentTests(SynchronousTestCase):
         self.assertRaises(TypeError, WIRE.payload, "\ud800")
 
     def test_json_of_the_applications_own_making_that_cannot_be_read_goes_in_the_envelope(self) -> None:
-        raw = msgspec.Raw(b'{"event":1,}')
-        self.assertEqual(WIRE.event("message", (raw,)), b'{"event":"message","data":{"event":1,}}')
+        for raw in (b'{"event":1,}', b'{"event":' * 5000 + b"1" + b"}" * 5000):
+            payload = WIRE.event("message", (msgspec.Raw(raw),))
+            self.assertEqual(payload, b'{"event":"message","data":' + raw + b"}")

@@ -40,6 +40,7 @@ from wsservice.transports.tls import Certificate
 from wsservice.transports.upgrade import UpgradeResource
 from wsservice.transports.websocket import RawFactory, Settings
 from wsservice.web.limits import Limits
+from wsservice.web.rates import Rate
 from wsservice.web.request import WsSite
 from wsservice.web.root import make_site
 from wsservice.web.services import AuthServices, AuthSettings
@@ -216,7 +217,9 @@ def assemble(config: Config, reactor: Any, draining: Callable[[], bool]) -> Part
             clock=reactor,
             now=time.time,
         ),
-        settings=AuthSettings(cookies=_session_cookies(config)),
+        settings=AuthSettings(
+            cookies=_session_cookies(config), login_rate=Rate(config.login_burst, config.login_interval)
+        ),
         checks={"keys": provider.readiness, "service": lambda: _service_readiness(draining())},
         pages=PAGES if config.page else None,
         mount={path: UpgradeResource(raw)},

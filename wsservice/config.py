@@ -320,6 +320,16 @@ class Config:
         number(0.01, 3600, "seconds"),
         help="how long `connection.call` waits for an answer, unless the handler says otherwise",
     )
+    # Synapse's `rc_login` has a burst of 5, too, and a far slower rate.
+    login_burst: int = setting(
+        5,
+        LIMITS,
+        integer(1, 100_000, "logins"),
+        help="logins that one address, and that one user name, may try at once; past it 429",
+    )
+    login_interval: float = setting(
+        30.0, LIMITS, number(0.01, 86400, "seconds"), help="how long until one more login may be tried"
+    )
     # Phoenix's and Centrifugo's default.
     drain_timeout: float = setting(
         30.0, LIMITS, number(0, 3600, "seconds"), help="how long a stop waits for clients and handlers to end"

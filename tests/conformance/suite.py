@@ -110,7 +110,7 @@ def run(env: Path, spec: Mapping[str, object], *, timeout: float, progress: Call
     the reports, the specification and `wstest.log`. `progress` is called with each case's id.
 
     Raises:
-        SuiteError: it ended in an error, or did not end within `timeout` seconds.
+        SuiteError: it ended in an error, did not end within `timeout` seconds, or had nothing to run.
     """
     outdir = Path(str(spec["outdir"]))
     spec_file, log_file = outdir / "fuzzingclient.json", outdir / "wstest.log"
@@ -129,13 +129,16 @@ def run(env: Path, spec: Mapping[str, object], *, timeout: float, progress: Call
     output = log_file.read_text(encoding="utf-8")
     if status:
         raise SuiteError(f"wstest ended with status {status} (its limit is {timeout:.0f} s):\n{_tail(output)}")
-    return selected_cases(output.splitlines())
+    selected = selected_cases(output.splitlines())
+    if not selected:
+        raise SuiteError(f"no case was selected; see {log_file}")
+    return selected
 
 
 def _follow(command: Sequence[str | Path], log_file: Path, *, timeout: float, progress: Callable[[str], None]) -> int:
     """Run a command with its output going to a file, kill it after `timeout` seconds, and return its status."""
     with (
-        log_file.open("w", encoding="utf-8") as log,
+        log_file.open("w", buffering=1, encoding="utf-8") as log,
         subprocess.Popen(
             command,
             stdout=subprocess.PIPE,
