@@ -67,7 +67,7 @@ class Config:
         parsers.NETWORK,
         env="TRUSTED_PROXIES",
         separator=",",
-        help="network whose `X-Forwarded-For` and `X-Forwarded-Proto` count; may be repeated",
+        help="network whose `X-Forwarded-For`, `-Proto` and `-Host` count; may be repeated",
     )
     # With Twisted's 50, two thousand clients that come at once wait up to 28 s.
     backlog: int = setting(

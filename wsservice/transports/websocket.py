@@ -292,7 +292,7 @@ class RawProtocol(SlimProtocol, Link):
         """Start the closing handshake. Autobahn's `sendClose` would refuse the codes below 3000."""
         if self.state == self.STATE_OPEN:
             self.resume_reading()
-            self.sendCloseFrame(code=code, reasonUtf8=reason.encode()[:123], isReply=False)
+            self.sendCloseFrame(code=code, reasonUtf8=reason.encode(), isReply=False)
 
     def pause_reading(self) -> None:
         """Let the client wait."""
