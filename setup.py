@@ -11,7 +11,7 @@ VERSION = re.search(r'__version__ = "(.+)"', (HERE / "wsservice/__init__.py").re
 TEST = [
     "coverage>=7.10",
     "hypothesis>=6.100",
-    "websockets>=14",
+    "websockets>=15",
     "moto[cognitoidp]>=5.2",
     "flask",
     "flask-cors",
@@ -40,14 +40,15 @@ setup(
     package_data={"wsservice": ["py.typed", "demo/static/*"]},
     # Without it an editable install hides the plugin from twistd (docs/architecture.md).
     package_dir={"": "."},
+    # The lower bounds install together, and the tests pass on them: each pyOpenSSL allows few versions of cryptography.
     install_requires=[
         "Twisted[tls]>=26.4",
         "autobahn>=26.7.1",
-        "pyOpenSSL>=26.0",
+        "pyOpenSSL>=26.3",
         "PyJWT>=2.13",
         "cryptography>=49",
         "treq>=25.5",
-        "msgspec>=0.20",
+        "msgspec>=0.21",
         "python-dotenv>=1.0",
     ],
     extras_require={"test": TEST, "dev": [*TEST, "mypy>=1.15", "mypy-zope", "ruff>=0.12", "build"]},

@@ -186,6 +186,37 @@ async def admin(connection, data):
         self.assertEqual(self.service.stop(), 0)
 
 
+class SlowReaderTests(Base):
+    APP = """
+from wsservice import App
+app = App()
+
+@app.on("flood")
+def flood(connection, data):
+    app.emit("message", "x" * 60000, skip=connection)
+    return "sent"
+"""
+
+    def test_a_client_that_does_not_read_is_closed_and_others_do_not_notice(self) -> None:
+        folder = Path(self.mktemp())
+        folder.mkdir(parents=True)
+        (folder / "flooding.py").write_text(self.APP)
+        service = RunningService("--dev", "--app", "flooding:app", "--log-level", "debug", cwd=folder)
+        self.addCleanup(service.__exit__, None, None, None)
+        service.__enter__()
+        cookie = service.log_in("alice")
+        self.connect(service, cookie, max_queue=1)  # its library stops reading when nobody takes what has come
+        sender = self.connect(service, cookie)
+        for number in range(1000):
+            sender.send(json.dumps({"event": "flood", "id": number}))
+            self.assertEqual(json.loads(sender.recv(timeout=SOON)), {"ack": number, "data": "sent"})
+            if "4408" in service.log:
+                break
+        service.wait_for_line(lambda line: "connection closed" in line and "4408" in line)
+        sender.send('{"event": "flood", "id": 5000}')
+        self.assertEqual(json.loads(sender.recv(timeout=SOON))["ack"], 5000)
+
+
 class TlsTests(Base):
     def test_https_and_wss_on_one_port_and_a_certificate_read_anew(self) -> None:
         folder = Path(self.mktemp())

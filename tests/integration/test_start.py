@@ -16,11 +16,14 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.certificates import make_certificate, write_pem
 from tests.tables import by_row, rows
+
+T = TypeVar("T")
 
 ROOT = Path(__file__).resolve().parents[2]
 #: seconds; a bound for a machine that is busy, not a figure that is expected
@@ -75,9 +78,10 @@ class Base(SynchronousTestCase):
         self.addCleanup(taken.close)
         return int(taken.getsockname()[1])
 
-    def wait_for(self, find: Callable[[], re.Match[str] | None]) -> re.Match[str]:
+    def wait_for(self, find: Callable[[], T | None]) -> T:
+        """What `find` gives, once it is anything."""
         deadline = time.monotonic() + PATIENCE
-        while (found := find()) is None:
+        while not (found := find()):
             self.assertLess(time.monotonic(), deadline, "it does not come")
             time.sleep(0.05)
         return found
@@ -198,7 +202,8 @@ class RefusalTests(Base):
         for text in (stderr, log):
             self.assertIn("cannot listen on", text)
             self.assertNotIn("Traceback", text)
-        self.assertFalse((self.folder / "twistd.pid").exists())
+        # The daemon removes it after it has told the process that waits.
+        self.wait_for(lambda: not (self.folder / "twistd.pid").exists())
 
 
 class StartTests(Base):

@@ -100,7 +100,15 @@ class PortTests(SynchronousTestCase):
             transport.protocol.dataReceived(head)
             self.assertTrue(transport.value().startswith(b"HTTP/1.1 431 "))
             self.assertEqual(transport.ended, "lost")
+            transport.finish()
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_a_refused_client_that_does_not_read_is_cut_off(self) -> None:
+        transport = self.connect()
+        transport.protocol.dataReceived(b"X" * (MAX_HEAD + 1))
+        transport.ended = None
+        self.clock.advance(3)
+        self.assertEqual(transport.ended, "aborted")
 
     def test_a_large_body_behind_a_small_head_is_no_large_head(self) -> None:
         transport = self.connect()

@@ -265,6 +265,14 @@ class OpenTests(Base):
         self.service.clock.advance(3)
         self.assertEqual(client.transport.ended, "aborted")
 
+    def test_the_timer_of_a_cut_does_not_outlive_the_transport(self) -> None:
+        client = self.connect()
+        client.client.send_close(1000, "bye")
+        client.deliver()
+        client.transport.finish()
+        self.service.expirations.stop()
+        self.assertEqual(self.service.clock.getDelayedCalls(), [])
+
     def test_a_timer_of_a_close_does_not_outlive_the_transport(self) -> None:
         client = self.connect()
         (connection,) = self.service.app.connections()
@@ -331,6 +339,56 @@ class BackpressureTests(Base):
         client.read()
         self.assertEqual(client.close, (4408, "Client reads too slowly"))
         self.assertEqual(self.service.counters.get("slow_consumers"), 1)
+
+    def test_the_transport_may_say_at_each_write_that_it_is_full(self) -> None:
+        self.start(send_queue_bytes=1000)
+        client = self.connect()
+        (connection,) = self.service.app.connections()
+        for _ in range(12):
+            client.transport.producer.pauseProducing()
+            connection.emit("message", "x" * 90)
+        self.assertEqual(self.service.counters.get("slow_consumers"), 1)
+
+    def test_a_client_that_is_always_a_little_behind_is_not_closed(self) -> None:
+        self.start(send_queue_bytes=1000)
+        client = self.connect()
+        (connection,) = self.service.app.connections()
+        producer = client.transport.producer
+        written: list[bytes] = []
+
+        def write(data: bytes) -> None:
+            """A transport with room for one frame."""
+            written.append(data)
+            producer.pauseProducing()
+
+        client.transport.write = write  # type: ignore[method-assign]
+        for number in range(100):
+            connection.emit("message", f"{number:090}")
+            if number > 5:
+                producer.resumeProducing()
+        while producer.is_behind() and len(written) < 100:
+            producer.resumeProducing()
+        self.assertIsNone(client.close)
+        self.assertEqual([json.loads(frame[2:]) for frame in written], [f"{number:090}" for number in range(100)])
+
+    def test_what_waits_is_sent_before_a_close(self) -> None:
+        client = self.connect()
+        (connection,) = self.service.app.connections()
+        client.transport.producer.pauseProducing()
+        connection.emit("message", "last words")
+        connection.disconnect(1001, "Going away")
+        client.read()
+        self.assertEqual(client.messages, ['"last words"'])
+        self.assertEqual(client.close, (1001, "Going away"))
+
+    def test_a_transport_that_does_not_end_is_cut_off(self) -> None:
+        client = self.connect()
+        client.client.send_close(1000, "bye")
+        client.deliver()
+        self.assertEqual(client.transport.ended, "lost")
+        client.transport.ended = None
+        self.service.clock.advance(3)
+        self.assertEqual(client.transport.ended, "aborted")
 
     def test_a_client_that_catches_up_starts_anew(self) -> None:
         self.start(send_queue_bytes=1000)

@@ -23,6 +23,8 @@ log = Logger()
 
 #: bytes of a request head; precedent: twisted.web, and nginx's `large_client_header_buffers 4 8k`
 MAX_HEAD = 16384
+#: seconds that a refused client has to take the answer
+LINGER = 3.0
 _UPGRADE = re.compile(rb"\r\nupgrade:[ \t]*websocket[ \t]*\r\n", re.IGNORECASE)
 _PATH = re.compile(rb"GET (/[^ ?#]*)")
 _TOO_LARGE = (
@@ -135,3 +137,4 @@ class Port(Protocol):
         self._factory.counters.add("heads_refused", reason)
         self.transport.write(answer)
         self.transport.loseConnection()
+        self._deadline = self._factory.clock.callLater(LINGER, self.transport.abortConnection)

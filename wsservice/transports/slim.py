@@ -125,6 +125,9 @@ class SlimProtocol(_Base):  # type: ignore[misc]
     current_frame = None
     websocket_version = 13
 
+    #: cuts off a transport that does not come to its end
+    _cut: Any = None
+
     # Shared by all connections: sums nobody reads, and a queue that only chopped writes would use
     trafficStats = TrafficStats()
     send_queue: deque[Any] = deque()
@@ -166,6 +169,8 @@ class SlimProtocol(_Base):  # type: ignore[misc]
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The transport is gone."""
         self.factory.live.discard(self)
+        if self._cut is not None and self._cut.active():
+            self._cut.cancel()
         super()._connectionLost(reason)
         if self.closeHandshakeTimeoutCall is not None:
             self.closeHandshakeTimeoutCall.cancel()
@@ -183,7 +188,12 @@ class SlimProtocol(_Base):  # type: ignore[misc]
         if abort and not self.wasClean:
             self.transport.abortConnection()
         else:
+            # What is still unsent goes out first, which a client that does not read could put off for ever.
             self.transport.loseConnection()
+            if self._cut is None:
+                self._cut = self.factory._batched_timer.call_later(
+                    self.closeHandshakeTimeout, self.transport.abortConnection
+                )
 
     def _forget_head(self) -> None:
         for name in self._HEAD:

@@ -14,6 +14,7 @@ onClose: the Connection has ended
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -133,8 +134,9 @@ class RawProtocol(SlimProtocol, Link):
     _principal: Principal | None = None
     _refusal: HandshakeError | None = None
     _connection: Connection | None = None
-    #: bytes written since the transport said that it is full; -1 while it is not
-    _backlog = -1
+    #: what waits for the client, since the transport said that it is full; None while it is not
+    _backlog: deque[bytes] | None = None
+    _backlog_bytes = 0
 
     # The opening handshake
 
@@ -251,7 +253,7 @@ class RawProtocol(SlimProtocol, Link):
 
     def onPing(self, payload: bytes) -> None:
         """Answer, unless the client does not read: a flood of pings must not fill our memory."""
-        if self._backlog < 0 and self.state == self.STATE_OPEN:
+        if self._backlog is None and self.state == self.STATE_OPEN:
             self.sendPong(payload)
 
     def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:
@@ -277,21 +279,25 @@ class RawProtocol(SlimProtocol, Link):
         """Send finished frames; a client that is too far behind is closed."""
         if self.state != self.STATE_OPEN:
             return
-        if self._backlog >= 0:
-            self._backlog += len(data)
-            if self._backlog > self.max_backlog:
-                self._too_slow()
-                return
-        self.transport.write(data)
+        if self._backlog is None:
+            self.transport.write(data)
+            return
+        self._backlog.append(data)
+        self._backlog_bytes += len(data)
+        if self._backlog_bytes > self.max_backlog:
+            self._too_slow()
 
     def is_behind(self) -> bool:
         """Whether the transport is full."""
-        return self._backlog >= 0
+        return self._backlog is not None
 
     def close(self, code: int, reason: str) -> None:
         """Start the closing handshake. Autobahn's `sendClose` would refuse the codes below 3000."""
         if self.state == self.STATE_OPEN:
             self.resume_reading()
+            for data in self._backlog or ():
+                self.transport.write(data)
+            self._backlog = None
             self.sendCloseFrame(code=code, reasonUtf8=reason.encode(), isReply=False)
 
     def pause_reading(self) -> None:
@@ -305,18 +311,30 @@ class RawProtocol(SlimProtocol, Link):
     # IPushProducer: the transport tells whether the client keeps up
 
     def pauseProducing(self) -> None:
-        """The transport's buffer is full."""
-        self._backlog = 0
+        """The transport's buffer is full; it says so again at each write while it is."""
+        if self._backlog is None:
+            self._backlog = deque()
+            self._backlog_bytes = 0
 
     def resumeProducing(self) -> None:
-        """The transport's buffer is empty again."""
-        self._backlog = -1
+        """The transport's buffer is empty again: fill it with what waits."""
+        waiting = self._backlog or deque()
+        self._backlog = None
+        size = self._backlog_bytes
+        while waiting and self._backlog is None:
+            data = waiting.popleft()
+            size -= len(data)
+            self.transport.write(data)
+        if waiting:
+            self._backlog = waiting
+            self._backlog_bytes = size
 
     def stopProducing(self) -> None:
         """The transport is gone; `connectionLost` follows."""
 
     def _too_slow(self) -> None:
         self.factory.hub.counters.add("slow_consumers")
+        self._backlog = deque()
         if self._connection is not None:
             self._connection.disconnect(CloseCode.SLOW_CONSUMER, close_codes.SLOW)
 
