@@ -237,7 +237,12 @@ def assemble(config: Config, reactor: Any, draining: Callable[[], bool]) -> Part
         web=web,
         port=PortFactory({path: raw}, web, clock=reactor, counters=counters, head_timeout=config.handshake_timeout),
         endpoints=make_endpoints(
-            reactor, host=config.host, port=config.port, listen=config.listen, certificate=certificate
+            reactor,
+            host=config.host,
+            port=config.port,
+            listen=config.listen,
+            backlog=config.backlog,
+            certificate=certificate,
         ),
         certificate=certificate,
         greeting=_greeting(provider),

@@ -15,13 +15,19 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from tests.certificates import make_certificate, write_pem
 from wsservice.errors import ConfigurationError
-from wsservice.transports.listen import BACKLOG, listen_on, make_endpoints
+from wsservice.transports.listen import listen_on, make_endpoints
 from wsservice.transports.tls import Certificate
 
 
 class EndpointTests(SynchronousTestCase):
     def make(self, **arguments: Any) -> list[tuple[str, Any]]:
-        defaults: dict[str, Any] = {"host": "127.0.0.1", "port": 3020, "listen": (), "certificate": None}
+        defaults: dict[str, Any] = {
+            "host": "127.0.0.1",
+            "port": 3020,
+            "listen": (),
+            "backlog": 4096,
+            "certificate": None,
+        }
         return make_endpoints(MemoryReactor(), **{**defaults, **arguments})
 
     def listen(self, endpoints: list[tuple[str, Any]], reactor: MemoryReactor) -> None:
@@ -35,14 +41,18 @@ class EndpointTests(SynchronousTestCase):
         for arguments in ({}, {"listen": ("tcp:3020",)}):
             reactor = MemoryReactor()
             endpoints = make_endpoints(
-                reactor, **{"host": "127.0.0.1", "port": 3020, "listen": (), "certificate": None, **arguments}
+                reactor,
+                **{"host": "127.0.0.1", "port": 3020, "listen": (), "backlog": 4096, "certificate": None, **arguments},
             )
             self.listen(endpoints, reactor)
-            self.assertEqual(reactor.tcpServers[0][2], BACKLOG)
+            self.assertEqual(reactor.tcpServers[0][2], 4096)
 
     def test_a_backlog_that_was_given_stays(self) -> None:
         reactor = MemoryReactor()
-        self.listen(make_endpoints(reactor, host="", port=1, listen=("tcp:3020:backlog=7",), certificate=None), reactor)
+        self.listen(
+            make_endpoints(reactor, host="", port=1, listen=("tcp:3020:backlog=7",), backlog=4096, certificate=None),
+            reactor,
+        )
         self.assertEqual(reactor.tcpServers[0][2], 7)
 
     def test_with_a_certificate_all_but_unix_sockets_speak_tls(self) -> None:
@@ -73,6 +83,7 @@ class ListenTests(TestCase):
             host="",
             port=0,
             listen=("tcp:0:interface=127.0.0.1", f"tcp:{number}:interface=127.0.0.1"),
+            backlog=50,
             certificate=None,
         )
         with self.assertRaises(ConfigurationError) as caught:

@@ -13,18 +13,15 @@ from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStrea
 from wsservice.errors import ConfigurationError
 from wsservice.transports.tls import Certificate
 
-#: with Twisted's 50, two thousand clients that come at once wait up to 28 s, and hundreds never connect
-BACKLOG = 4096
 
-
-def make_endpoint(reactor: Any, host: str, port: int) -> IStreamServerEndpoint:
+def make_endpoint(reactor: Any, host: str, port: int, backlog: int) -> IStreamServerEndpoint:
     """A TCP endpoint for an address; an IPv6 one is known by its colon."""
     kind = TCP6ServerEndpoint if ":" in host else TCP4ServerEndpoint
-    endpoint: IStreamServerEndpoint = kind(reactor, port, backlog=BACKLOG, interface=host)
+    endpoint: IStreamServerEndpoint = kind(reactor, port, backlog=backlog, interface=host)
     return endpoint
 
 
-def parse_endpoint(reactor: Any, description: str) -> IStreamServerEndpoint:
+def parse_endpoint(reactor: Any, description: str, backlog: int) -> IStreamServerEndpoint:
     """An endpoint of Twisted's description, such as `tcp:3020`, `unix:/run/ws.sock`, `systemd:domain=INET:name=http`.
 
     Raises:
@@ -32,7 +29,7 @@ def parse_endpoint(reactor: Any, description: str) -> IStreamServerEndpoint:
     """
     kind = description.partition(":")[0]
     if kind in ("tcp", "tcp6", "unix") and ":backlog=" not in description:
-        description += f":backlog={BACKLOG}"
+        description += f":backlog={backlog}"
     try:
         endpoint: IStreamServerEndpoint = serverFromString(reactor, description)
     except (ValueError, TypeError, KeyError, IndexError, OSError) as error:
@@ -44,16 +41,19 @@ def parse_endpoint(reactor: Any, description: str) -> IStreamServerEndpoint:
 
 
 def make_endpoints(
-    reactor: Any, *, host: str, port: int, listen: Sequence[str], certificate: Certificate | None
+    reactor: Any, *, host: str, port: int, listen: Sequence[str], backlog: int, certificate: Certificate | None
 ) -> list[tuple[str, IStreamServerEndpoint]]:
     """Every endpoint with its description; `listen`, if given, stands instead of host and port.
+
+    `backlog` is how many may wait to be accepted, where a description does not say it: with Twisted's 50, two
+    thousand clients that come at once wait up to 28 s, and hundreds never connect.
 
     With a certificate all of them speak TLS but `unix:`, where the peer is a proxy on this machine.
     """
     if listen:
-        endpoints = [(description, parse_endpoint(reactor, description)) for description in listen]
+        endpoints = [(description, parse_endpoint(reactor, description, backlog)) for description in listen]
     else:
-        endpoints = [(f"tcp:{port}:interface={host}", make_endpoint(reactor, host, port))]
+        endpoints = [(f"tcp:{port}:interface={host}", make_endpoint(reactor, host, port, backlog))]
     if certificate is None:
         return endpoints
     return [
