@@ -67,6 +67,14 @@ class LifeTests(TestCase):
         self.assertIn("Open http://localhost:", text)
         self.assertIn("alice", text)
 
+    async def test_a_terminal_that_nobody_reads_does_not_matter(self) -> None:
+        class Closed(io.StringIO):
+            def write(self, text: str) -> int:
+                raise BrokenPipeError
+
+        self.patch(sys, "__stdout__", Closed())
+        await self.start().stopService()
+
     async def test_a_stop_closes_what_is_open_and_waits_for_handlers(self) -> None:
         server = self.start()
         finished: list[str] = []
@@ -180,6 +188,9 @@ class SignalTests(SynchronousTestCase):
         use = Reactor()
         config = load_config({"dev": "yes"}, {}, directory=folder)
         server = Server(config, reactor=use)
+        server.privilegedStartService()
+        self.assertEqual(set(handlers), {signal.SIGHUP, signal.SIGTERM, signal.SIGINT})
+        handlers.clear()
         server.startService()
         handlers[signal.SIGHUP](signal.SIGHUP, None)
         handlers[signal.SIGTERM](signal.SIGTERM, None)

@@ -15,6 +15,7 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from twisted.application.service import MultiService
@@ -69,6 +70,8 @@ class Server(MultiService):
             ConfigurationError: an address cannot be had.
         """
         super().privilegedStartService()  # type: ignore[no-untyped-call]
+        if self._signals:
+            self._handle_signals()
         failures: list[Failure] = []
         listening = Deferred.fromCoroutine(listen_on(self.parts.endpoints, self.parts.port))
         listening.addCallback(self._listening).addErrback(failures.append)
@@ -79,7 +82,7 @@ class Server(MultiService):
         """Begin the work in the background: keys, signals."""
         super().startService()  # type: ignore[no-untyped-call]
         self.parts.provider.start()
-        if self._signals:
+        if self._signals:  # once more: the reactor sets its own when it starts
             self._reactor.callWhenRunning(self._handle_signals)
         self._greet()
 
@@ -108,8 +111,9 @@ class Server(MultiService):
         """Tell a person at the terminal what only a person should read; the log never has it."""
         terminal = sys.__stdout__
         if self.parts.greeting and terminal is not None:
-            terminal.write("".join(f"{line}\n" for line in [*self._pages(), *self.parts.greeting]))
-            terminal.flush()
+            with suppress(OSError):  # nobody reads any more: no reason not to serve
+                terminal.write("".join(f"{line}\n" for line in [*self._pages(), *self.parts.greeting]))
+                terminal.flush()
 
     def _pages(self) -> list[str]:
         scheme = "https" if self.parts.certificate else "http"
