@@ -40,7 +40,7 @@ _RANKS = {
 _THRESHOLDS = {"debug": 0, "info": 1, "warn": 2, "error": 3, "critical": 4, "silent": 5}
 _SILENT = _THRESHOLDS["silent"]
 #: namespaces with a threshold of their own: a library that tells at info what we tell ourselves
-_QUIET = {"autobahn": _THRESHOLDS["error"]}
+_QUIET = {"autobahn": _THRESHOLDS["error"], "twisted.web.client": _THRESHOLDS["warn"]}
 #: what `print` becomes; it has no level, and people who print want to see it
 _PRINTED = "stdout"
 

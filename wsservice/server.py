@@ -109,7 +109,7 @@ class Server(MultiService):
 
     def _greet(self) -> None:
         """Tell a person at the terminal what only a person should read; the log never has it."""
-        terminal = sys.__stdout__
+        terminal = sys.__stderr__ if self._config.log_format == "json" else sys.__stdout__
         if self.parts.greeting and terminal is not None:
             with suppress(OSError):  # nobody reads any more: no reason not to serve
                 terminal.write("".join(f"{line}\n" for line in [*self._pages(), *self.parts.greeting]))
