@@ -103,6 +103,13 @@ class HandshakeTests(Base):
             self.assertNotIn(b"forged", answer)
         self.assertEqual(self.service.authenticator.seen, [])
 
+    def test_an_upgrade_with_a_body_is_refused(self) -> None:
+        for name, value in (("Content-Length", "40"), ("Transfer-Encoding", "chunked")):
+            client = MemoryClient(self.service.factory, headers=((name, value),))
+            client.current.dataReceived(client.flush())
+            self.assertTrue(client.transport.value().startswith(b"HTTP/1.1 400 "), name)
+        self.assertEqual(self.service.authenticator.seen, [])
+
     def test_what_autobahn_refuses_is_answered_with_fixed_text(self) -> None:
         for change in (
             (b"Upgrade: websocket", b"Upgrade: <script>"),

@@ -32,6 +32,10 @@ class UpgradeResource(Resource):
     def render(self, request: Request) -> int | bytes:
         """Hand the connection over, or say that this path wants a WebSocket (RFC 9110 section 15.5.22)."""
         head = _rebuild(request)
+        if request.postpath:
+            request.setResponseCode(404)
+            request.setHeader(b"Content-Type", b"application/json; charset=utf-8")
+            return msgspec.json.encode({"error": "not_found", "message": "There is nothing at this address."})
         if websocket_path(head) is None:
             request.setResponseCode(426, b"Upgrade Required")
             request.setHeader(b"Upgrade", b"websocket")

@@ -31,7 +31,7 @@ from wsservice.auth.principal import Principal
 from wsservice.close_codes import CloseCode
 from wsservice.connection import Connection, Hub
 from wsservice.envelope import decode_binary, decode_text
-from wsservice.errors import AuthenticationError, HandshakeError
+from wsservice.errors import AuthenticationError, BadHandshake, HandshakeError
 from wsservice.handshake import Handshake, Network, make_request_id, parse_head
 from wsservice.transports.deflate import accept_deflate, decline, raw_wire
 from wsservice.transports.refusals import http_refusal
@@ -153,6 +153,7 @@ class RawProtocol(SlimProtocol, Link):
             self._handshake = parse_head(
                 self.data[: end + 4], self.peer or "", self.is_secure, self.factory.settings.trusted_proxies
             )
+            _refuse_body(self._handshake)
             self.factory.authenticator.check_origin(self._handshake)
         except HandshakeError as error:
             self._refusal = error
@@ -337,6 +338,13 @@ class RawProtocol(SlimProtocol, Link):
         self._backlog = deque()
         if self._connection is not None:
             self._connection.disconnect(CloseCode.SLOW_CONSUMER, close_codes.SLOW)
+
+
+def _refuse_body(handshake: Handshake) -> None:
+    """A body behind an upgrade would be read as frames here, and as a body by a proxy."""
+    lengths = handshake.header_values("content-length")
+    if handshake.header("transfer-encoding") is not None or any(length != "0" for length in lengths):
+        raise BadHandshake("an upgrade with a body")
 
 
 def _known(code: int | None) -> int:
