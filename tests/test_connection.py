@@ -360,6 +360,34 @@ class OrderTests(Base):
         self.assertEqual(client.link.reading, ["pause", "resume"])
         self.finish(client)
 
+    def test_a_pause_ends_in_time_by_closing(self) -> None:
+        self.start(inbox_limit=1, pause_timeout=10)
+        client = self.connect()
+        waiting = self.script.wait_for("a")
+        client.send("a")
+        client.send("b")
+        self.core.clock.advance(9)
+        self.assertEqual(client.link.closes, [])
+        self.core.clock.advance(1)
+        self.assertEqual(client.link.closes, [(1013, "Messages wait too long")])
+        self.assertEqual(self.counters.get("pauses_timed_out"), 1)
+        client.leave()
+        waiting.callback(None)
+        self.assertEqual(self.script.log, ["a", "disconnected: Messages wait too long"])
+        self.finish()
+
+    def test_each_pause_has_the_whole_time(self) -> None:
+        self.start(inbox_limit=1, pause_timeout=10)
+        client = self.connect()
+        for name in ("a", "b", "c"):
+            waiting = self.script.wait_for(name)
+            client.send(name)
+            client.send("next")
+            self.core.clock.advance(9)
+            waiting.callback(None)
+        self.assertEqual(client.link.closes, [])
+        self.finish(client)
+
     def test_an_answer_does_not_wait_for_handlers(self) -> None:
         self.start(inbox_limit=1)
         client = self.connect()

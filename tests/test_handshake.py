@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.fakes import make_handshake as fake_handshake
 from tests.tables import by_row, rows
-from wsservice.errors import BadHandshake
+from wsservice.errors import BadHandshake, HeadTooLarge
 from wsservice.handshake import Handshake, check_header, choose_request_id, make_handshake, make_request_id, parse_head
 
 GOOD = b"GET /ws HTTP/1.1\r\nHost: example.com\r\n\r\n"
@@ -128,6 +128,11 @@ class HeadTests(SynchronousTestCase):
     def test_a_target_may_hold_every_printable_character_but_a_hash(self) -> None:
         target = bytes(byte for byte in range(0x21, 0x7F) if byte not in b"#?")
         self.assertEqual(parse(GOOD.replace(b"/ws", b"/" + target)).path, "/" + target.decode())
+
+    def test_more_than_a_hundred_header_lines_are_too_many(self) -> None:
+        self.assertEqual(len(parse(with_lines(*[b"X: 1"] * 99)).headers), 100)
+        with self.assertRaises(HeadTooLarge):
+            parse(with_lines(*[b"X: 1"] * 100))
 
     def test_repeated_headers_stay_apart_and_in_order(self) -> None:
         handshake = parse(with_lines(b"Cookie: a=1", b"X: y", b"cookie: b=2"))

@@ -182,6 +182,7 @@ def assemble(config: Config, reactor: Any, draining: Callable[[], bool]) -> Part
         reactor,
         counters,
         inbox_limit=config.inbox_messages,
+        pause_timeout=config.pause_timeout,
         held_limit=config.send_queue_bytes,
         call_timeout=config.call_timeout,
     )

@@ -72,6 +72,7 @@ SIGNED_OUT = "Signed out"
 SHUTTING_DOWN = "Server shutting down"
 SLOW = "Client reads too slowly"
 INTERNAL = "Internal error"
+STUCK = "Messages wait too long"
 
 #: reasons of a 1008 after which a client must not refresh and come back
 STOP_REASONS = frozenset({SIGNED_OUT})

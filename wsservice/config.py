@@ -314,6 +314,13 @@ class Config:
         integer(1, 1_000_000, "messages"),
         help="what may wait for a client's handlers before the service stops reading from it",
     )
+    # Node's http server gives a whole request 300 s, nginx a body 60 s between two reads.
+    pause_timeout: float = setting(
+        30.0,
+        LIMITS,
+        number(0.1, 3600, "seconds"),
+        help="how long a client may be left unread because its handlers are behind; past it, it is closed with 1013",
+    )
     call_timeout: float = setting(
         5.0,
         LIMITS,

@@ -23,7 +23,7 @@ from enum import Enum
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred, fail
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -70,6 +70,7 @@ class Hub:
 
     Attributes:
         inbox_limit: events that may wait for a connection's handlers before reading pauses.
+        pause_timeout: seconds that reading may pause: a client that leaves meanwhile would not be noticed.
         held_limit: bytes that may be sent to a connection while its `on_connect` runs.
         call_timeout: seconds, for `Connection.call`.
         running: connections whose handlers have not finished; a stop waits for them.
@@ -81,6 +82,7 @@ class Hub:
     clock: IReactorTime
     counters: Counters
     inbox_limit: int = 100
+    pause_timeout: float = 30.0
     held_limit: int = 1024 * 1024
     call_timeout: float = 5.0
     running: int = 0
@@ -109,6 +111,7 @@ class Connection:
         "_inbox",
         "_inline",
         "_link",
+        "_pause",
         "_state",
         "expires_at",
         "handshake",
@@ -139,6 +142,7 @@ class Connection:
         self._held: list[bytes] | None = None
         self._held_bytes = 0
         self._inbox: deque[Event] | None = None
+        self._pause: IDelayedCall | None = None
 
     def __repr__(self) -> str:
         return f"<Connection {self.id} of {self.user.id} {self._state.value}>"
@@ -280,8 +284,9 @@ class Connection:
             if self._inbox is None:
                 self._inbox = deque()
             self._inbox.append(message)
-            if len(self._inbox) == self._hub.inbox_limit:
+            if len(self._inbox) >= self._hub.inbox_limit and self._pause is None:
                 self._hub.counters.add("reading_paused", "inbox")
+                self._pause = self._hub.clock.callLater(self._hub.pause_timeout, self._stuck)
                 self._link.pause_reading()
         else:
             self._serve(message)
@@ -297,7 +302,23 @@ class Connection:
         if not self._busy:
             self._finish()
 
+    def _stuck(self) -> None:
+        """The handlers of this client are too slow for it."""
+        self._pause = None
+        self._hub.counters.add("pauses_timed_out")
+        log.warn("connection {connection_id}: its handlers do not keep up, closing", connection_id=self.id)
+        self.disconnect(CloseCode.TRY_AGAIN_LATER, close_codes.STUCK)
+
+    def _end_pause(self) -> bool:
+        """Whether reading was paused."""
+        if self._pause is None:
+            return False
+        self._pause.cancel()
+        self._pause = None
+        return True
+
     def _leave_tables(self) -> None:
+        self._end_pause()
         self._hub.registry.remove(self)
         self._hub.expirations.discard(self)
 
@@ -380,7 +401,7 @@ class Connection:
         if not self._inbox:
             self._inbox = None
             return None
-        if len(self._inbox) == max(1, self._hub.inbox_limit // 2) and self.is_open:
+        if self._pause is not None and len(self._inbox) <= max(1, self._hub.inbox_limit // 2) and self._end_pause():
             self._link.resume_reading()
         return self._inbox.popleft()
 

@@ -10,6 +10,8 @@
      |    +-- ConnectionClosed
      +-- HandshakeError            a handshake (or a request) that is refused
      |    +-- BadHandshake
+     |    +-- HeadTooLarge
+     |    +-- RequestTimeout
      |    +-- OriginNotAllowed
      |    +-- AuthenticationError
      |         +-- MissingToken
@@ -34,9 +36,12 @@ What a client is told is fixed text on the class; `str(error)` may say more and 
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from wsservice.close_codes import CloseCode
+
+if TYPE_CHECKING:
+    from wsservice.auth.principal import Principal
 
 #: the code of the ClientError that stands for a fault of the server
 INTERNAL_ERROR = "internal_error"
@@ -118,6 +123,22 @@ class BadHandshake(HandshakeError):
     """The request head is malformed: RFC 9112 section 5, or a control character in a header value."""
 
 
+class HeadTooLarge(HandshakeError):
+    """The request line and headers pass a bound of bytes or lines (RFC 6585 section 5)."""
+
+    message = "The request line and headers are too large."
+    http_status = 431
+    word = "head_too_large"
+
+
+class RequestTimeout(HandshakeError):
+    """The request did not arrive in time (RFC 9110 section 15.5.9)."""
+
+    message = "The request took too long to arrive."
+    http_status = 408
+    word = "timeout"
+
+
 class OriginNotAllowed(HandshakeError):
     """A browser came from an origin that is not the service's own and not in `CORS_ORIGIN`."""
 
@@ -149,9 +170,17 @@ class InvalidToken(AuthenticationError):
 
 
 class ExpiredToken(InvalidToken):
-    """A token that was good until its `exp`: the one reason that a front end may learn over HTTP."""
+    """A token that was good until its `exp`: the one reason that a front end may learn over HTTP.
+
+    Args:
+        principal: whom it spoke for, where that is known; good for a refresh or a logout, and for nothing else.
+    """
 
     word = "expired"
+
+    def __init__(self, reason: str, principal: Principal | None = None) -> None:
+        super().__init__(reason)
+        self.principal = principal
 
 
 class NotPermitted(AuthenticationError):

@@ -14,11 +14,13 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from urllib.parse import parse_qsl
 
-from wsservice.errors import BadHandshake
+from wsservice.errors import BadHandshake, HeadTooLarge
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Headers = tuple[tuple[str, str], ...]
 
+#: header lines of a request; precedent: Apache's `LimitRequestFields`
+MAX_HEADERS = 100
 #: RFC 9110 section 5.6.2
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 #: printable ASCII and tab: what a header value may hold here (RFC 9110 section 5.5 without obs-text)
@@ -102,12 +104,14 @@ def parse_head(head: bytes, peer: str, secure: bool, trusted: tuple[Network, ...
         trusted: the proxies whose `X-Forwarded-For`, `-Proto` and `-Host` count.
 
     Raises:
-        BadHandshake: with the reason for the log.
+        BadHandshake, HeadTooLarge: with the reason for the log.
     """
     request_line, *lines = head.removesuffix(b"\r\n\r\n").split(b"\r\n")
     match = _REQUEST_LINE.fullmatch(request_line)
     if match is None:
         raise BadHandshake("malformed request line")
+    if len(lines) > MAX_HEADERS:
+        raise HeadTooLarge("too many headers")
     headers = []
     for line in lines:
         name, colon, value = line.partition(b":")

@@ -90,6 +90,8 @@ class PortTests(SynchronousTestCase):
             self.clock.advance(1)
         self.assertTrue(transport.value().startswith(b"HTTP/1.1 408 "))
         self.assertEqual(transport.ended, "lost")
+        body = b'{"error":"timeout","message":"The request took too long to arrive.","requestId":'
+        self.assertIn(body, transport.value())
         self.assertEqual(self.counters.get("heads_refused", "timeout"), 1)
         transport.protocol.dataReceived(b"\r\n\r\n")
         self.assertEqual(transport.value().count(b"HTTP/1.1"), 1)
@@ -99,6 +101,7 @@ class PortTests(SynchronousTestCase):
             transport = self.connect()
             transport.protocol.dataReceived(head)
             self.assertTrue(transport.value().startswith(b"HTTP/1.1 431 "))
+            self.assertIn(b'{"error":"head_too_large",', transport.value())
             self.assertEqual(transport.ended, "lost")
             transport.finish()
         self.assertEqual(self.clock.getDelayedCalls(), [])
@@ -143,6 +146,11 @@ class PortTests(SynchronousTestCase):
             (UPGRADE, b"/ws"),
             (UPGRADE.replace(b"Upgrade: websocket", b"uPGRADE:\twEBSOCKET "), b"/ws"),
             (UPGRADE.replace(b"Upgrade: websocket", b"Upgrade: h2c"), None),
+            (UPGRADE.replace(b"Upgrade: websocket", b"Upgrade: h2c, websocket"), b"/ws"),
+            (UPGRADE.replace(b"Upgrade: websocket", b"Upgrade: websocket,h2c"), b"/ws"),
+            (UPGRADE.replace(b"Upgrade: websocket", b"Upgrade: websockets"), None),
+            (UPGRADE.replace(b"Upgrade: websocket", b"Upgrade: not-websocket"), None),
+            (UPGRADE.replace(b"Upgrade: websocket", b"Upgrade: x\r\nY: websocket"), None),
             (UPGRADE.replace(b"GET", b"POST"), None),
             (UPGRADE.replace(b"GET /ws", b"GET ws"), None),
             (PLAIN, None),

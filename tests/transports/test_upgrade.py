@@ -80,3 +80,18 @@ class UpgradeTests(SynchronousTestCase):
         client.current.dataReceived(Frame(Opcode.TEXT, b"next").serialize(mask=True))
         client.read()
         self.assertEqual(client.messages, ["next"])
+
+    def test_frames_in_the_segment_of_the_late_handshake_are_kept(self) -> None:
+        client = self.kept_alive()
+        client.current.dataReceived(client.flush() + Frame(Opcode.TEXT, b"early").serialize(mask=True))
+        client.read()
+        self.assertEqual(client.messages, ["early"])
+
+    def test_frames_behind_a_pipelined_late_handshake_are_kept(self) -> None:
+        client = MemoryClient(self.port)
+        other = b"GET /other HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        client.current.dataReceived(other + client.flush() + Frame(Opcode.TEXT, b"early").serialize(mask=True))
+        answer = client.transport.value()
+        self.assertTrue(answer.startswith(b"HTTP/1.1 404 "), answer)
+        self.assertIn(b"HTTP/1.1 101 ", answer)
+        self.assertIn(Frame(Opcode.TEXT, b"early").serialize(mask=False), answer)

@@ -451,6 +451,47 @@ class BackpressureTests(Base):
         self.assertFalse(client.transport.paused)
         self.assertEqual(self.events, [str(number) for number in range(10)])
 
+    def test_one_read_does_not_bring_more_messages_than_may_wait(self) -> None:
+        turns: list[Deferred[None]] = []
+        self.service.hub.inbox_limit = 10
+
+        @self.service.app.on("slow")
+        def slow(connection: Any, data: Any) -> Deferred[None]:
+            turns.append(Deferred())
+            return turns[-1]
+
+        client = self.connect()
+        client.client.send_text(b'{"event": "slow"}')
+        for number in range(9000):
+            client.client.send_text(b'{"event": "slow"}' if number % 20 == 0 else b"%d" % number)
+        client.deliver()
+        (connection,) = self.service.app.connections()
+        self.assertEqual(len(connection._inbox), 10)
+        while turns:
+            turns.pop().callback(None)
+            self.service.clock.advance(0)
+            self.assertLessEqual(len(connection._inbox or ()), 10)
+        self.assertEqual(self.events, [str(number) for number in range(9000) if number % 20])
+        client.transport.finish()
+        self.assertEqual(self.service.registry._by_id, {})
+
+    def test_what_waits_unparsed_is_dropped_when_the_client_is_gone(self) -> None:
+        waiting: Deferred[None] = Deferred()
+        self.service.hub.inbox_limit = 1
+
+        @self.service.app.on("slow")
+        def slow(connection: Any, data: Any) -> Deferred[None]:
+            return waiting
+
+        client = self.connect()
+        for text in (b'{"event": "slow"}', b"1", b"2", b"3"):
+            client.client.send_text(text)
+        client.deliver()
+        waiting.callback(None)
+        client.transport.finish()
+        self.service.clock.advance(0)
+        self.assertEqual(self.events, ["1"])
+
 
 class CompressionTests(Base):
     def client(self, **options: Any) -> MemoryClient:

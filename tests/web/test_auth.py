@@ -575,14 +575,14 @@ class LogoutTests(Base):
             self.assertEqual(self.logout().status, 204)
         self.assertEqual((self.bench.sessions.steps, self.browser.jar), ([], {}))
 
-    def test_a_bearer_token_does_as_well_while_it_is_good(self) -> None:
+    def test_a_bearer_token_does_as_well(self) -> None:
         token = self.browser.jar[("authToken", "/")]
         self.browser.jar.clear()
-        for seconds, steps in ((0, [("end", "session-1")]), (7200, [])):
+        for seconds in (0, 7200):
             self.bench.sessions.steps.clear()
             self.bench.clock.advance(seconds)
             answer = self.browser.post("/auth/logout", headers=[("Authorization", f"Bearer {token}")])
-            self.assertEqual((answer.status, self.bench.sessions.steps), (204, steps))
+            self.assertEqual((answer.status, self.bench.sessions.steps), (204, [("end", "session-1")]))
 
     def test_two_refresh_tokens_are_cleared_and_not_revoked(self) -> None:
         self.browser.jar[("refreshToken", "/")] = "planted"

@@ -139,7 +139,7 @@ def verify_token(token: UnverifiedToken, key: VerifyKey, rules: Rules, now: floa
     expires_at = _check_times(claims, rules, now)
     principal = _make_principal(claims, rules, expires_at, token.payload)
     if expires_at <= now:
-        raise ExpiredToken(f"expired {now - expires_at:.0f} s ago")
+        raise ExpiredToken(f"expired {now - expires_at:.0f} s ago", principal)
     if not principal.has_any(rules.required_groups):
         raise NotPermitted("in none of the required groups")
     if rules.required_scopes and rules.required_scopes.isdisjoint(principal.scopes):

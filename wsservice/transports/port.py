@@ -17,7 +17,10 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from wsservice.counters import Counters
+from wsservice.errors import HandshakeError, HeadTooLarge, RequestTimeout
+from wsservice.handshake import make_request_id
 from wsservice.transports.handover import hand_over
+from wsservice.transports.refusals import http_refusal
 
 log = Logger()
 
@@ -25,13 +28,9 @@ log = Logger()
 MAX_HEAD = 16384
 #: seconds that a refused client has to take the answer
 LINGER = 3.0
-_UPGRADE = re.compile(rb"\r\nupgrade:[ \t]*websocket[ \t]*\r\n", re.IGNORECASE)
+#: a list of protocols that names `websocket` (RFC 9110 section 7.8)
+_UPGRADE = re.compile(rb"\r\nupgrade:(?:[^\r\n]*,)?[ \t]*websocket[ \t]*[,\r]", re.IGNORECASE)
 _PATH = re.compile(rb"GET (/[^ ?#]*)")
-_TOO_LARGE = (
-    b"HTTP/1.1 431 Request Header Fields Too Large\r\nContent-Length: 0\r\nCache-Control: no-store\r\n"
-    b"Connection: close\r\n\r\n"
-)
-_TIMEOUT = b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n"
 
 
 def websocket_path(head: bytes) -> bytes | None:
@@ -101,7 +100,8 @@ class Port(Protocol):
     def connectionMade(self) -> None:
         """Wait for the head, but not for ever."""
         self._factory.waiting.add(self)
-        self._deadline = self._factory.clock.callLater(self._factory.head_timeout, self._refuse, "timeout", _TIMEOUT)
+        error = RequestTimeout("a head that did not end in time")
+        self._deadline = self._factory.clock.callLater(self._factory.head_timeout, self._refuse, error)
 
     def dataReceived(self, data: bytes) -> None:
         """Collect the head; once it is whole, hand over."""
@@ -110,7 +110,7 @@ class Port(Protocol):
         self._head += data
         end = self._head.find(b"\r\n\r\n")
         if end > MAX_HEAD or (end < 0 and len(self._head) > MAX_HEAD):
-            self._refuse("too_large", _TOO_LARGE)
+            self._refuse(HeadTooLarge("a head over the bound"))
         elif end >= 0:
             self._done()
             self._hand_over(websocket_path(self._head[: end + 4]))
@@ -132,9 +132,9 @@ class Port(Protocol):
         if self._deadline is not None and self._deadline.active():
             self._deadline.cancel()
 
-    def _refuse(self, reason: str, answer: bytes) -> None:
+    def _refuse(self, error: HandshakeError) -> None:
         self._done()
-        self._factory.counters.add("heads_refused", reason)
-        self.transport.write(answer)
+        self._factory.counters.add("heads_refused", error.word)
+        self.transport.write(http_refusal(error.http_status, error, make_request_id(), []))
         self.transport.loseConnection()
         self._deadline = self._factory.clock.callLater(LINGER, self.transport.abortConnection)

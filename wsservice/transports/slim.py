@@ -125,6 +125,8 @@ class SlimProtocol(_Base):  # type: ignore[misc]
     current_frame = None
     websocket_version = 13
 
+    #: whether what arrives is left unparsed
+    _is_paused = False
     #: cuts off a transport that does not come to its end
     _cut: Any = None
 
@@ -179,6 +181,26 @@ class SlimProtocol(_Base):  # type: ignore[misc]
     def dataReceived(self, data: bytes) -> None:
         """Bytes from the client."""
         self._dataReceived(data)
+
+    def processData(self) -> bool:
+        """Parse one frame, if there is a whole one and it is wanted now: one read may have brought thousands."""
+        return not self._is_paused and bool(super().processData())
+
+    def pause_reading(self) -> None:
+        """Let the client wait; what was read already waits, too."""
+        self._is_paused = True
+        self.transport.pauseProducing()
+
+    def resume_reading(self) -> None:
+        """Read on, first what was read before; not at once, since a message may be under way on the stack."""
+        if self._is_paused:
+            self._is_paused = False
+            self.transport.resumeProducing()
+            self.factory._batched_timer.call_later(0, self._read_on)
+
+    def _read_on(self) -> None:
+        if self.state != self.STATE_CLOSED:
+            self.consumeData()
 
     def _onOpen(self) -> None:
         self.onOpen()

@@ -42,10 +42,11 @@ class UpgradeResource(Resource):
             request.setHeader(b"Content-Type", b"application/json; charset=utf-8")
             return msgspec.json.encode({"error": "upgrade_required", "message": "This address speaks WebSocket only."})
         channel: Any = request.channel
+        behind = channel.clearLineBuffer()  # frames in the same segment: the channel would take them for a request
         transport, channel.transport = channel.transport, None
         # The channel stays its producer otherwise, and a connection could not register itself.
         transport.unregisterProducer()
-        hand_over(transport, self._factory.buildProtocol(transport.getPeer()), head)
+        hand_over(transport, self._factory.buildProtocol(transport.getPeer()), head + behind)
         transport.resumeProducing()
         return NOT_DONE_YET
 

@@ -301,14 +301,6 @@ class RawProtocol(SlimProtocol, Link):
             self._backlog = None
             self.sendCloseFrame(code=code, reasonUtf8=reason.encode(), isReply=False)
 
-    def pause_reading(self) -> None:
-        """Let the client wait."""
-        self.transport.pauseProducing()
-
-    def resume_reading(self) -> None:
-        """Read on."""
-        self.transport.resumeProducing()
-
     # IPushProducer: the transport tells whether the client keeps up
 
     def pauseProducing(self) -> None:

@@ -18,11 +18,8 @@ from twisted.internet import defer
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from wsservice.auth.cookies import read_token
 from wsservice.auth.principal import Principal
 from wsservice.auth.providers.base import Challenge, Tokens
-from wsservice.auth.strict_json import decode_object
-from wsservice.auth.tokens import parse_token
 from wsservice.errors import (
     AuthenticationError,
     ExpiredToken,
@@ -251,8 +248,8 @@ class AuthRoutes:
         """Whom the request speaks for, or spoke for until its token expired."""
         try:
             return await self._services.authenticate(handshake)
-        except ExpiredToken:
-            return _read_expired(read_token(handshake.header_values("cookie"), self._settings.cookies.token_name))
+        except ExpiredToken as error:
+            return error.principal
         except AuthenticationError:
             return None
 
@@ -286,17 +283,3 @@ def _is_same_user(principal: Principal, old: Principal | None, grant: RefreshGra
     if old is not None:
         return principal.id == old.id
     return grant.username in (None, principal.username)
-
-
-def _read_expired(token: str | None) -> Principal | None:
-    """The principal of a token of which `ExpiredToken` said that nothing else is wrong with it."""
-    if token is None:  # it came as a bearer token
-        return None
-    claims = decode_object(parse_token(token).payload)
-    user: str = claims["sub"]
-    return Principal(
-        id=user,
-        username=claims.get("username") or claims.get("cognito:username") or user,
-        session=claims.get("origin_jti") or claims.get("jti") or user,
-        expires_at=claims["exp"],
-    )

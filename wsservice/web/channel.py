@@ -29,7 +29,7 @@ from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel, datetimeToString
 from twisted.web.http_headers import Headers
 
-from wsservice.errors import BadHandshake, HandshakeError
+from wsservice.errors import BadHandshake, HandshakeError, HeadTooLarge, RequestTimeout
 from wsservice.handshake import Handshake, check_header, choose_request_id, make_handshake
 from wsservice.web.answers import RequestRefused, error_answer, reason_phrase, too_large
 from wsservice.web.headers import security_headers
@@ -117,7 +117,7 @@ class WsChannel(HTTPChannel):
         """A line of a head."""
         self._head_bytes += len(line) + 2
         if self._head_bytes > self.site.limits.head_bytes:
-            self.refuse(_head_too_large())
+            self.refuse(HeadTooLarge("a head over the bound"))
         elif line[:1] in (b" ", b"\t"):  # a folded header, which others might read differently (RFC 9112 section 5.2)
             self.refuse(BadHandshake("a line that begins with a space"))
         else:
@@ -126,7 +126,7 @@ class WsChannel(HTTPChannel):
 
     def lineLengthExceeded(self, line: bytes) -> None:
         """A line without an end."""
-        self.refuse(_head_too_large())
+        self.refuse(HeadTooLarge("a line over the bound"))
 
     def headerReceived(self, line: bytes) -> bool:
         """One header; whether the request may go on."""
@@ -138,7 +138,7 @@ class WsChannel(HTTPChannel):
             self.refuse(error)
             return False
         if self._header_lines > self.site.limits.headers:
-            self.refuse(_head_too_large())
+            self.refuse(HeadTooLarge("too many headers"))
             return False
         return bool(super().headerReceived(line))
 
@@ -269,7 +269,7 @@ class WsChannel(HTTPChannel):
         then()
 
     def _too_slow(self) -> None:
-        self.refuse(RequestRefused(408, "timeout", "The request took too long to arrive."))
+        self.refuse(RequestTimeout("a request that did not end in time"))
 
     def _watch_reading(self) -> None:
         if self._unread is None:
@@ -284,10 +284,6 @@ class WsChannel(HTTPChannel):
         self._unread = None
         log.debug("{peer} does not read its answer: cut off", peer=self.peer)
         self.transport.abortConnection()
-
-
-def _head_too_large() -> RequestRefused:
-    return RequestRefused(431, "head_too_large", "The request line and headers are too large.")
 
 
 def _first(headers: Headers, name: str) -> str | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from wsservice.handshake import MAX_HEADERS
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -11,7 +13,7 @@ class Limits:
 
     Attributes:
         head_bytes: of a request line and its headers; precedent: twisted.web, nginx (4 times 8 KiB).
-        headers: header lines; precedent: Apache's `LimitRequestFields` of 100.
+        headers: header lines.
         body_bytes: of a body, for every address of the site; resources may ask for less.
         head_timeout: from a request's first byte to the end of its head; precedent: Autobahn's 5 s.
         body_timeout: from there to the end of its body.
@@ -22,7 +24,7 @@ class Limits:
     """
 
     head_bytes: int = 16384
-    headers: int = 100
+    headers: int = MAX_HEADERS
     body_bytes: int = 8192
     head_timeout: float = 5.0
     body_timeout: float = 5.0
