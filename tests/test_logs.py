@@ -13,8 +13,16 @@ from twisted.python import log as legacy
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from wsservice.log_context import serving
 from wsservice.log_writer import LineWriter
-from wsservice.logs import MAX_ITEMS, MAX_MESSAGE, MAX_VALUE, make_observer
+from wsservice.logs import (
+    MAX_ITEMS,
+    MAX_MESSAGE,
+    MAX_TRACEBACK_LINE,
+    MAX_TRACEBACK_LINES,
+    MAX_VALUE,
+    make_observer,
+)
 from wsservice.redaction import MARK, Redactor
 from wsservice.testing import Issuer
 
@@ -80,10 +88,16 @@ class LevelTests(Base):
         self.assertEqual(self.written("critical", "autobahn"), ["critical"])
         self.assertEqual(len(self.written("debug", "autobahnish")), 5)
 
+    def test_a_librarys_threshold_is_that_of_its_longest_name(self) -> None:
+        self.assertEqual(self.written("info", "twisted.web.client"), ["warn", "error", "critical"])
+        self.assertEqual(self.written("info", "twisted.web.client._HTTP11ClientFactory"), ["warn", "error", "critical"])
+        self.assertEqual(len(self.written("info", "twisted.web")), 4)
+        self.assertEqual(len(self.written("info", "twisted.web.clients")), 4)
+
     def test_what_is_printed_has_no_level(self) -> None:
         self.begin("critical")
         self.emit("{log_io}", "stdout", log_io="  printed")
-        self.assertEqual(self.text, "  printed\n")
+        self.assertTrue(self.line.endswith(" info     stdout:   printed"), self.line)
 
     def test_silent_is_silent(self) -> None:
         self.begin("silent")
@@ -123,6 +137,15 @@ class TextTests(Base):
         self.emit("{what}", what="a\nb\r\x1b[2J\x07\x7f\x85\u2028\u202e\t", request_id="x\ny")
         self.assertIn(r"a\nb\r\x1b[2J\x07\x7f\x85\u2028\u202e\t request_id=x\ny", self.line)
 
+    def test_nobody_can_forge_a_line_by_printing_it(self) -> None:
+        self.emit("real")
+        self.emit("{log_io}", "stdout", log_io=self.line)
+        self.emit("{log_io}", "stdout", log_io="")
+        heads = [re.sub(r"^.{29} ", "", line)[:30] for line in self.text.splitlines()]
+        self.assertEqual(heads[0], "info     wsservice.part: real")
+        self.assertTrue(heads[1].startswith("info     stdout: 20"), heads)
+        self.assertEqual(heads[2], "info     stdout: ")
+
     def test_lone_surrogates_are_escaped(self) -> None:
         self.emit("{what}", what="\ud800")
         self.assertIn(r"\ud800", self.line)
@@ -149,6 +172,23 @@ class TextTests(Base):
             self.log.failure("it failed")
         self.assertIn(f"ValueError: {MARK}", self.text)
 
+    def test_a_traceback_is_bounded_in_its_lines_and_as_a_whole(self) -> None:
+        def deep(depth: int) -> None:
+            if depth:
+                deep(depth - 1)
+            raise ValueError("\x1b" * 20_000)
+
+        try:
+            deep(200)
+        except ValueError:
+            self.log.failure("it failed")
+        first, *rest = self.text.splitlines()
+        self.assertTrue(first.endswith("it failed"))
+        self.assertEqual(len(rest), MAX_TRACEBACK_LINES + 1)
+        self.assertEqual(max(map(len, rest)), 4 + MAX_TRACEBACK_LINE)
+        self.assertTrue(any("lines are left out" in line for line in rest))
+        self.assertTrue(rest[-1].startswith(r"    builtins.ValueError: \x1b\x1b"), rest[-1][:60])
+
     def test_an_event_that_says_nothing_is_left_out(self) -> None:
         self.emit(None)
         self.assertEqual(self.text, "")
@@ -172,6 +212,44 @@ class TextTests(Base):
         heads = [line.split(": ")[-1] for line in self.text.splitlines() if not line.startswith(" ")]
         self.assertEqual(heads, ["it failed", "Unhandled error"])
         self.assertIn("    Failure: builtins.ValueError: bad\n", self.text)
+
+
+class ContextTests(Base):
+    """Events within `log_context.serving`."""
+
+    def told(self) -> str:
+        tail = self.line.partition(": ")[2]
+        self.path.write_text("")
+        return tail
+
+    def test_the_ids_of_the_connection_that_is_served_are_added(self) -> None:
+        with serving("c1", "r1"):
+            self.log.info("told")
+        self.assertEqual(self.told(), "told request_id=r1 connection_id=c1")
+        self.log.info("told")
+        self.assertEqual(self.told(), "told")
+
+    def test_an_event_that_has_its_own_keeps_them(self) -> None:
+        with serving("c1", "r1"):
+            self.log.info("told", connection_id="c1")
+            self.assertEqual(self.told(), "told request_id=r1 connection_id=c1")
+            self.log.info("told", connection_id="c2")
+            self.assertEqual(self.told(), "told connection_id=c2")
+
+    def test_what_is_printed_has_them_too(self) -> None:
+        with serving("c1", "r1"):
+            self.emit("{log_io}", "stdout", log_io="printed")
+        self.assertEqual(self.told(), "printed request_id=r1 connection_id=c1")
+
+
+class JsonContextTests(Base):
+    format = "json"
+
+    def test_the_ids_are_fields(self) -> None:
+        with serving("c1", "r1"):
+            self.log.info("told")
+        found = json.loads(self.line)
+        self.assertEqual((found["connection_id"], found["request_id"]), ("c1", "r1"))
 
 
 class JsonTests(Base):

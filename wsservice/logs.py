@@ -3,7 +3,8 @@
     twisted.logger -> Observer: level -> TextFormat or JsonFormat: redaction, escapes -> LineWriter
 
 Everything that a client sent and that ends up in a line is short, harmless to terminals and cannot begin a line of
-its own. In JSON a failure's traceback is one field; in text it follows, indented.
+its own; nor can what a program prints. In JSON a failure's traceback is one field; in text it follows, indented.
+Whatever is logged while a client's message is handled has that connection's ids, whoever logs it (`log_context`).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent
 from twisted.python.reflect import safe_str
 from zope.interface import implementer
 
+from wsservice import log_context
 from wsservice.log_writer import LineWriter
 from wsservice.redaction import MARK, Redactor
 
@@ -29,6 +31,10 @@ MAX_VALUE = 256
 MAX_MESSAGE = 8192
 #: items of a list
 MAX_ITEMS = 32
+#: characters of a line of a traceback; the exception's own text can be of any length
+MAX_TRACEBACK_LINE = 1024
+#: lines of a traceback: half from its begin, half from its end
+MAX_TRACEBACK_LINES = 64
 
 _RANKS = {
     LogLevel.debug: 0,
@@ -39,7 +45,7 @@ _RANKS = {
 }
 _THRESHOLDS = {"debug": 0, "info": 1, "warn": 2, "error": 3, "critical": 4, "silent": 5}
 _SILENT = _THRESHOLDS["silent"]
-#: namespaces with a threshold of their own: a library that tells at info what we tell ourselves
+#: namespaces with a threshold of their own, and all below them: libraries that tell at info what we tell ourselves
 _QUIET = {"autobahn": _THRESHOLDS["error"], "twisted.web.client": _THRESHOLDS["warn"]}
 #: what `print` becomes; it has no level, and people who print want to see it
 _PRINTED = "stdout"
@@ -80,7 +86,7 @@ class Observer:
             threshold = self._thresholds[namespace] = self._threshold_of(namespace)
         if _RANKS.get(event.get("log_level"), 1) < threshold:
             return
-        self._write(event)
+        self._write(_with_ids(event))
         dropped = self._writer.dropped - self._told
         if dropped and not self._writer.is_behind:
             self._told += dropped
@@ -93,7 +99,9 @@ class Observer:
     def _threshold_of(self, namespace: str) -> int:
         if namespace == _PRINTED and self._threshold < _SILENT:
             return 0
-        return max(self._threshold, _QUIET.get(namespace.partition(".")[0], 0))
+        while namespace and namespace not in _QUIET:
+            namespace = namespace.rpartition(".")[0]
+        return max(self._threshold, _QUIET.get(namespace, 0))
 
     def _write(self, event: LogEvent) -> None:
         try:
@@ -113,17 +121,17 @@ class TextFormat:
 
     def __call__(self, event: LogEvent) -> str | None:
         """The line (or lines) of an event; None if it says nothing."""
-        message = _escape(_message(event, self._redact))
-        if event.get("log_namespace") == _PRINTED:
-            return message
+        # Escapes are longer than what they stand for.
+        message = _cut(escape(_message(event, self._redact)), MAX_MESSAGE)
         traceback = _traceback(event, self._redact)
-        if not message and not traceback:
+        if not message and not traceback and event.get("log_namespace") != _PRINTED:
             return None
         when = datetime.fromtimestamp(event["log_time"]).astimezone().isoformat(" ", "milliseconds")
         ids = ((name, safe_str(event[name])) for name in _IDS if event.get(name))
-        tail = "".join(f" {name}={_escape(_cut(value))}" for name, value in ids if value not in message)
+        tail = "".join(f" {name}={escape(_cut(value))}" for name, value in ids if value not in message)
         head = f"{when} {_level(event):<8} {event.get('log_namespace') or '-'}: {message}{tail}"
-        return "\n".join([head, *(f"    {_escape(line)}" for line in traceback.splitlines())])
+        rest = (_cut(escape(line), MAX_TRACEBACK_LINE) for line in traceback.splitlines())
+        return "\n".join([head, *(f"    {line}" for line in rest)])
 
 
 class JsonFormat:
@@ -170,6 +178,17 @@ def make_observer(
     return Observer(writer, level=level, format=formats[format])
 
 
+def _with_ids(event: LogEvent) -> LogEvent:
+    """The event with the ids of the connection that is served right now, unless it is about another one."""
+    ids = log_context.current()
+    if ids is None:
+        return event
+    found = dict(zip(("connection_id", "request_id"), ids, strict=True))
+    if any(event.get(name, value) != value for name, value in found.items()):
+        return event
+    return {**event, **found}
+
+
 def _level(event: LogEvent) -> str:
     return str(event.get("log_level", LogLevel.info).name)
 
@@ -187,8 +206,17 @@ def _shorten(value: Any, redact: Redactor) -> Any:
 
 
 def _traceback(event: LogEvent, redact: Redactor) -> str:
+    """The failure's traceback, bounded: a client's text may be in it, and a recursion has a thousand frames."""
     failure = _failure(event)
-    return redact(failure.getTraceback()).rstrip() if failure is not None else ""
+    if failure is None:
+        return ""
+    lines = failure.getTraceback().rstrip().splitlines()
+    excess = len(lines) - MAX_TRACEBACK_LINES
+    if excess > 0:
+        half = MAX_TRACEBACK_LINES // 2
+        lines[half:-half] = [f"    … {excess} lines are left out …"]
+    text = "\n".join(redact.shorten(line, MAX_TRACEBACK_LINE) for line in lines)
+    return redact(text, len(text))
 
 
 def _failure(event: LogEvent) -> Any:
@@ -217,7 +245,8 @@ def _cut(text: str, limit: int = MAX_VALUE) -> str:
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
-def _escape(text: str) -> str:
+def escape(text: str) -> str:
+    """The text without what commands a terminal, begins a line or turns the direction of writing."""
     return _UNSAFE.sub(lambda match: ascii(match[0])[1:-1], text)
 
 
