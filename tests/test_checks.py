@@ -92,6 +92,18 @@ class ListeningTests(Base):
         self.assertEqual(len(problems), 1)
         self.assertIn(", ".join(f"--listen {one}" for one in wrong), problems[0])
 
+    def test_development_on_an_endpoint_of_no_known_type_says_so(self) -> None:
+        problems = self.problems({"dev": "yes", "listen": ["foo:1", "nonsense", "tcp:80"]})
+        self.assertEqual(len(problems), 3)
+        self.assertIn("--listen foo:1: unknown endpoint type 'foo'; give for example tcp:3020", problems[0])
+        self.assertIn("--listen nonsense: unknown endpoint type 'nonsense'", problems[1])
+        self.assertIn("--dev is for this machine only, and --listen tcp:80 may", problems[2])
+
+    def test_a_stream_is_no_endpoint_for_clients(self) -> None:
+        for flags, environ in (({"dev": "yes", "listen": ["stdio:"]}, {}), ({"listen": ["stdio:"]}, POOL)):
+            problems = self.problems(flags, **environ)
+            self.assertEqual([one[:28] for one in problems], ["--listen stdio: is one stream"[:28]])
+
     def test_a_pool_may_be_served_anywhere(self) -> None:
         self.assertEqual(self.load({"listen": ["systemd:domain=INET:index=0"]}, **POOL).host, "0.0.0.0")
 

@@ -182,6 +182,16 @@ class DescriptionTests(Base):
         self.assertTrue(warnings[3].endswith(": https://*.example.com"))
         self.assertNotIn("hush", "".join(warnings))
 
+    def test_development_is_warned_of(self) -> None:
+        self.assertIn("DEVELOPMENT ONLY", self.load({"dev": "yes"}).warnings()[0])
+
+    def test_a_region_that_the_pools_id_contradicts_is_warned_of(self) -> None:
+        proxied = {**POOL, "AWS_ENDPOINT_URL": "https://a.example"}
+        warnings = self.load(**{**proxied, "AWS_REGION": "eu-central-1"}).warnings()
+        self.assertIn("AWS_REGION is eu-central-1, and the pool's id names us-east-1", warnings[0])
+        for pool in ("us-east-1_AbCdEf123", "local_abc", "pool"):
+            self.assertEqual(len(self.load(**{**proxied, "AWS_COGNITO_USER_POOL_ID": pool}).warnings()), 1)
+
 
 class DeclarationTests(SynchronousTestCase):
     def test_no_name_is_used_twice(self) -> None:

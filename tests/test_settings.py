@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,9 +80,29 @@ class ReaderTests(SynchronousTestCase):
             self.assertEqual(self.reader.sources["size"], source)
 
     def test_an_empty_text_is_as_good_as_none(self) -> None:
-        self.assertEqual(self.read({"size": " "}, {"WSSERVICE_SIZE": ""}, {"WSSERVICE_SIZE": "4"}).size, 4)
-        self.assertEqual(self.read({"size": None, "name": []}, {"COLOR": "", "COLOUR": "blue"}).color, "blue")
-        self.assertEqual(self.read({"name": [","]}, {"WSSERVICE_NAMES": ", ,"}, {"WSSERVICE_NAMES": "c"}).names, ("c",))
+        self.assertEqual(self.read({}, {"WSSERVICE_SIZE": ""}, {"WSSERVICE_SIZE": "4"}).size, 4)
+        self.assertEqual(self.read({"size": None, "names": []}, {"COLOR": "", "COLOUR": "blue"}).color, "blue")
+        self.assertEqual(self.read({}, {"WSSERVICE_NAMES": ", ,"}, {"WSSERVICE_NAMES": "c"}).names, ("c",))
+        self.assertEqual(self.reader.problems, [])
+
+    def test_a_flag_that_is_empty_is_told(self) -> None:
+        for flags, option in (
+            ({"size": ""}, "--size"),
+            ({"size": " "}, "--size"),
+            ({"names": ["a", ","]}, "--name"),
+            ({"words": [" "]}, "--words"),
+            ({"key": ""}, "--key-file"),
+        ):
+            self.read(flags, {"WSSERVICE_SIZE": "2"})
+            self.assertEqual(self.reader.problems, [f"{option} is empty: give it a value, or leave it out"])
+
+    def test_what_is_no_text_is_told_without_its_value(self) -> None:
+        self.read({"words": ["good b\udcffd"]}, {"COLOR": "\udcff"}, {"WSSERVICE_FAST": "\ud800"})
+        self.assertEqual(
+            sorted(self.reader.problems),
+            [f"{name} is not UTF-8: set it anew" for name in ("--words", "COLOR", "WSSERVICE_FAST in .env")],
+        )
+        self.assertEqual(self.reader.sources["color"], ENVIRONMENT)
 
     def test_white_space_around_a_value_is_dropped(self) -> None:
         self.assertEqual(self.read(env={"COLOR": "  dark red\t\n"}).color, "dark red")
@@ -132,6 +153,10 @@ class SecretTests(SynchronousTestCase):
         self.assertEqual(self.read(dotenv={"KEY_FILE": file}), "hush hush")
         self.assertEqual(self.read({"key": file}, {"KEY": "open"}), "hush hush")
         self.assertEqual(self.reader.problems, [])
+
+    def test_a_secret_that_is_no_text_is_told_without_its_value(self) -> None:
+        self.assertEqual(self.read(env={"KEY": "hush\udcff"}), "")
+        self.assertEqual(self.reader.problems, ["KEY is not UTF-8: set it anew"])
 
     def test_a_stronger_source_is_used_without_a_look_at_the_weaker(self) -> None:
         self.assertEqual(self.read(env={"KEY": "open"}, dotenv={"KEY_FILE": "/nonexistent"}), "open")
@@ -191,3 +216,15 @@ class DotenvTests(SynchronousTestCase):
         folder.mkdir()
         read_dotenv(folder, problems, required=False)
         self.assertIn("Is a directory; make it readable", problems[0])
+
+    def test_a_pipe_is_waited_for_only_where_it_was_named(self) -> None:
+        path = Path(self.mktemp())
+        os.mkfifo(path)
+        problems: list[str] = []
+        self.assertEqual(read_dotenv(path, problems, required=False), {})
+        self.assertEqual(problems, [f"{path} is a pipe: to wait for what comes out of it, name it by --env-file"])
+        reader, writer = os.pipe()
+        self.addCleanup(os.close, reader)
+        os.write(writer, b"A=1\n")
+        os.close(writer)
+        self.assertEqual(read_dotenv(Path(f"/dev/fd/{reader}"), problems, required=True), {"A": "1"})

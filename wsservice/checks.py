@@ -27,6 +27,12 @@ OF_POOLS = frozenset(
     {*NAMING_A_POOL, "cognito_client_id", "cognito_client_secret", "cognito_endpoint", "auth_audience", "auth_flow"}
 )
 
+#: what twisted.internet.endpoints knows; others come from packages, and where they listen nobody here can tell
+_ENDPOINTS = frozenset({"haproxy", "ssl", "systemd", "tcp", "tcp6", "unix"})
+_EXAMPLES = "give for example tcp:3020:interface=127.0.0.1 or unix:/run/wsservice.sock"
+#: what a pool's id begins with, where an emulator has not chosen it
+_REGION = re.compile(r"([a-z]{2,8}(?:-[a-z]+)+-[0-9]+)_")
+
 _NO_PROVIDER = (
     "No user pool: set AWS_REGION, AWS_COGNITO_USER_POOL_ID and AWS_COGNITO_CLIENT_ID "
     "(or AUTH_ISSUER, AUTH_JWKS_URL and AUTH_AUDIENCE of another issuer), or try --dev"
@@ -57,8 +63,16 @@ def listening_problems(config: Config) -> list[str]:
     problems = []
     if config.tls_key and not config.tls_cert:
         problems.append("--tls-key without --tls-cert: name the certificate's file, too")
+    if any(_kind(one) == "stdio" for one in config.listen):
+        problems.append(f"--listen stdio: is one stream and no place where clients come; {_EXAMPLES}")
     if config.dev:
-        endpoints = [f"--listen {one}" for one in config.listen if not _is_local(one)]
+        unknown = [one for one in config.listen if _kind(one) not in _ENDPOINTS]
+        problems += [
+            f"--listen {one}: unknown endpoint type {_kind(one)!r}; {_EXAMPLES}"
+            for one in unknown
+            if _kind(one) != "stdio"
+        ]
+        endpoints = [f"--listen {one}" for one in config.listen if one not in unknown and not _is_local(one)]
         reachable = endpoints if config.listen or is_loopback(config.host) else [f"--host {config.host}"]
         if reachable:
             problems.append(
@@ -85,6 +99,12 @@ def cookie_problems(config: Config) -> list[str]:
             if name.lower().startswith(("__host-", "__secure-"))
         ]
     return problems
+
+
+def region_of(pool_id: str) -> str:
+    """The region that a user pool's id names; empty if it names none."""
+    match = _REGION.match(pool_id)
+    return match[1] if match else ""
 
 
 def _pool_problems(config: Config, given: set[str]) -> list[str]:
@@ -131,6 +151,10 @@ def _issuer_problems(given: set[str]) -> list[str]:
     return [
         f"The issuer is named by half: set {' and '.join(missing)}, too (or AWS_COGNITO_USER_POOL_ID, or try --dev)"
     ]
+
+
+def _kind(description: str) -> str:
+    return description.partition(":")[0]
 
 
 def _is_local(description: str) -> bool:

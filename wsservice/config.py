@@ -67,7 +67,8 @@ class Config:
         parsers.NETWORK,
         env="TRUSTED_PROXIES",
         separator=",",
-        help="network whose `X-Forwarded-For`, `-Proto` and `-Host` count; may be repeated",
+        note="Unix sockets only",
+        help="network whose `X-Forwarded-For`, `-Proto` and `-Host` count, besides Unix sockets; may be repeated",
     )
     # With Twisted's 50, two thousand clients that come at once wait up to 28 s.
     backlog: int = setting(
@@ -382,6 +383,11 @@ class Config:
     def warnings(self) -> list[str]:
         """What is allowed and rarely meant; a line each, for the log."""
         found = []
+        if self.dev:
+            found.append("--dev: DEVELOPMENT ONLY: users are made up, and who sees the terminal can log in as them")
+        region = checks.region_of(self.cognito_user_pool_id)
+        if self.provider == "cognito" and region not in ("", self.aws_region):
+            found.append(f"AWS_REGION is {self.aws_region}, and the pool's id names {region}: one of them is wrong")
         if self.cognito_endpoint:
             found.append(f"Cognito's address is {self.cognito_endpoint}, not AWS's own")
         if self.aws_secret_access_key and self.provider == "cognito" and self.auth_flow == "user":

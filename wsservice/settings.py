@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -182,7 +183,7 @@ class Reader:
     def _value(self, wanted: Setting) -> Any:
         found: list[Found] = []
         for look in self._looks:
-            # What is empty is as good as none, so that a weaker source still counts.
+            # What is empty is as good as none, so that a weaker source still counts (but see `_find_flag`).
             found += [one for one in look(wanted) if wanted.split(one.text)]
             if found and not wanted.added:
                 break
@@ -197,6 +198,9 @@ class Reader:
     def _find_flag(self, wanted: Setting) -> list[Found]:
         given = self._flags.get(wanted.name)
         texts = [str(item).strip() for item in (given if isinstance(given, list) else [given]) if item is not None]
+        if not all(wanted.split(item) if wanted.separator else item for item in texts):
+            # `--tls-cert "$CERTIFICATE"` where there is no such variable: what was asked for must not be left out.
+            self.problems.append(f"{wanted.option} is empty: give it a value, or leave it out")
         if wanted.secret:
             return [item for name in texts if name for item in self._read_secret(name, wanted.option, FLAG)]
         return [Found(item, wanted.option, FLAG) for item in texts if item]
@@ -230,6 +234,9 @@ class Reader:
                 yield Found(value, where, source)
 
     def _parse(self, wanted: Setting, found: Found, text: str, otherwise: Any) -> Any:
+        if not _is_unicode(text):
+            self.problems.append(f"{found.where} is not UTF-8: set it anew")
+            return otherwise
         try:
             return wanted.kind.parse(text)
         except ValueError as error:
@@ -238,14 +245,26 @@ class Reader:
             return otherwise
 
 
+def _is_unicode(text: str) -> bool:
+    """Whether the bytes of an argument or a variable were text; Python keeps others as surrogates (PEP 383)."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def read_dotenv(path: Path, problems: list[str], *, required: bool) -> dict[str, str]:
     """The names and values of a `.env` file, as they stand: nothing is interpolated.
 
     Args:
         problems: gets a line for each thing that is wrong with it.
-        required: whether a missing file is a problem.
+        required: whether it was named: a missing file is a problem, and it may be a pipe.
     """
     try:
+        if not required and stat.S_ISFIFO(path.stat().st_mode):  # nobody may ever write into it
+            problems.append(f"{path} is a pipe: to wait for what comes out of it, name it by --env-file")
+            return {}
         content = path.read_text("utf-8-sig")
     except FileNotFoundError as error:
         if required:
