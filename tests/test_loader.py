@@ -94,6 +94,16 @@ class SpecTests(Base):
         self.assertIn("number is a int; it must be a wsservice.App", self.refused("chat_g:number"))
         self.assertIn("Factory is a type; it must be a wsservice.App", self.refused("chat_g:Factory"))
 
+    def test_a_module_that_fails_when_it_is_asked_for_the_name_is_said(self) -> None:
+        path = self.write("chat_i.py", "def __getattr__(name):\n    raise RuntimeError('not here')\n")
+        self.assertIn(
+            f"looking for 'app' in it failed: RuntimeError: not here ({path}, line 2)", self.refused("chat_i:app")
+        )
+
+    def test_an_object_that_fails_when_it_is_asked_what_it_is_is_said(self) -> None:
+        self.write("chat_j.py", "class Proxy:\n    @property\n    def __class__(self): 1 / 0\napp = Proxy()\n")
+        self.assertIn("looking for 'app' in it failed: ZeroDivisionError", self.refused("chat_j:app"))
+
 
 class BrokenModuleTests(Base):
     def tearDown(self) -> None:
@@ -172,8 +182,28 @@ class BrokenModuleTests(Base):
         self.assertIn(f"SyntaxError: odd ({path}, line 1)", self.refused("broken_o:app"))
 
     def test_an_interruption_by_the_user_is_none_of_its_faults(self) -> None:
-        self.write("broken_p.py", "raise KeyboardInterrupt\n")
-        self.assertRaises(KeyboardInterrupt, load_app, "broken_p:app")
+        path = self.write("broken_p.py", "raise KeyboardInterrupt\n")
+        message = self.refused("broken_p:app")
+        self.assertTrue(message.endswith(f"importing it was interrupted ({path}, line 1)"), message)
+
+    def test_an_exception_of_any_kind_is_said(self) -> None:
+        for number, name in enumerate(("asyncio.CancelledError", "GeneratorExit", "BaseException", "Odd")):
+            module = f"broken_t{number}"
+            self.write(f"{module}.py", f"import asyncio\nclass Odd(BaseException): pass\nraise {name}\n")
+            self.assertIn(f"importing it failed: {name.split('.')[-1]} (", self.refused(f"{module}:app"))
+
+    def test_an_exception_that_cannot_say_what_it_is_has_its_place_all_the_same(self) -> None:
+        path = self.write(
+            "broken_u.py",
+            "class Mute(Exception):\n    def __str__(self): raise self\n    __repr__ = __str__\nraise Mute\n",
+        )
+        message = self.refused("broken_u:app")
+        self.assertIn("importing it failed: Mute: ", message)
+        self.assertIn(f"({path}, line 4)", message)
+
+    def test_an_exception_that_says_too_much_is_cut(self) -> None:
+        self.write("broken_v.py", "raise ValueError('x' * 10_000)\n")
+        self.assertLess(len(self.refused("broken_v:app")), 1000)
 
     def test_a_file_that_is_no_text_is_said(self) -> None:
         (self.folder / "broken_q.py").write_bytes(b"x = 1\x00\n")

@@ -6,10 +6,15 @@ import importlib
 import os.path
 import sysconfig
 import traceback
+from typing import cast
+
+from twisted.python.reflect import safe_str
 
 from wsservice.app import App
 from wsservice.errors import ConfigurationError
 
+#: characters of what an exception says
+_MAX_WORDS = 500
 #: frames of the import itself
 _MACHINERY = frozenset(
     {importlib.__file__, "<frozen importlib._bootstrap>", "<frozen importlib._bootstrap_external>", __file__}
@@ -41,21 +46,29 @@ def load_app(spec: str) -> App:
             raise ConfigurationError(
                 f"--app {spec}: no module {error.name!r}; start in the folder that holds it, or install it"
             ) from None
-        raise _broken(spec, error) from None
-    except (Exception, SystemExit) as error:
-        raise _broken(spec, error) from None
-    app = getattr(module, attribute, None)
+        raise _broken(spec, "importing it failed", error) from None
+    except BaseException as error:  # whatever it is, this is the user's start, and he wants a word and not a traceback
+        raise _broken(spec, "importing it failed", error) from None
+    try:
+        app = getattr(module, attribute, None)
+        is_app = isinstance(app, App)  # an object may say itself what it is
+    except BaseException as error:
+        raise _broken(spec, f"looking for {attribute!r} in it failed", error) from None
     if app is None:
         raise ConfigurationError(f"--app {spec}: the module {module_name} has no {attribute!r}; name its App")
-    if not isinstance(app, App):
+    if not is_app:
         raise ConfigurationError(f"--app {spec}: {attribute} is a {type(app).__name__}; it must be a wsservice.App")
-    return app
+    return cast("App", app)
 
 
-def _broken(spec: str, error: BaseException) -> ConfigurationError:
-    summary = f"{type(error).__name__}: {error.msg if isinstance(error, SyntaxError) else error}"
-    first_line = summary.splitlines()[0].removesuffix(": ")
-    return ConfigurationError(f"--app {spec}: importing it failed: {first_line}{_place(error)}; mend that file")
+def _broken(spec: str, what: str, error: BaseException) -> ConfigurationError:
+    if isinstance(error, KeyboardInterrupt):
+        return ConfigurationError(f"--app {spec}: importing it was interrupted{_place(error)}")
+    words = safe_str(error.msg if isinstance(error, SyntaxError) else error)
+    first_line = f"{type(error).__name__}: {words}".splitlines()[0].removesuffix(": ")
+    if len(first_line) > _MAX_WORDS:
+        first_line = f"{first_line[:_MAX_WORDS]}…"
+    return ConfigurationError(f"--app {spec}: {what}: {first_line}{_place(error)}; mend that file")
 
 
 def _place(error: BaseException) -> str:
