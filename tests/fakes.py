@@ -9,12 +9,14 @@ from twisted.internet.task import Clock
 
 from wsservice.app import App
 from wsservice.auth.principal import Principal
-from wsservice.connection import Connection, Handlers, Hub
+from wsservice.connection import Connection
 from wsservice.counters import Counters
 from wsservice.envelope import RawWire
+from wsservice.errors import ClientError
 from wsservice.expiry import Expirations
 from wsservice.frames import BINARY, TEXT, Framing
 from wsservice.handshake import Handshake, Headers
+from wsservice.hub import Handlers, Hub
 from wsservice.messages import Ack, Event
 from wsservice.registry import Registry
 from wsservice.wire import Link
@@ -51,6 +53,7 @@ class FakeLink(Link):
         self.behind = False
         self.writes: list[bytes] = []
         self.closes: list[tuple[int, str]] = []
+        self.accepted = 0
         #: "pause" and "resume"
         self.reading: list[str] = []
 
@@ -59,6 +62,12 @@ class FakeLink(Link):
 
     def is_behind(self) -> bool:
         return self.behind
+
+    def accept(self) -> None:
+        self.accepted += 1
+
+    def refuse(self, error: ClientError) -> None:
+        self.close(*error.close)
 
     def close(self, code: int, reason: str) -> None:
         self.closes.append((int(code), reason))
@@ -85,7 +94,7 @@ class Core:
         self.registry: Registry[Connection] = Registry(self.counters)
         self.expirations = Expirations(self.clock, self.clock.seconds)
         self.hub = Hub(handlers or self.app, self.registry, self.expirations, self.clock, self.counters, **limits)
-        self.app.serve(self.registry, self.counters)
+        self.app.serve(self.hub)
 
     def connect(self, user: str | Principal = "alice", link: FakeLink | None = None) -> Client:
         """A client that has connected; `on_connect` has been started."""

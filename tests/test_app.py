@@ -16,6 +16,7 @@ from tests.fakes import Client, Core, make_principal
 from wsservice.app import App
 from wsservice.connection import Connection
 from wsservice.errors import AppNotServed, ClientError
+from wsservice.messages import Event
 
 INTERNAL = {"code": "internal_error", "message": "The server could not handle this."}
 
@@ -301,10 +302,39 @@ class FailingTests(Base):
             self.assertEqual(self.ask(client, event), [{"ack": 1, "error": INTERNAL}])
         self.faults(TypeError, 3)
 
-    def test_wrong_arguments_are_an_internal_error(self) -> None:
+    def test_a_handler_gets_as_many_arguments_as_it_takes(self) -> None:
+        taken: list[Any] = []
+        self.app.on("none")(lambda connection: taken.append(()))
+        self.app.on("one")(lambda connection, data: taken.append((data,)))
+        self.app.on("two")(lambda connection, a, b=7: taken.append((a, b)))
+        self.app.on("any")(lambda connection, *args: taken.append(args))
+        client = self.core.connect()
+        for name, args, expected in (
+            ("none", (None,), ()),
+            ("none", (), ()),
+            ("one", (), (None,)),
+            ("one", (1,), (1,)),
+            ("one", (1, None, None), (1,)),
+            ("two", (), (None, 7)),
+            ("two", (1,), (1, 7)),
+            ("two", (1, 2), (1, 2)),
+            ("any", (1, None), (1, None)),
+        ):
+            client.connection.receive(Event(name, args))
+            self.assertEqual(taken.pop(), expected)
+        self.assertEqual((client.link.writes, self.counters.get("handler_errors")), ([], 0))
+
+    def test_arguments_that_no_handler_takes_are_the_clients_fault(self) -> None:
         self.app.on("a")(lambda connection: None)
-        self.assertEqual(self.ask(self.core.connect(), "a"), [{"ack": 1, "error": INTERNAL}])
-        self.faults(TypeError)
+        (answer,) = self.ask(self.core.connect(), "a", "too much")
+        self.assertEqual(answer["error"]["code"], "bad_arguments")
+        self.assertEqual((self.logged(), self.counters.get("events_refused", "bad_arguments")), ([], 1))
+
+    def test_a_function_that_takes_no_connection_is_no_handler(self) -> None:
+        for declare in (self.app.on("a"), self.app.on_connect, self.app.use, self.app.on_any):
+            self.assertIn("too few arguments", str(self.assertRaises(TypeError, declare, lambda: None)))
+        for declare in (self.app.on_disconnect, self.app.use_event, self.app.on_any):
+            self.assertIn("too few arguments", str(self.assertRaises(TypeError, declare, lambda connection: None)))
 
     def test_a_handler_may_fail_after_its_client_left(self) -> None:
         waiting: Deferred[None] = Deferred()

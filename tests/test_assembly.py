@@ -77,7 +77,7 @@ class AssemblyTests(Base):
 
     def test_the_path_of_the_websocket_can_be_set(self) -> None:
         parts = self.assemble(ws_path="/socket")
-        self.assertEqual(list(parts.port.websockets), [b"/socket"])
+        self.assertEqual(list(parts.port.websockets), [b"/socket", b"/socket.io", b"/socket.io/"])
 
     def test_the_page_can_be_left_out(self) -> None:
         self.assertIn(b"static", self.assemble().web.resource.children)

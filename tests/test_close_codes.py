@@ -62,7 +62,7 @@ class FrontEndTests(SynchronousTestCase):
 class ReasonTests(SynchronousTestCase):
     def test_every_fixed_reason_fits_into_a_close_frame(self) -> None:
         reasons = [value for name, value in vars(close_codes).items() if name.isupper() and isinstance(value, str)]
-        self.assertEqual(len(reasons), 6)
+        self.assertEqual(len(reasons), 7)
         for reason in reasons:
             self.assertEqual(fit_reason(reason), reason)
 

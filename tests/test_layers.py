@@ -13,12 +13,14 @@ PACKAGE = Path(__file__).resolve().parents[1] / "wsservice"
 #: every module stands here, by its layer; a name that ends with a dot stands for all below it
 LAYERS = {
     0: [
-        "messages errors close_codes handshake envelope frames config settings parsers checks redaction",
+        "messages errors close_codes handshake envelope frames config settings parsers checks redaction handlers",
+        "engineio. socketio.",
         "auth.principal auth.cookies auth.tokens auth.keys auth.origin auth.strict_json auth.sigv4 auth.endpoints",
         "auth.providers.cognito_errors web.answers web.headers web.limits",
     ],
     1: [
-        "counters wire registry calls expiry connection app sessions loader log_writer logs",
+        "counters wire registry calls deadlines expiry history hub connection audience namespace app sessions loader",
+        "log_context log_writer logs clients.",
         "auth.authenticator auth.revocations auth.providers.base web.rates",
         "auth.providers.cognito_challenges web.forms web.session_cookies",
     ],

@@ -25,21 +25,29 @@ from wsservice.auth.providers.oidc import OidcProvider
 from wsservice.auth.revocations import Revocations
 from wsservice.auth.sigv4 import Credentials
 from wsservice.auth.tokens import Rules
+from wsservice.clients.settings import Settings as ClientSettings
+from wsservice.clients.table import Clients
 from wsservice.config import Config
-from wsservice.connection import Connection, Hub
+from wsservice.connection import Connection
 from wsservice.counters import Counters
+from wsservice.deadlines import RunningClock
 from wsservice.demo.app import make_app
+from wsservice.engineio.settings import Settings as EngineSettings
 from wsservice.errors import ConfigurationError
 from wsservice.expiry import Expirations
+from wsservice.history import History
+from wsservice.hub import Hub
 from wsservice.loader import load_app
 from wsservice.registry import Registry
 from wsservice.sessions import Sessions
 from wsservice.transports.listen import make_endpoints
 from wsservice.transports.port import PortFactory
+from wsservice.transports.socketio import SocketIoFactory
 from wsservice.transports.tls import Certificate
 from wsservice.transports.upgrade import UpgradeResource
 from wsservice.transports.websocket import RawFactory, Settings
 from wsservice.web.limits import Limits
+from wsservice.web.polling import PollingResource, PollingSettings
 from wsservice.web.rates import Rate
 from wsservice.web.request import WsSite
 from wsservice.web.root import make_site
@@ -65,6 +73,8 @@ class Parts:
     counters: Counters
     provider: IdentityProvider
     raw: RawFactory
+    socketio: SocketIoFactory
+    clients: Clients
     web: WsSite
     port: PortFactory
     endpoints: list[tuple[str, IStreamServerEndpoint]]
@@ -185,8 +195,9 @@ def assemble(config: Config, reactor: Any, draining: Callable[[], bool]) -> Part
         pause_timeout=config.pause_timeout,
         held_limit=config.send_queue_bytes,
         call_timeout=config.call_timeout,
+        history=_history(config, counters),
     )
-    app.serve(registry, counters)
+    app.serve(hub)
     authenticator = Authenticator(
         provider,
         cookie_name=config.auth_cookie_name,
@@ -206,12 +217,23 @@ def assemble(config: Config, reactor: Any, draining: Callable[[], bool]) -> Part
         ),
         reactor,
     )
-    path = config.ws_path.encode("ascii")
+    clients = _clients(config, hub, app, authenticator, revocations)
+    cookie = _sticky_cookie(config)
+    socketio = SocketIoFactory(
+        clients,
+        authenticator,
+        clock=reactor,
+        trusted_proxies=config.trusted_proxy,
+        compression=config.compression,
+        cookie=cookie,
+    )
+    polling = PollingResource(clients, authenticator, origins, PollingSettings(config.http_compression, cookie))
+    path, socketio_path = config.ws_path.encode("ascii"), config.socketio_path.encode("ascii")
     web = make_site(
         AuthServices(
             provider=provider,
             authenticate=authenticator.authenticate,
-            sessions=Sessions(registry, revocations, time.time),
+            sessions=Sessions(registry, revocations, time.time, hub.history),
             is_revoked=revocations.is_revoked,
             origins=origins,
             counters=counters,
@@ -223,7 +245,8 @@ def assemble(config: Config, reactor: Any, draining: Callable[[], bool]) -> Part
         ),
         checks={"keys": provider.readiness, "service": lambda: _service_readiness(draining())},
         pages=PAGES if config.page else None,
-        mount={path: UpgradeResource(raw)},
+        mount={path: UpgradeResource(raw), socketio_path: UpgradeResource(socketio, polling)},
+        uploads={f"{config.socketio_path}{end}": polling.open_upload for end in ("", "/")},
         limits=Limits(head_timeout=config.handshake_timeout),
         trusted=config.trusted_proxy,
     )
@@ -235,8 +258,16 @@ def assemble(config: Config, reactor: Any, draining: Callable[[], bool]) -> Part
         counters=counters,
         provider=provider,
         raw=raw,
+        socketio=socketio,
+        clients=clients,
         web=web,
-        port=PortFactory({path: raw}, web, clock=reactor, counters=counters, head_timeout=config.handshake_timeout),
+        port=PortFactory(
+            {path: raw, socketio_path: socketio, socketio_path + b"/": socketio},
+            web,
+            clock=reactor,
+            counters=counters,
+            head_timeout=config.handshake_timeout,
+        ),
         endpoints=make_endpoints(
             reactor,
             host=config.host,
@@ -248,6 +279,48 @@ def assemble(config: Config, reactor: Any, draining: Callable[[], bool]) -> Part
         certificate=certificate,
         greeting=_greeting(provider),
     )
+
+
+def _clients(config: Config, hub: Hub, app: App, authenticator: Authenticator, revocations: Revocations) -> Clients:
+    return Clients(
+        hub,
+        ClientSettings(
+            engine=EngineSettings(
+                ping_interval=config.ping_interval / 1000,
+                ping_timeout=config.ping_timeout / 1000,
+                upgrade_timeout=config.upgrade_timeout / 1000,
+                max_payload=config.max_http_buffer_size,
+                websocket="websocket" in config.transports,
+                polling="polling" in config.transports,
+                allow_upgrades=config.allow_upgrades,
+            ),
+            connect_timeout=config.connect_timeout / 1000,
+            max_queue=config.send_queue_bytes,
+            max_attachments=config.max_attachments,
+            max_namespaces=config.max_namespaces,
+        ),
+        find=app.find,
+        authenticate=authenticator.authenticate,
+        is_revoked=revocations.is_revoked,
+        clock=RunningClock(time.monotonic),
+        wall_clock=time.time,
+    )
+
+
+def _history(config: Config, counters: Counters) -> History | None:
+    if not config.recovery:
+        return None
+    return History(time.monotonic, counters, window=config.recovery, max_bytes=config.recovery_bytes)
+
+
+def _sticky_cookie(config: Config) -> Callable[[str], str] | None:
+    """The line of the cookie by which a load balancer keeps a client on one process; nobody here reads it."""
+    if not config.sticky_cookie:
+        return None
+    attributes = "Path=/; HttpOnly; SameSite=Lax"
+    if config.cookie_same_site == "None":
+        attributes = "Path=/; HttpOnly; SameSite=None; Secure"
+    return lambda sid: f"{config.sticky_cookie}={sid}; {attributes}"
 
 
 def _certificate(config: Config) -> Certificate | None:

@@ -1,7 +1,8 @@
-"""Calls to a client that wait for its acknowledgement: one table a connection."""
+"""Calls to clients that wait for their acknowledgements: one table a connection."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -13,37 +14,30 @@ from wsservice.messages import Ack
 
 
 class Calls:
-    """The pending calls of a connection; each ends by an answer, its timeout, a cancellation, or `close`."""
+    """The pending calls of a connection; each ends by an answer, a cancellation, or `close`."""
 
-    __slots__ = ("_clock", "_last_id", "_pending")
+    __slots__ = ("_pending",)
 
-    def __init__(self, clock: IReactorTime) -> None:
-        self._clock = clock
-        self._last_id = 0
+    def __init__(self) -> None:
         self._pending: dict[int, Deferred[Any]] = {}
 
     def __len__(self) -> int:
         return len(self._pending)
 
-    def start(self, timeout: float) -> tuple[int, Deferred[Any]]:
-        """A new call: the id to send, and what fires with the answer.
+    def expect(self, call_id: int) -> Deferred[Any]:
+        """What fires with the answer to that call.
 
-        The Deferred fails with `CallTimeout` after `timeout` seconds, with `CallRefused` if the client
-        answers an error, and with `ConnectionClosed` by `close`.
+        It fails with `CallRefused` if the client answers an error, and with `ConnectionClosed` by `close`.
+        Bound it in time (`bound_call`), or cancel it: else it may stay for as long as the connection.
         """
-        self._last_id = call_id = self._last_id + 1
         pending: Deferred[Any] = Deferred()
         self._pending[call_id] = pending
-
-        def timed_out(result: Any, seconds: float) -> Failure:
-            return Failure(CallTimeout(f"no acknowledgement within {seconds:g} s"))
 
         def ended(result: Any) -> Any:
             self._pending.pop(call_id, None)
             return result
 
-        pending.addTimeout(timeout, self._clock, timed_out).addBoth(ended)
-        return call_id, pending
+        return pending.addBoth(ended)
 
     def settle(self, ack: Ack) -> bool:
         """Take the client's answer; False if nobody waits for it (late, twice, or invented)."""
@@ -61,3 +55,48 @@ class Calls:
         pending, self._pending = self._pending, {}
         for call in pending.values():
             call.errback(ConnectionClosed("the connection ended before the client answered"))
+
+
+def bound_call(pending: Deferred[Any], clock: IReactorTime, timeout: float) -> None:
+    """Let a call fail with `CallTimeout` after so many seconds."""
+
+    def timed_out(result: Any, seconds: float) -> Failure:
+        return Failure(CallTimeout(f"no acknowledgement within {seconds:g} s"))
+
+    pending.addTimeout(timeout, clock, timed_out)
+
+
+def gather(answers: Iterable[Deferred[Any]], clock: IReactorTime, timeout: float) -> Deferred[list[Any]]:
+    """The answers of many clients to one call, in the order in which they come.
+
+    Clients that answer an error, or leave, are left out. After `timeout` seconds it fails with `CallTimeout`,
+    whose `answers` are those that came in time.
+    """
+    waiting = set(answers)
+    received: list[Any] = []
+
+    def give_up(_: Any) -> None:
+        left = list(waiting)
+        waiting.clear()
+        for one in left:
+            one.cancel()
+
+    def answered(result: Any, one: Deferred[Any]) -> None:
+        if one not in waiting:
+            return
+        waiting.discard(one)
+        if not isinstance(result, Failure):
+            received.append(result)
+        if not waiting:
+            done.callback(received)
+
+    def timed_out(result: Any, seconds: float) -> Failure:
+        text = f"{len(received)} acknowledgements came, and others not within {seconds:g} s"
+        return Failure(CallTimeout(text, answers=tuple(received)))
+
+    done: Deferred[list[Any]] = Deferred(give_up)
+    if not waiting:
+        done.callback(received)
+    for one in list(waiting):
+        one.addBoth(answered, one)
+    return done.addTimeout(timeout, clock, timed_out)

@@ -73,6 +73,7 @@ SHUTTING_DOWN = "Server shutting down"
 SLOW = "Client reads too slowly"
 INTERNAL = "Internal error"
 STUCK = "Messages wait too long"
+TAKEN_OVER = "Continued on another connection"
 
 #: reasons of a 1008 after which a client must not refresh and come back
 STOP_REASONS = frozenset({SIGNED_OUT})

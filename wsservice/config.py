@@ -23,6 +23,7 @@ IDENTITY = "Identity"
 COOKIES = "Cookies"
 BROWSERS = "Browsers"
 APPLICATION = "Application"
+SOCKET_IO = "Socket.IO"
 LIMITS = "Limits"
 LOGS = "Logs"
 
@@ -288,6 +289,84 @@ class Config:
     ws_path: str = setting("/ws", APPLICATION, parsers.URL_PATH, help="where the raw WebSocket is")
     page: bool = setting(True, APPLICATION, help="serve the page at `/` to log in and chat")
 
+    # The defaults are those of socket.io 4.8, whose names these are, too.
+    socketio_path: str = setting("/socket.io", SOCKET_IO, parsers.URL_PATH, help="where Socket.IO clients connect")
+    transports: tuple[str, ...] = setting(
+        ("polling", "websocket"),
+        SOCKET_IO,
+        one_of("polling", "websocket"),
+        separator=",",
+        help="what they may connect by",
+    )
+    allow_upgrades: bool = setting(
+        True, SOCKET_IO, help="let a client on long-polling move to a WebSocket without a break"
+    )
+    ping_interval: int = setting(
+        25000,
+        SOCKET_IO,
+        integer(10, 86_400_000, "milliseconds"),
+        help="time between the server's pings; keep it below the idle limit of every proxy on the way",
+    )
+    ping_timeout: int = setting(
+        20000,
+        SOCKET_IO,
+        integer(10, 86_400_000, "milliseconds"),
+        help="how long a client may take for its pong; past it, it is gone",
+    )
+    upgrade_timeout: int = setting(
+        10000,
+        SOCKET_IO,
+        integer(10, 3_600_000, "milliseconds"),
+        help="how long moving to a WebSocket may take; past it, the client stays on long-polling",
+    )
+    connect_timeout: int = setting(
+        45000,
+        SOCKET_IO,
+        integer(10, 3_600_000, "milliseconds"),
+        help="how long a client may take to join a namespace; past it, it is closed",
+    )
+    max_http_buffer_size: int = setting(
+        1_000_000,
+        SOCKET_IO,
+        integer(100, 2**30, "bytes"),
+        help="the largest message, and the largest body of a POST; `--max-message-size` is for `/ws`",
+    )
+    # socket.io-parser 4.2.6 has the same bound (CVE-2026-33151).
+    max_attachments: int = setting(
+        10, SOCKET_IO, integer(1, 10_000, "parts"), help="binary parts of one message from a client"
+    )
+    max_namespaces: int = setting(
+        100, SOCKET_IO, integer(1, 10_000, "namespaces"), help="namespaces that one client may join"
+    )
+    http_compression: bool = setting(
+        True,
+        SOCKET_IO,
+        help="compress answers of long-polling from 1,024 bytes on; not where an answer holds a secret beside what "
+        "others choose (BREACH)",
+    )
+    sticky_cookie: str = setting(
+        "",
+        SOCKET_IO,
+        parsers.OPTIONAL_COOKIE_NAME,
+        note="none",
+        help="a cookie with the session's id, such as `io`, for a load balancer that must keep a client on one process",
+    )
+    # socket.io's `maxDisconnectionDuration` is 120.
+    recovery: float = setting(
+        0.0,
+        SOCKET_IO,
+        number(0, 86400, "seconds"),
+        note="off",
+        help="how long a client that lost its connection can come back to its rooms and to what it missed; every event "
+        "then has one more argument, its offset",
+    )
+    recovery_bytes: int = setting(
+        16 * 1024 * 1024,
+        SOCKET_IO,
+        integer(1024, 2**36, "bytes"),
+        help="how much is kept for that, of all clients together",
+    )
+
     # Centrifugo's default, and OWASP's advice.
     max_message_size: int = setting(
         65536,
@@ -344,7 +423,9 @@ class Config:
     )
     # 112 KiB a connection against 12 without.
     compression: bool = setting(
-        False, LIMITS, help="offer permessage-deflate, which costs memory and time for each connection"
+        False,
+        LIMITS,
+        help="offer permessage-deflate on WebSockets, which costs memory and time for each connection",
     )
 
     log_level: Literal["debug", "info", "warn", "error", "critical", "silent"] = setting(

@@ -18,25 +18,24 @@ from __future__ import annotations
 
 import secrets
 from collections import deque
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from enum import Enum
-from typing import Any, Protocol
+from typing import Any
 
 from twisted.internet.defer import Deferred, fail
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from wsservice import close_codes
 from wsservice.auth.principal import Principal
-from wsservice.calls import Calls
+from wsservice.calls import Calls, bound_call
 from wsservice.close_codes import CloseCode, check_code, fit_reason
-from wsservice.counters import Counters
-from wsservice.errors import INTERNAL_ERROR, ClientError, ConnectionClosed
-from wsservice.expiry import Expirations
+from wsservice.errors import ClientError, ConnectionClosed
 from wsservice.handshake import Handshake
-from wsservice.messages import ROOT, Ack, Event
-from wsservice.registry import Registry
+from wsservice.history import Saved
+from wsservice.hub import Handlers, Hub
+from wsservice.messages import ROOT, Ack, Broadcast, Event, Target
 from wsservice.wire import Link, Wire
 
 log = Logger()
@@ -51,50 +50,15 @@ class State(Enum):
     ENDED = "ended"
 
 
-class Handlers(Protocol):
-    """The application, as a connection needs it."""
-
-    def connected(self, connection: Connection) -> Deferred[None]:
-        """Run `on_connect`; fails with ClientError to refuse the connection, of the code INTERNAL_ERROR for a fault."""
-
-    def dispatch(self, connection: Connection, event: Event) -> Deferred[None] | None:
-        """Run the handler of an event and answer; None when that is done, else what fires when it is."""
-
-    def disconnected(self, connection: Connection, reason: str) -> Deferred[None]:
-        """Run `on_disconnect`."""
-
-
-@dataclass(slots=True)
-class Hub:
-    """What every connection of a service shares.
-
-    Attributes:
-        inbox_limit: events that may wait for a connection's handlers before reading pauses.
-        pause_timeout: seconds that reading may pause: a client that leaves meanwhile would not be noticed.
-        held_limit: bytes that may be sent to a connection while its `on_connect` runs.
-        call_timeout: seconds, for `Connection.call`.
-        running: connections whose handlers have not finished; a stop waits for them.
-    """
-
-    handlers: Handlers
-    registry: Registry[Connection]
-    expirations: Expirations
-    clock: IReactorTime
-    counters: Counters
-    inbox_limit: int = 100
-    pause_timeout: float = 30.0
-    held_limit: int = 1024 * 1024
-    call_timeout: float = 5.0
-    running: int = 0
-
-
 class Connection:
     """A connected client. Handlers get it as their first argument.
 
     Attributes:
-        id: public, random, 20 characters; the name of this connection in logs and in `skip`.
+        id: public, random, 20 characters; the name of this connection in logs, in `skip`, and of a room of its own.
         user: the verified `Principal`.
+        namespace: where it connected: "/" for a raw WebSocket, what the client chose for Socket.IO.
         handshake: the request that opened it, without cookies and credentials.
+        recovered: whether it is the continuation of one that broke, with its id, rooms and data (Socket.IO).
         rooms: the rooms it is in; change them by `join` and `leave`.
         expires_at: when its session ends (POSIX seconds), unless it is refreshed.
     """
@@ -105,6 +69,7 @@ class Connection:
         "_calls",
         "_data",
         "_end_reason",
+        "_handlers",
         "_held",
         "_held_bytes",
         "_hub",
@@ -117,20 +82,34 @@ class Connection:
         "handshake",
         "id",
         "namespace",
+        "recovered",
         "rooms",
         "user",
         "wire",
     )
 
-    def __init__(self, hub: Hub, link: Link, wire: Wire, user: Principal, handshake: Handshake) -> None:
-        self.id = secrets.token_urlsafe(15)
+    def __init__(
+        self,
+        hub: Hub,
+        link: Link,
+        wire: Wire,
+        user: Principal,
+        handshake: Handshake,
+        *,
+        namespace: str = ROOT,
+        handlers: Handlers | None = None,
+        saved: Saved | None = None,
+    ) -> None:
+        self.id = secrets.token_urlsafe(15) if saved is None else saved.id
         self.user = user
         self.handshake = handshake
-        self.namespace = ROOT
-        self.rooms: set[str] = set()
+        self.namespace = namespace
+        self.recovered = saved is not None
+        self.rooms: set[str] = set() if saved is None else set(saved.rooms)
         self.wire = wire
         self.expires_at = user.expires_at
         self._hub = hub
+        self._handlers = handlers or hub.handlers
         self._link = link
         self._state = State.OPENING
         self._accepted = False
@@ -138,7 +117,7 @@ class Connection:
         self._inline = False
         self._end_reason: str | None = None
         self._calls: Calls | None = None
-        self._data: dict[str, Any] | None = None
+        self._data: dict[str, Any] | None = None if saved is None else saved.data
         self._held: list[bytes] | None = None
         self._held_bytes = 0
         self._inbox: deque[Event] | None = None
@@ -168,8 +147,26 @@ class Connection:
 
         Raises:
             TypeError: the arguments are not JSON or bytes.
+            ValueError: Socket.IO keeps this event for itself (`connect`, `disconnect`, ...).
         """
-        self.write(self.wire.event(event, args), volatile)
+        if self._hub.history is None:
+            self.write(self.wire.event(event, args), volatile)
+        else:  # what is lost with the connection can be recovered
+            target = Target(namespace=self.namespace, rooms=frozenset({self.id}))
+            self._hub.broadcast(Broadcast(event, args, target, volatile))
+
+    def broadcast(
+        self, event: str, *args: Any, room: str | Iterable[str] | None = None, volatile: bool = False
+    ) -> None:
+        """Send an event to everybody else in this connection's namespace, or in a room (or several) of it.
+
+        Raises:
+            TypeError: the arguments are not JSON or bytes; nobody was sent anything.
+        """
+        rooms = frozenset([room] if isinstance(room, str) else room or ())
+        if room is None or rooms:
+            target = Target(namespace=self.namespace, rooms=rooms, skip=frozenset({self.id}))
+            self._hub.broadcast(Broadcast(event, args, target, volatile))
 
     def send(self, payload: str | bytes) -> None:
         """Send one message of exactly this text or these bytes, without any envelope.
@@ -193,15 +190,11 @@ class Connection:
         """
         if not self.is_open:
             return fail(ConnectionClosed("the connection is closed"))
-        if self._calls is None:
-            self._calls = Calls(self._hub.clock)
-        call_id, answer = self._calls.start(self._hub.call_timeout if timeout is None else timeout)
-        try:
-            self.write(self.wire.event(event, args, call_id))
-        except TypeError:
-            answer.addErrback(lambda _: None)
-            answer.cancel()
-            raise
+        call_id = self._hub.next_call_id()
+        data = self.wire.event(event, args, call_id)
+        answer = self.expect(call_id)
+        bound_call(answer, self._hub.clock, self._hub.call_timeout if timeout is None else timeout)
+        self.write(data)
         return answer
 
     def join(self, room: str) -> None:
@@ -224,16 +217,16 @@ class Connection:
             ValueError: no server may send this code.
         """
         check_code(code)
-        if not self.is_open:
-            return
-        self._state = State.CLOSING
-        self._end_reason = reason or "server disconnect"
-        self._leave_tables()
-        self._drop_inbox()
-        self._held = None
-        self._link.close(code, fit_reason(reason))
+        if self._begin_close(reason or "server disconnect"):
+            self._link.close(code, fit_reason(reason))
 
-    # For the registry and the expiry
+    # For the registry, broadcasts and the expiry
+
+    def expect(self, call_id: int) -> Deferred[Any]:
+        """What fires with the client's acknowledgement of that call, whose event is sent by the caller."""
+        if self._calls is None:
+            self._calls = Calls()
+        return self._calls.expect(call_id)
 
     def write(self, data: bytes, volatile: bool = False) -> None:
         """Send finished bytes of this connection's wire format."""
@@ -265,12 +258,28 @@ class Connection:
 
     # For the transport
 
+    @property
+    def is_accepted(self) -> bool:
+        """Whether the application let it in, and has not been told of its end."""
+        return self._accepted
+
+    @property
+    def saved_data(self) -> dict[str, Any]:
+        """The application's notes, to be saved with a connection that broke."""
+        return self._data or {}
+
+    def reframe(self, wire: Wire, convert: Callable[[bytes], bytes]) -> None:
+        """The transport changed: use this wire format from now on, for what is held back, too."""
+        self.wire = wire
+        if self._held is not None:
+            self._held = [convert(data) for data in self._held]
+
     def open(self) -> None:
         """The transport is open and the user verified: register, and let the application decide."""
         self._hub.registry.add(self)
         self._hub.expirations.add(self)
         self._begin()
-        accepted = self._hub.handlers.connected(self)
+        accepted = self._handlers.connected(self)
         accepted.addCallbacks(self._opened, self._refused).addErrback(self._broken)
 
     def receive(self, message: Event | Ack) -> None:
@@ -301,6 +310,17 @@ class Connection:
             self._calls.close()
         if not self._busy:
             self._finish()
+
+    def _begin_close(self, reason: str) -> bool:
+        """Nothing more is handled or sent; whether there was something to close."""
+        if not self.is_open:
+            return False
+        self._state = State.CLOSING
+        self._end_reason = reason
+        self._leave_tables()
+        self._drop_inbox()
+        self._held = None
+        return True
 
     def _stuck(self) -> None:
         """The handlers of this client are too slow for it."""
@@ -350,6 +370,7 @@ class Connection:
         self._accepted = True
         if self._state is State.OPENING:
             self._state = State.OPEN
+            self._link.accept()
             held, self._held = self._held or [], None
             for data in held:
                 self._link.write(data)
@@ -362,10 +383,8 @@ class Connection:
         self._done()
         self._drop_inbox()
         self._hub.counters.add("connections_refused", "application")
-        if error.code == INTERNAL_ERROR:  # a 1008 would have the client refresh its session and come back at once
-            self.disconnect(CloseCode.INTERNAL_ERROR, close_codes.INTERNAL)
-        else:
-            self.disconnect(CloseCode.POLICY_VIOLATION, error.message)
+        if self._begin_close("refused"):
+            self._link.refuse(error)
         return None
 
     def _serve(self, event: Event | None) -> None:
@@ -377,7 +396,7 @@ class Connection:
             self._begin()
             self._inline = True
             try:
-                pending = self._hub.handlers.dispatch(self, event)
+                pending = self._handlers.dispatch(self, event)
                 if pending is None:
                     self._done()
                 else:
@@ -409,7 +428,7 @@ class Connection:
         if self._accepted:
             self._accepted = False
             self._begin()
-            finished = self._hub.handlers.disconnected(self, self._end_reason or "")
+            finished = self._handlers.disconnected(self, self._end_reason or "")
             finished.addCallback(lambda _: self._done()).addErrback(self._broken)
 
     def _broken(self, failure: Failure) -> None:

@@ -30,7 +30,8 @@ import msgspec
 
 from wsservice.errors import ClientError
 from wsservice.frames import BINARY, Framing
-from wsservice.messages import Ack, Event
+from wsservice.messages import Ack, Broadcast, Event
+from wsservice.socketio.packet import Encoded
 
 MESSAGE = "message"
 #: ids travel through JavaScript's doubles
@@ -99,6 +100,10 @@ class RawWire:
         if call_id is not None:
             envelope["id"] = call_id
         return self._finish(_encode(envelope))
+
+    def recoverable(self, broadcast: Broadcast, encoded: Encoded) -> bytes:
+        """An event; these clients cannot recover, and get no offset."""
+        return self.event(broadcast.event, broadcast.args)
 
     def payload(self, payload: str | bytes) -> bytes:
         """A text or binary frame of exactly this payload."""

@@ -38,13 +38,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from wsservice.close_codes import CloseCode
+from wsservice.close_codes import INTERNAL, CloseCode, fit_reason
 
 if TYPE_CHECKING:
     from wsservice.auth.principal import Principal
 
 #: the code of the ClientError that stands for a fault of the server
 INTERNAL_ERROR = "internal_error"
+#: the code of an event that no handler is declared for
+UNKNOWN_EVENT = "unknown_event"
 
 
 class WsServiceError(Exception):
@@ -85,13 +87,28 @@ class ClientError(WsServiceError):
         self.message = message or code
         self.data = data
 
+    @property
+    def close(self) -> tuple[CloseCode, str]:
+        """How it closes a WebSocket: a 1008 for a fault would have the client refresh its session and come back."""
+        if self.code == INTERNAL_ERROR:
+            return CloseCode.INTERNAL_ERROR, INTERNAL
+        return CloseCode.POLICY_VIOLATION, fit_reason(self.message)
+
 
 class CallError(WsServiceError):
     """`connection.call` ended without an answer; see the subclasses."""
 
 
 class CallTimeout(CallError):
-    """The client did not acknowledge in time; a late acknowledgement is ignored."""
+    """The client did not acknowledge in time; a late acknowledgement is ignored.
+
+    Attributes:
+        answers: of a call to many clients, the answers that came in time.
+    """
+
+    def __init__(self, text: str, answers: tuple[Any, ...] = ()) -> None:
+        super().__init__(text)
+        self.answers = answers
 
 
 class CallRefused(CallError):

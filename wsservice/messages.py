@@ -31,7 +31,8 @@ class Target:
     """Which connections of a namespace are meant.
 
     `rooms`, `users` and `sessions` add up (a union, each connection once); all three empty means
-    everybody. `skip` holds connection ids that are left out.
+    everybody. A connection is always in the room of its own id. `skip` holds connection ids that are
+    left out, `except_rooms` rooms whose members are.
     """
 
     namespace: str = ROOT
@@ -39,16 +40,21 @@ class Target:
     users: frozenset[str] = frozenset()
     sessions: frozenset[str] = frozenset()
     skip: frozenset[str] = frozenset()
+    except_rooms: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Broadcast:
-    """One event for many; a `volatile` one may be dropped for a client that is behind."""
+    """One event for many; a `volatile` one may be dropped for a client that is behind.
+
+    A `local` one is for this process's connections only.
+    """
 
     event: str
     args: tuple[Any, ...]
     target: Target
     volatile: bool = False
+    local: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -199,6 +199,7 @@ def log_level(value: str) -> str:
 
 BOOLEAN = Kind("yes|no", boolean)
 COOKIE_NAME = Kind("NAME", cookie_name)
+OPTIONAL_COOKIE_NAME = Kind("NAME", lambda value: cookie_name(value) if value else "")
 FILE = Kind("FILE", path)
 HOST = Kind("HOST", host)
 ISSUER = Kind("ISSUER", issuer)

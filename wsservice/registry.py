@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-from typing import Generic, Protocol, TypeVar
+from collections.abc import Hashable, Iterable
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from wsservice.auth.principal import Principal
 from wsservice.counters import Counters
 from wsservice.messages import Broadcast, Disconnect, Renew, Target
 from wsservice.wire import Wire
+
+if TYPE_CHECKING:
+    from wsservice.history import Entry
 
 
 class Member(Hashable, Protocol):
@@ -75,7 +78,13 @@ class Registry(Generic[M]):
             _drop(self._rooms, (connection.namespace, room), connection)
 
     def join(self, connection: M, room: str) -> None:
-        """Put a connection into a room; twice is once."""
+        """Put a connection into a room; twice is once.
+
+        Raises:
+            ValueError: the room is another connection's id, whose messages this one would get.
+        """
+        if room in self._by_id and room != connection.id:
+            raise ValueError("this room is the id of another connection: choose another name")
         connection.rooms.add(room)
         if connection.id in self._by_id:
             _put(self._rooms, (connection.namespace, room), connection)
@@ -93,23 +102,35 @@ class Registry(Generic[M]):
             chosen = self._namespaces.get(namespace, set())
         else:
             chosen = set().union(
-                *(self._rooms.get((namespace, room), ()) for room in target.rooms),
+                *(self._members(namespace, room) for room in target.rooms),
                 *(self._of(self._users, user, namespace) for user in target.users),
                 *(self._of(self._sessions, session, namespace) for session in target.sessions),
             )
+        if target.except_rooms:
+            chosen = chosen - set().union(*(self._members(namespace, room) for room in target.except_rooms))
         if target.skip:
             return [connection for connection in chosen if connection.id not in target.skip]
         return list(chosen)
 
-    def deliver(self, broadcast: Broadcast) -> int:
+    def namespaces(self) -> list[str]:
+        """The namespaces that have connections."""
+        return list(self._namespaces)
+
+    def deliver(self, broadcast: Broadcast, entry: Entry | None = None) -> int:
         """Send one event to everybody it is for, encoded once a wire format; returns how many those are.
+
+        Args:
+            entry: the event in the history, where clients can recover.
 
         Raises:
             TypeError: the arguments are not JSON; nothing was sent.
         """
         recipients = self.select(broadcast.target)
         wires: set[Wire] = {connection.wire for connection in recipients}
-        frames = {wire: wire.event(broadcast.event, broadcast.args) for wire in wires}
+        if entry is None:
+            frames = {wire: wire.event(broadcast.event, broadcast.args) for wire in wires}
+        else:
+            frames = {wire: wire.recoverable(broadcast, entry.encoded) for wire in wires}
         for connection in recipients:
             connection.write(frames[connection.wire], broadcast.volatile)
         self._counters.add("deliveries", amount=len(recipients))
@@ -135,6 +156,14 @@ class Registry(Generic[M]):
         for connection in chosen:
             connection.renew(message.expires_at)
         return len(chosen)
+
+    def _members(self, namespace: str, room: str) -> Iterable[M]:
+        """A room's connections; the room of a connection's own id is always there."""
+        members = self._rooms.get((namespace, room))
+        if members is None:
+            own = self._by_id.get(room)
+            return (own,) if own is not None and own.namespace == namespace else ()
+        return members
 
     def _of(self, table: dict[str, set[M]], key: str, namespace: str) -> list[M]:
         return [connection for connection in table.get(key, ()) if connection.namespace == namespace]

@@ -144,21 +144,25 @@ class Server(MultiService):
             await maybeDeferred(self._ports.pop().stopListening)
         parts.port.close_waiting()
         parts.web.close_idle()
+        parts.clients.drain()
         parts.raw.drain()
+        parts.socketio.drain()
         deadline = self._reactor.seconds() + self._config.drain_timeout
         while self._is_busy() and not self._hurry and self._reactor.seconds() < deadline:
             await deferLater(self._reactor, _LOOK)
-        for protocol in list(parts.raw.live):
+        for protocol in (*parts.raw.live, *parts.socketio.live):
             protocol.transport.abortConnection()
         parts.web.close_all()
         await deferLater(self._reactor, 0)  # the connections that were cut off learn of it
+        parts.clients.stop()
         parts.expirations.stop()
         await parts.provider.stop()
         await maybeDeferred(super().stopService)
         log.info("stopped")
 
     def _is_busy(self) -> bool:
-        return bool(self.parts.raw.live or self.parts.hub.running or self.parts.web.is_busy)
+        parts = self.parts
+        return bool(parts.raw.live or parts.socketio.live or parts.hub.running or parts.web.is_busy)
 
 
 def _describe(address: Any) -> str:

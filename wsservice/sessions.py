@@ -9,6 +9,7 @@ from wsservice.auth.principal import Principal
 from wsservice.auth.revocations import Revocations
 from wsservice.close_codes import CloseCode
 from wsservice.connection import Connection
+from wsservice.history import History
 from wsservice.messages import Renew
 from wsservice.registry import Registry
 
@@ -22,9 +23,17 @@ class Sessions:
     Args:
         revocations: remembers ended sessions, whose tokens would still verify.
         now: the wall clock, POSIX seconds.
+        history: has connections that broke, and must not come back.
     """
 
-    def __init__(self, registry: Registry[Connection], revocations: Revocations, now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        registry: Registry[Connection],
+        revocations: Revocations,
+        now: Callable[[], float],
+        history: History | None = None,
+    ) -> None:
+        self._history = history
         self._registry = registry
         self._revocations = revocations
         self._now = now
@@ -36,4 +45,6 @@ class Sessions:
     def end(self, principal: Principal) -> None:
         """A user signed out: close the session's connections, and accept its tokens no more."""
         self._revocations.revoke(principal.session, max(principal.expires_at, self._now() + LONGEST_TOKEN))
+        if self._history is not None:
+            self._history.forget(principal.session)
         self._registry.end_session(principal.session, CloseCode.POLICY_VIOLATION, close_codes.SIGNED_OUT)

@@ -6,6 +6,8 @@ from abc import ABC, abstractmethod
 from typing import Any, Protocol
 
 from wsservice.errors import ClientError
+from wsservice.messages import Broadcast
+from wsservice.socketio.packet import Encoded
 
 
 class Wire(Protocol):
@@ -14,20 +16,31 @@ class Wire(Protocol):
     def event(self, name: str, args: tuple[Any, ...], call_id: int | None = None) -> bytes:
         """An event, ready for the socket."""
 
+    def recoverable(self, broadcast: Broadcast, encoded: Encoded) -> bytes:
+        """An event of the history; `encoded` has its offset, for clients that can recover."""
+
     def payload(self, payload: str | bytes) -> bytes:
         """A text or bytes, sent as it is."""
 
     def result(self, ack_id: int, result: Any) -> bytes:
         """The acknowledgement of an event."""
 
-    def error(self, ack_id: int | None, name: str, error: ClientError) -> bytes:
-        """The refusal of an event."""
+    def error(self, ack_id: int | None, name: str, error: ClientError) -> bytes | None:
+        """The refusal of an event; None where this protocol's clients are told nothing."""
 
 
 class Link(ABC):
     """One client's transport, as its connection sees it."""
 
     __slots__ = ()
+
+    @abstractmethod
+    def accept(self) -> None:
+        """The application let the connection in; what it sent meanwhile follows."""
+
+    @abstractmethod
+    def refuse(self, error: ClientError) -> None:
+        """The application did not let the connection in; of the code INTERNAL_ERROR, it failed."""
 
     @abstractmethod
     def write(self, data: bytes) -> None:

@@ -12,7 +12,7 @@ class DemoTests(SynchronousTestCase):
     def setUp(self) -> None:
         app = make_app()
         self.core = Core(app)
-        app.serve(self.core.registry, self.core.counters)
+        app.serve(self.core.hub)
         self.alice, self.bob = self.core.connect("alice"), self.core.connect("bob")
 
     def test_a_text_is_heard_by_everybody_the_sender_too(self) -> None:

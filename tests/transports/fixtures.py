@@ -9,11 +9,12 @@ from twisted.internet.task import Clock
 
 from wsservice.app import App
 from wsservice.auth.principal import Principal
-from wsservice.connection import Connection, Hub
+from wsservice.connection import Connection
 from wsservice.counters import Counters
 from wsservice.errors import HandshakeError
 from wsservice.expiry import Expirations
 from wsservice.handshake import Handshake
+from wsservice.hub import Hub
 from wsservice.registry import Registry
 from wsservice.transports.websocket import RawFactory, Settings
 
@@ -53,6 +54,6 @@ class Service:
         self.registry: Registry[Connection] = Registry(self.counters)
         self.expirations = Expirations(self.clock, self.clock.seconds)
         self.hub = Hub(self.app, self.registry, self.expirations, self.clock, self.counters)
-        self.app.serve(self.registry, self.counters)
+        self.app.serve(self.hub)
         self.authenticator = FakeAuthenticator()
         self.factory = RawFactory(self.hub, self.authenticator, Settings(**settings), self.clock)  # type: ignore[arg-type]

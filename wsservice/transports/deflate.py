@@ -12,7 +12,7 @@ from typing import Any
 from autobahn.websocket.compress import PerMessageDeflateOffer, PerMessageDeflateOfferAccept
 
 from wsservice.envelope import RawWire
-from wsservice.frames import PLAIN, deflate_framing
+from wsservice.frames import PLAIN, Framing, deflate_framing
 
 _PLAIN_WIRE = RawWire(PLAIN)
 
@@ -32,6 +32,11 @@ def accept_deflate(offers: list[Any]) -> PerMessageDeflateOfferAccept | None:
                 window_bits=offer.request_max_window_bits or None,
             )
     return None
+
+
+def framing_of(compression: Any) -> Framing:
+    """How payloads become frames on a connection with this negotiated extension, or None."""
+    return PLAIN if compression is None else deflate_framing(compression.server_max_window_bits)
 
 
 def raw_wire(compression: Any) -> RawWire:

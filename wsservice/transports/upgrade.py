@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from twisted.web.resource import Resource
+from twisted.web.resource import IResource, Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
 from wsservice.transports.handover import hand_over
@@ -21,22 +21,28 @@ class UpgradeResource(Resource):
 
     Args:
         factory: builds the protocol that takes the connection over.
+        otherwise: answers what is no upgrade; by default, that one is needed.
     """
 
     isLeaf = True
 
-    def __init__(self, factory: Any) -> None:
+    def __init__(self, factory: Any, otherwise: IResource | None = None) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._factory = factory
+        self._otherwise = otherwise
 
     def render(self, request: Request) -> int | bytes:
         """Hand the connection over, or say that this path wants a WebSocket (RFC 9110 section 15.5.22)."""
         head = _rebuild(request)
-        if request.postpath:
+        path = websocket_path(head)
+        if path is None and self._otherwise is not None:
+            answer: int | bytes = self._otherwise.render(request)
+            return answer
+        if request.postpath and (self._otherwise is None or any(request.postpath)):
             request.setResponseCode(404)
             request.setHeader(b"Content-Type", b"application/json; charset=utf-8")
             return msgspec.json.encode({"error": "not_found", "message": "There is nothing at this address."})
-        if websocket_path(head) is None:
+        if path is None:
             request.setResponseCode(426, b"Upgrade Required")
             request.setHeader(b"Upgrade", b"websocket")
             request.setHeader(b"Content-Type", b"application/json; charset=utf-8")

@@ -144,16 +144,17 @@ class WsChannel(HTTPChannel):
 
     def allHeadersReceived(self) -> None:
         """The head is whole: look at it before any of the body is read."""
-        limits = self.site.limits
+        request = self.requests[-1]
         try:
-            self.requests[-1].handshake = self._make_handshake(self.requests[-1].requestHeaders)
+            request.handshake = self._make_handshake(request.requestHeaders)
         except BadHandshake as error:
             self.refuse(error)
             return
-        if (self.length or 0) > limits.body_bytes:
-            self.refuse(too_large(limits.body_bytes))
+        request.open_upload()
+        if (self.length or 0) > request.body_limit:
+            self.refuse(too_large(request.body_limit))
             return
-        self._expect_more(limits.body_timeout)
+        self._expect_more(request.body_timeout)
         super().allHeadersReceived()
 
     def checkPersistence(self, request: WsRequest, version: bytes) -> bool:
@@ -209,6 +210,8 @@ class WsChannel(HTTPChannel):
         if self.state is State.CLOSING:
             return
         self.state = State.CLOSING
+        if self.requests:
+            self.requests[-1].lose_upload()
         self.setTimeout(None)
         self.clearLineBuffer()
         self.setRawMode()

@@ -32,6 +32,7 @@ from wsservice.web.answers import (
 from wsservice.web.channel import State, WsChannel
 from wsservice.web.headers import security_headers
 from wsservice.web.limits import Limits
+from wsservice.web.uploads import Upload, Uploads
 
 log = Logger()
 
@@ -62,8 +63,33 @@ class WsRequest(Request):
         self.defaultContentType = None
         self.gone = False
         self.site = channel.site
+        self.upload: Upload | None = None
         self._started = self.site.reactor.seconds()
         self._is_whole = False
+        self._received = 0
+
+    # -- the body
+
+    def open_upload(self) -> None:
+        """The head is whole: let the address know, if it wants to."""
+        opener = self.site.uploads.get(self.handshake.path)
+        if opener is not None and self.handshake.method == "POST":
+            self.upload = opener(self.handshake)
+
+    def lose_upload(self) -> None:
+        """The body will not come to its end."""
+        if self.upload is not None and not self._is_whole:
+            self.upload.lost()
+
+    @property
+    def body_limit(self) -> int:
+        """Bytes."""
+        return self.site.limits.body_bytes if self.upload is None else self.upload.limit
+
+    @property
+    def body_timeout(self) -> float:
+        """Seconds."""
+        return self.site.limits.body_timeout if self.upload is None else self.upload.timeout
 
     # -- called by the channel
 
@@ -73,10 +99,10 @@ class WsRequest(Request):
 
     def handleContentChunk(self, data: bytes) -> None:
         """A piece of the body; with chunked encoding nobody knows beforehand how many will come."""
-        limit = self.site.limits.body_bytes
-        if self.content.tell() + len(data) > limit:
-            self.channel.refuse(too_large(limit))
-        else:
+        self._received += len(data)
+        if self._received > self.body_limit:
+            self.channel.refuse(too_large(self.body_limit))
+        elif self.upload is None or self.upload.is_kept:
             self.content.write(data)
 
     def process(self) -> None:
@@ -96,6 +122,7 @@ class WsRequest(Request):
     def connectionLost(self, reason: Failure) -> None:
         """The client is gone; its handler goes on, and what it answers is dropped."""
         self.gone = True
+        self.lose_upload()
         if self._is_whole and not self.finished:
             self.code = CLIENT_CLOSED
             self.site.log(self)
@@ -163,6 +190,7 @@ class WsSite(Site):
         limits: what a client may cost.
         trusted: the proxies whose forwarded addresses count.
         counters: counts `http_refused` by word.
+        uploads: the addresses that bound the bodies of their POSTs by themselves.
     """
 
     protocol = WsChannel  # type: ignore[assignment]
@@ -176,7 +204,9 @@ class WsSite(Site):
         counters: Counters,
         limits: Limits | None = None,
         trusted: tuple[Network, ...] = (),
+        uploads: Uploads | None = None,
     ) -> None:
+        self.uploads = uploads or {}
         self.limits = limits or Limits()
         super().__init__(
             root, WsRequest, timeout=self.limits.idle_timeout, reactor=clock, parsePOSTFormSubmission=False

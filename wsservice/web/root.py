@@ -18,6 +18,7 @@ from wsservice.web.pages import INDEX, load_pages, page_resource
 from wsservice.web.request import WsSite
 from wsservice.web.resource import Branch
 from wsservice.web.services import AuthServices, AuthSettings
+from wsservice.web.uploads import Uploads
 
 
 def make_site(
@@ -29,6 +30,7 @@ def make_site(
     mount: Mapping[bytes, IResource] | None = None,
     limits: Limits | None = None,
     trusted: tuple[Network, ...] = (),
+    uploads: Uploads | None = None,
 ) -> WsSite:
     """Make the site: `/`, `/static/`, `/health`, `/ready`, `/auth/`, and what is mounted.
 
@@ -37,6 +39,7 @@ def make_site(
         pages: a folder; its `index.html` is served at `/`, its other files at `/static/<name>`.
         mount: path, such as `b"/ws"` -> resource.
         trusted: the proxies whose forwarded addresses count.
+        uploads: paths that bound the bodies of their POSTs by themselves.
 
     Raises:
         OSError: the pages cannot be read.
@@ -52,7 +55,9 @@ def make_site(
         *(mount or {}).items(),
     ):
         _put(root, path, resource)
-    return WsSite(root, clock=services.clock, counters=services.counters, limits=limits, trusted=trusted)
+    return WsSite(
+        root, clock=services.clock, counters=services.counters, limits=limits, trusted=trusted, uploads=uploads
+    )
 
 
 def _add_pages(root: Branch, folder: Path) -> None:

@@ -1,0 +1,183 @@
+"""Reaching clients: to whom an application's message goes, and what can be done with a selection of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from twisted.internet.defer import Deferred
+
+from wsservice.calls import gather
+from wsservice.close_codes import CloseCode, check_code
+from wsservice.connection import Connection
+from wsservice.errors import AppNotServed
+from wsservice.hub import Hub
+from wsservice.messages import Broadcast, Disconnect, Target
+
+#: one name or several; None for no choice by this
+Names = str | Iterable[str] | None
+#: connections, or their ids
+Connections = Connection | str | Iterable[Connection | str] | None
+
+
+class Audience:
+    """The clients of one namespace, or of all whose names match a pattern; `App` and `Namespace` are these."""
+
+    _hub: Hub | None = None
+
+    def emit(
+        self,
+        event: str,
+        *args: Any,
+        room: Names = None,
+        user: Names = None,
+        session: Names = None,
+        except_room: Names = None,
+        skip: Connections = None,
+        volatile: bool = False,
+        local: bool = False,
+    ) -> None:
+        """Send an event to everybody, or to those in `room`, of `user` or of `session`; returns at once.
+
+        Each of the three may be one name or several; together they add up, and each client gets the
+        event once. An empty list names nobody. A connection's id is a room of its own.
+
+        Args:
+            except_room: those in these rooms are left out.
+            skip: connections (or their ids) that are left out.
+            volatile: drop it for clients that have not taken what was sent before.
+            local: to clients of this process only.
+
+        Raises:
+            TypeError: the arguments are not JSON or bytes; nobody was sent anything.
+            ValueError: Socket.IO keeps this event for itself (`connect`, `disconnect`, ...).
+            AppNotServed: the service has not started.
+        """
+        hub = self._served()
+        for target in self._targets(room, user, session, except_room=except_room, skip=skip):
+            hub.broadcast(Broadcast(event, args, target, volatile, local))
+
+    def call(
+        self,
+        event: str,
+        *args: Any,
+        room: Names = None,
+        user: Names = None,
+        session: Names = None,
+        except_room: Names = None,
+        skip: Connections = None,
+        timeout: float | None = None,
+    ) -> Deferred[list[Any]]:
+        """Send an event to many and wait for the acknowledgements of all: `answers = await app.call(...)`.
+
+        The answers come as they arrived; clients that answered an error, or left, are left out.
+
+        Args:
+            timeout: seconds; the service's `--call-timeout` if not given.
+
+        Raises:
+            TypeError: the arguments are not JSON or bytes; nobody was sent anything.
+            CallTimeout: by the Deferred: somebody did not answer in time; its `answers` are those that came.
+        """
+        hub = self._served()
+        call_id = hub.next_call_id()
+        chosen: list[Connection] = []
+        for target in self._targets(room, user, session, except_room=except_room, skip=skip):
+            chosen += hub.registry.select(target)
+        frames = {wire: wire.event(event, args, call_id) for wire in {connection.wire for connection in chosen}}
+        answers = [connection.expect(call_id) for connection in chosen]
+        for connection in chosen:
+            connection.write(frames[connection.wire])
+        return gather(answers, hub.clock, hub.call_timeout if timeout is None else timeout)
+
+    def connections(
+        self, *, room: Names = None, user: Names = None, session: Names = None, except_room: Names = None
+    ) -> list[Connection]:
+        """The connections of this process: all, or those in `room`, of `user`, of `session`."""
+        registry = self._served().registry
+        return [
+            connection
+            for target in self._targets(room, user, session, except_room=except_room)
+            for connection in registry.select(target)
+        ]
+
+    def join(self, to: str, *, room: Names = None, user: Names = None, session: Names = None) -> None:
+        """Let everybody, or those in `room`, of `user` or of `session`, enter the room `to`."""
+        for connection in self.connections(room=room, user=user, session=session):
+            connection.join(to)
+
+    def leave(self, from_: str, *, room: Names = None, user: Names = None, session: Names = None) -> None:
+        """Let everybody, or those in `room`, of `user` or of `session`, leave the room `from_`."""
+        for connection in self.connections(room=room, user=user, session=session):
+            connection.leave(from_)
+
+    def disconnect(
+        self,
+        *,
+        room: Names = None,
+        user: Names = None,
+        session: Names = None,
+        except_room: Names = None,
+        code: int = CloseCode.NORMAL,
+        reason: str = "Disconnected by the server",
+    ) -> None:
+        """Close the connections in `room`, of `user` or of `session`.
+
+        Args:
+            code: the default 1000 tells clients not to come back by themselves.
+
+        Raises:
+            ValueError: none of the three was given, or no server may send this code.
+        """
+        if room is None and user is None and session is None:
+            raise ValueError("say whom to disconnect: room=, user= or session=")
+        check_code(code)
+        registry = self._served().registry
+        for target in self._targets(room, user, session, except_room=except_room):
+            registry.disconnect(Disconnect(target, code, reason))
+
+    def _served(self) -> Hub:
+        if self._hub is None:
+            raise AppNotServed("the app is not served yet: emit from handlers, or once the service has started")
+        return self._hub
+
+    def _names(self) -> list[str]:
+        """The namespaces that are meant."""
+        raise NotImplementedError
+
+    def _targets(
+        self,
+        room: Names,
+        user: Names,
+        session: Names,
+        *,
+        except_room: Names = None,
+        skip: Connections = None,
+    ) -> list[Target]:
+        """Whom these names mean; nobody if they are empty lists, for a Target without names means everybody."""
+        rooms, users, sessions = names_of(room), names_of(user), names_of(session)
+        if not (room is user is session is None or rooms or users or sessions):
+            return []
+        if skip is None:
+            left_out: Iterable[Connection | str] = ()
+        else:
+            left_out = [skip] if isinstance(skip, Connection | str) else skip
+        ids = frozenset(one if isinstance(one, str) else one.id for one in left_out)
+        return [
+            Target(
+                namespace=name,
+                rooms=rooms,
+                users=users,
+                sessions=sessions,
+                skip=ids,
+                except_rooms=names_of(except_room),
+            )
+            for name in self._names()
+        ]
+
+
+def names_of(value: Names) -> frozenset[str]:
+    """One name or several, as a set."""
+    if value is None:
+        return frozenset()
+    return frozenset([value] if isinstance(value, str) else value)

@@ -1,0 +1,26 @@
+"""What Socket.IO clients are served by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from wsservice.engineio.settings import Settings as EngineSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Limits of Socket.IO clients; times in seconds.
+
+    Attributes:
+        engine: of the transport sessions.
+        connect_timeout: until a client must have joined a namespace.
+        max_queue: bytes that may wait for a client that does not read or poll; past it the client is closed.
+        max_attachments: of one packet; precedent: socket.io-parser 4.2.6.
+        max_namespaces: that one client may join.
+    """
+
+    engine: EngineSettings = field(default_factory=EngineSettings)
+    connect_timeout: float = 45.0
+    max_queue: int = 1024 * 1024
+    max_attachments: int = 10
+    max_namespaces: int = 100

@@ -1,0 +1,166 @@
+"""The Socket.IO clients of this process, by the secret ids of their Engine.IO sessions."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from twisted.internet.defer import Deferred
+
+from wsservice import close_codes
+from wsservice.auth.principal import Principal
+from wsservice.clients.client import Client, Socket
+from wsservice.clients.settings import Settings
+from wsservice.clients.wires import Wires
+from wsservice.close_codes import CloseCode
+from wsservice.deadlines import Deadlines, RunningClock
+from wsservice.engineio.session import Session as EngineSession
+from wsservice.errors import AuthenticationError
+from wsservice.handshake import Handshake
+from wsservice.history import Saved
+from wsservice.hub import Handlers, Hub
+from wsservice.socketio.packet import Encoded
+from wsservice.socketio.session import ConnectRequested
+from wsservice.socketio.session import Session as SocketSession
+
+
+def make_sid() -> str:
+    """A secret id of 120 random bits."""
+    return secrets.token_urlsafe(15)
+
+
+class Clients:
+    """Opens clients, finds them, and lets go of those that ended.
+
+    Args:
+        find: the handlers of a namespace, or None if there is no such namespace.
+        authenticate: who a handshake speaks for; see `Authenticator.authenticate`.
+        is_revoked: whether a session was signed out.
+        clock: for the deadlines of sessions.
+        wall_clock: POSIX seconds, in which tokens expire.
+    """
+
+    def __init__(
+        self,
+        hub: Hub,
+        settings: Settings,
+        *,
+        find: Callable[[str], Handlers | None],
+        authenticate: Callable[[Handshake], Deferred[Principal]],
+        is_revoked: Callable[[str], bool],
+        clock: RunningClock,
+        wall_clock: Callable[[], float],
+    ) -> None:
+        self.hub = hub
+        self.settings = settings
+        self.find = find
+        self.authenticate = authenticate
+        self.now = clock.seconds
+        self.wires = Wires()
+        self.deadlines = Deadlines(hub.clock, clock)
+        self.draining = False
+        self.client_class: type[Client] = Client
+        self._is_revoked = is_revoked
+        self._wall_clock = wall_clock
+        self._by_sid: dict[str, Client] = {}
+
+    def __len__(self) -> int:
+        return len(self._by_sid)
+
+    def __contains__(self, sid: object) -> bool:
+        return sid in self._by_sid
+
+    def __iter__(self) -> Iterator[Client]:
+        return iter(list(self._by_sid.values()))
+
+    def get(self, sid: str) -> Client | None:
+        """The client of a session that lives."""
+        return self._by_sid.get(sid)
+
+    def prepare(
+        self,
+        handshake: Handshake,
+        speaker: Principal | AuthenticationError,
+        *,
+        socket: Socket | None = None,
+        sid: str | None = None,
+    ) -> Client:
+        """Make a session, and begin it: by `open_poll` with the request that asks for it, or by `begin`.
+
+        Args:
+            speaker: whom the handshake speaks for; an error is told when the client asks for a namespace.
+            socket: where it begins on a WebSocket.
+            sid: made by `make_sid`.
+        """
+        settings, now = self.settings, self.now()
+        engine = EngineSession(sid or make_sid(), settings.engine, websocket=socket is not None, now=now)
+        sockets = SocketSession(
+            now=now,
+            connect_timeout=settings.connect_timeout,
+            max_namespaces=settings.max_namespaces,
+            max_attachments=settings.max_attachments,
+        )
+        client = self.client_class(self, engine, sockets, handshake, speaker, socket)
+        self._by_sid[engine.sid] = client
+        self.hub.counters.add("engine_sessions", "websocket" if socket is not None else "polling")
+        return client
+
+    def forget(self, client: Client) -> None:
+        """A session is over."""
+        self._by_sid.pop(client.sid, None)
+
+    def drain(self) -> None:
+        """The service stops: end every session, without a `41`."""
+        self.draining = True
+        for client in self:
+            client.end(close_codes.SHUTTING_DOWN, code=CloseCode.GOING_AWAY)
+
+    def stop(self) -> None:
+        """Forget those that did not fetch the end of their session."""
+        for client in self:
+            self.deadlines.set(client, None)
+            self.forget(client)
+
+    def is_valid(self, principal: Principal) -> bool:
+        """Whether who was verified at the handshake still is."""
+        return principal.expires_at > self._wall_clock() and not self._is_revoked(principal.session)
+
+    def make_pid(self) -> str:
+        """The private id of a connection that can be recovered."""
+        return make_sid()
+
+    def recover(self, request: ConnectRequested, principal: Principal) -> tuple[Saved | None, list[Encoded]]:
+        """The broken connection that a client comes back to, and what it missed; None and nothing if it cannot.
+
+        The private id is good once, for the same user and namespace; a connection of that id that still looks
+        alive, since nobody told us of its end, is ended for it.
+        """
+        history = self.hub.history
+        pid = request.auth.get("pid")
+        if history is None or not isinstance(pid, str):
+            return None, []
+        old = history.live.get(pid)
+        if old is not None and _belongs(old.user.id, old.namespace, request, principal):
+            old.disconnect(CloseCode.TRY_AGAIN_LATER, close_codes.TAKEN_OVER)
+        saved = history.take(pid)
+        if saved is None:
+            self.hub.counters.add("recoveries", "unknown")
+            return None, []
+        if not _belongs(saved.user, saved.namespace, request, principal):
+            history.give_back(saved)
+            self.hub.counters.add("recoveries", "foreign")
+            return None, []
+        missed = self._missed(saved, request.auth.get("offset"))
+        self.hub.counters.add("recoveries", "lost" if missed is None else "ok")
+        return (None, []) if missed is None else (saved, missed)
+
+    def _missed(self, saved: Saved, offset: Any) -> list[Encoded] | None:
+        history = self.hub.history
+        assert history is not None
+        position = saved.position if offset is None else history.parse(offset)
+        return None if position is None else history.missed(saved, position)
+
+
+def _belongs(user: str, namespace: str, request: ConnectRequested, principal: Principal) -> bool:
+    return user == principal.id and namespace == request.namespace

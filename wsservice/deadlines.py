@@ -1,0 +1,116 @@
+"""Deadlines of many owners on one timer of the reactor."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable
+from itertools import count
+from typing import Protocol
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+#: seconds that a timer may be late on a busy machine; past it the loop was blocked, or the process stopped
+_LATE = 1.0
+
+
+class RunningClock:
+    """Monotonic seconds in which the event loop ran: while it was blocked, or the process stopped, time stands still.
+
+    Nobody's time is up then, since nobody was listened to.
+
+    Args:
+        now: monotonic seconds, such as `time.monotonic`.
+    """
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self._lost = 0.0
+
+    def seconds(self) -> float:
+        """The time."""
+        return self._now() - self._lost
+
+    def lose(self, seconds: float) -> None:
+        """So long the loop did not run."""
+        self._lost += seconds
+
+
+class Owner(Protocol):
+    """Who has a deadline."""
+
+    def handle_timer(self, now: float) -> None:
+        """It has come, or nearly; set a new one, or it is asked again when this one has."""
+
+
+class Deadlines:
+    """Calls each owner when its deadline has come.
+
+    A deadline that moves into the future, as heartbeats do, costs nothing: the timer finds out when it fires.
+
+    Args:
+        reactor: for the timer; its own time is the wall clock's, which may jump.
+        clock: in which the deadlines are.
+    """
+
+    def __init__(self, reactor: IReactorTime, clock: RunningClock) -> None:
+        self._reactor = reactor
+        self._clock = clock
+        self._when: dict[Owner, float] = {}
+        #: when the heap will look at an owner next
+        self._looked_at: dict[Owner, float] = {}
+        self._heap: list[tuple[float, int, Owner]] = []
+        self._order = count()
+        self._timer: IDelayedCall | None = None
+        self._timer_at = float("inf")
+
+    def __len__(self) -> int:
+        return len(self._when)
+
+    def set(self, owner: Owner, when: float | None) -> None:
+        """Set an owner's one deadline, in seconds of the clock; None takes it away."""
+        if when is None:
+            self._when.pop(owner, None)
+            self._looked_at.pop(owner, None)
+            if not self._when:
+                self._heap.clear()
+                self._stop()
+            return
+        self._when[owner] = when
+        if when < self._looked_at.get(owner, float("inf")):
+            self._push(owner, when)
+
+    def _push(self, owner: Owner, when: float) -> None:
+        self._looked_at[owner] = when
+        heapq.heappush(self._heap, (when, next(self._order), owner))
+        if when < self._timer_at:
+            self._start(when)
+
+    def _start(self, when: float) -> None:
+        self._stop()
+        self._timer_at = when
+        self._timer = self._reactor.callLater(max(0.0, when - self._clock.seconds()), self._fire)
+
+    def _stop(self) -> None:
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        self._timer = None
+        self._timer_at = float("inf")
+
+    def _fire(self) -> None:
+        due, self._timer, self._timer_at = self._timer_at, None, float("inf")
+        now = self._clock.seconds()
+        if now - due > _LATE:
+            self._clock.lose(now - due)
+            now = due
+        while self._heap and self._heap[0][0] <= now:
+            when, _, owner = heapq.heappop(self._heap)
+            if self._looked_at.get(owner) != when:  # an older entry
+                continue
+            del self._looked_at[owner]
+            if self._when[owner] <= now:
+                owner.handle_timer(now)
+            wanted = self._when.get(owner)
+            if wanted is not None and owner not in self._looked_at:
+                self._push(owner, wanted)
+        if self._heap and self._heap[0][0] < self._timer_at:
+            self._start(self._heap[0][0])

@@ -1,0 +1,202 @@
+"""Connection state recovery: what was sent lately, and who lost the connection.
+
+A client that lost its connection comes back with its private session id and the offset of the last event
+that it has seen; it gets its id, rooms and data back, and what it missed. Kept is what a window of time
+and a bound of bytes allow, in this process's memory:
+
+    add         each event that may be replayed, with its offset as one more argument, already encoded
+    save        the state of a connection that broke
+    take        that state, once: a second client with the same id gets nothing
+    missed      the events since an offset that were for that state
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from wsservice.counters import Counters
+from wsservice.messages import Broadcast, Target
+from wsservice.socketio.packet import Encoded, encode_event
+
+if TYPE_CHECKING:
+    from wsservice.connection import Connection
+
+#: what an entry costs beside its bytes
+_OVERHEAD = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One event: its offset is the last argument of `encoded`."""
+
+    number: int
+    target: Target
+    encoded: Encoded
+    size: int
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A connection that broke, as it comes back.
+
+    Attributes:
+        position: the number of the last event before it connected: from there it missed what it does not know of.
+    """
+
+    id: str
+    pid: str
+    namespace: str
+    user: str
+    session: str
+    rooms: frozenset[str]
+    data: dict[str, Any]
+    position: int
+    until: float
+
+
+class History:
+    """The events of the last `window` seconds, at most `max_bytes` of them, and the connections that broke.
+
+    Args:
+        now: a monotonic clock.
+        max_sessions: broken connections that are kept; past it the oldest is dropped.
+    """
+
+    def __init__(
+        self,
+        now: Callable[[], float],
+        counters: Counters,
+        *,
+        window: float = 120.0,
+        max_bytes: int = 16 * 1024 * 1024,
+        max_sessions: int = 10_000,
+    ) -> None:
+        self.window = window
+        self._now = now
+        self._counters = counters
+        self._max_bytes = max_bytes
+        self._max_sessions = max_sessions
+        self._prefix = secrets.token_urlsafe(6)
+        self._entries: deque[Entry] = deque()
+        self._bytes = 0
+        self._number = 0
+        self._saved: OrderedDict[str, Saved] = OrderedDict()
+        #: connections that are open, by their private session id
+        self.live: dict[str, Connection] = {}
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    @property
+    def size(self) -> int:
+        """Bytes that are kept."""
+        return self._bytes
+
+    @property
+    def position(self) -> int:
+        """The number of the last event."""
+        return self._number
+
+    def offset(self, number: int) -> str:
+        """A position as clients carry it: opaque, and unknown to other processes."""
+        return f"{self._prefix}.{number}"
+
+    def parse(self, offset: object) -> int | None:
+        """The position of an offset that a client brings, or None if it is none of ours."""
+        if not isinstance(offset, str):
+            return None
+        prefix, _, digits = offset.rpartition(".")
+        if prefix != self._prefix or not (digits.isascii() and digits.isdigit() and len(digits) < 16):
+            return None
+        number = int(digits)
+        return number if number <= self._number else None
+
+    def add(self, broadcast: Broadcast) -> Entry:
+        """Give an event its offset and keep it; a volatile one gets the last offset and is not kept.
+
+        Raises:
+            TypeError: the arguments are not JSON.
+        """
+        number = self._number if broadcast.volatile else self._number + 1
+        encoded = encode_event(broadcast.target.namespace, broadcast.event, (*broadcast.args, self.offset(number)))
+        now = self._now()
+        size = len(encoded.text) + sum(map(len, encoded.attachments)) + _OVERHEAD
+        entry = Entry(number, broadcast.target, encoded, size, now + self.window)
+        self._expire(now)
+        if not broadcast.volatile:
+            self._number = number
+            self._entries.append(entry)
+            self._bytes += size
+            while self._bytes > self._max_bytes:
+                self._counters.add("history_dropped", "bytes")
+                self._drop_first()
+        return entry
+
+    def missed(self, saved: Saved, position: int) -> list[Encoded] | None:
+        """The events behind a position that were for that connection; None if some are no longer kept."""
+        self._expire(self._now())
+        first = self._entries[0].number if self._entries else self._number + 1
+        if position < first - 1:
+            return None
+        return [entry.encoded for entry in islice(self._entries, position - first + 1, None) if _is_for(saved, entry)]
+
+    def save(self, saved: Saved) -> None:
+        """Keep what a broken connection needs to come back."""
+        self._saved[saved.pid] = saved
+        if len(self._saved) > self._max_sessions:
+            self._counters.add("history_dropped", "sessions")
+            self._saved.popitem(last=False)
+
+    def take(self, pid: str) -> Saved | None:
+        """What was saved under a private session id, once."""
+        self._expire(self._now())
+        return self._saved.pop(pid, None)
+
+    def forget(self, session: str) -> None:
+        """A session was signed out: nobody comes back to it."""
+        for pid in [pid for pid, saved in self._saved.items() if saved.session == session]:
+            del self._saved[pid]
+
+    def give_back(self, saved: Saved) -> None:
+        """What was taken by somebody whom it does not belong to."""
+        self._saved[saved.pid] = saved
+        self._saved.move_to_end(saved.pid, last=False)
+
+    def _expire(self, now: float) -> None:
+        while self._entries and self._entries[0].until <= now:
+            self._drop_first()
+        for pid in list(_overdue(self._saved, now)):
+            del self._saved[pid]
+
+    def _drop_first(self) -> None:
+        self._bytes -= self._entries.popleft().size
+
+
+def _overdue(saved: OrderedDict[str, Saved], now: float) -> Iterator[str]:
+    for pid, one in saved.items():
+        if one.until > now:
+            return
+        yield pid
+
+
+def _is_for(saved: Saved, entry: Entry) -> bool:
+    """Whether the registry would have chosen this connection."""
+    target = entry.target
+    if target.namespace != saved.namespace or saved.id in target.skip:
+        return False
+    if not target.except_rooms.isdisjoint(saved.rooms) or saved.id in target.except_rooms:
+        return False
+    if not (target.rooms or target.users or target.sessions):
+        return True
+    return (
+        not target.rooms.isdisjoint(saved.rooms)
+        or saved.id in target.rooms
+        or saved.user in target.users
+        or saved.session in target.sessions
+    )

@@ -1,0 +1,74 @@
+"""What every connection of a service shares."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+
+from wsservice.counters import Counters
+from wsservice.expiry import Expirations
+from wsservice.history import History
+from wsservice.messages import Broadcast, Event
+from wsservice.registry import Registry
+
+if TYPE_CHECKING:
+    from wsservice.connection import Connection
+
+
+class Handlers(Protocol):
+    """The application, as a connection of one namespace needs it."""
+
+    def connected(self, connection: Connection) -> Deferred[None]:
+        """Run `on_connect`; fails with ClientError to refuse the connection, of the code INTERNAL_ERROR for a fault."""
+
+    def dispatch(self, connection: Connection, event: Event) -> Deferred[None] | None:
+        """Run the handler of an event and answer; None when that is done, else what fires when it is."""
+
+    def disconnected(self, connection: Connection, reason: str) -> Deferred[None]:
+        """Run `on_disconnect`."""
+
+
+@dataclass(slots=True)
+class Hub:
+    """What every connection of a service shares.
+
+    Attributes:
+        handlers: of the main namespace.
+        inbox_limit: events that may wait for a connection's handlers before reading pauses.
+        pause_timeout: seconds that reading may pause: a client that leaves meanwhile would not be noticed.
+        held_limit: bytes that may be sent to a connection while its `on_connect` runs.
+        call_timeout: seconds, for `Connection.call`.
+        history: what clients can recover after a break; None where that is off.
+        running: connections whose handlers have not finished; a stop waits for them.
+    """
+
+    handlers: Handlers
+    registry: Registry[Connection]
+    expirations: Expirations
+    clock: IReactorTime
+    counters: Counters
+    inbox_limit: int = 100
+    pause_timeout: float = 30.0
+    held_limit: int = 1024 * 1024
+    call_timeout: float = 5.0
+    history: History | None = None
+    running: int = 0
+    last_call_id: int = 0
+
+    def next_call_id(self) -> int:
+        """An id that no other call of this process has: one frame can ask many clients."""
+        self.last_call_id += 1
+        return self.last_call_id
+
+    def broadcast(self, broadcast: Broadcast) -> int:
+        """Deliver a broadcast to this process's connections; returns how many those are.
+
+        Raises:
+            TypeError: the arguments are not JSON; nothing was sent.
+        """
+        if self.history is None:
+            return self.registry.deliver(broadcast)
+        return self.registry.deliver(broadcast, self.history.add(broadcast))

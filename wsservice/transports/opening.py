@@ -1,0 +1,220 @@
+"""The opening handshake of a WebSocket: who may connect, before anything that the client sends counts.
+
+TCP, head read by the port
+  |   malformed head, foreign origin, not a WebSocket upgrade: an HTTP answer (400, 403, 426, ...)
+  v
+onConnect: the cookie is read and its token verified; bytes that come early are kept, in order
+  |   refused: kept, for what each protocol makes of it
+  v
+onOpen: accepted or refused, the handshake has succeeded
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from autobahn.twisted.websocket import WebSocketServerFactory
+from autobahn.websocket.types import ConnectionRequest
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from wsservice import close_codes
+from wsservice.auth.principal import Principal
+from wsservice.counters import Counters
+from wsservice.errors import AuthenticationError, BadHandshake, HandshakeError
+from wsservice.handshake import Handshake, Network, make_request_id, parse_head
+from wsservice.transports.deflate import accept_deflate, decline
+from wsservice.transports.outgoing import OutgoingProtocol
+from wsservice.transports.refusals import http_refusal
+
+if TYPE_CHECKING:
+    from wsservice.auth.authenticator import Authenticator
+
+log = Logger()
+
+#: early bytes that are kept while `onConnect` waits, before reading pauses
+MAX_EARLY = 65536
+#: seconds after which a client that meets a stopping service may try again
+RETRY_AFTER = "5"
+
+_Factory: Any = WebSocketServerFactory
+
+
+class OpeningFactory(_Factory):  # type: ignore[misc]
+    """Makes the protocols of one path, and knows those that are open.
+
+    Args:
+        protocol: the class; its options are set once, for all connections, on a class of this factory's own.
+        options: attributes of that class.
+        trusted_proxies: whose `X-Forwarded-*` headers count.
+        compression: whether permessage-deflate is accepted (RFC 7692).
+    """
+
+    noisy = False
+
+    def __init__(
+        self,
+        protocol: type[OpeningProtocol],
+        *,
+        authenticator: Authenticator,
+        counters: Counters,
+        clock: IReactorTime,
+        trusted_proxies: tuple[Network, ...],
+        compression: bool,
+        options: dict[str, Any],
+    ) -> None:
+        super().__init__(reactor=clock, server="")
+        self.authenticator = authenticator
+        self.counters = counters
+        self.clock = clock
+        self.trusted_proxies = trusted_proxies
+        self.live: set[OpeningProtocol] = set()
+        self.draining = False
+        self._batched_timer = _Timer(clock)
+        accept = accept_deflate if compression else decline
+        self._configured: type[OpeningProtocol] = type(
+            f"Configured{protocol.__name__}",
+            (protocol,),
+            {"factory": self, "perMessageCompressionAccept": staticmethod(accept), **options},
+        )
+
+    def buildProtocol(self, addr: Any) -> OpeningProtocol:
+        """A protocol for one connection."""
+        return self._configured()
+
+    def drain(self) -> None:
+        """The service stops: close what is open with 1001, answer 503 to what is not yet, and to what comes."""
+        self.draining = True
+        for protocol in list(self.live):
+            protocol.drain()
+
+
+class _Timer:
+    """Autobahn's timers on a clock that is given, rather than on the global reactor."""
+
+    def __init__(self, clock: IReactorTime) -> None:
+        self._clock = clock
+
+    def call_later(self, delay: float, function: Callable[[], None]) -> IDelayedCall:
+        """One call, later."""
+        return self._clock.callLater(delay, function)
+
+
+class OpeningProtocol(OutgoingProtocol):
+    """One client, until its handshake is done."""
+
+    factory: OpeningFactory
+
+    _handshake: Handshake | None = None
+    _principal: Principal | None = None
+    _refusal: HandshakeError | None = None
+
+    def check_handshake(self, handshake: Handshake) -> bytes | None:
+        """Look at a request that is good so far; a whole HTTP answer refuses it."""
+
+    def drain_open(self) -> None:
+        """End an open connection, since the service stops."""
+        raise NotImplementedError
+
+    def processHandshake(self) -> None:
+        """Look at the head once, strictly, before Autobahn does; keep what comes behind it."""
+        if self._handshake is not None:
+            if len(self.data) > MAX_EARLY:
+                self.pause_reading()
+            return
+        end = self.data.find(b"\r\n\r\n")
+        if end < 0:
+            return
+        try:
+            self._handshake = handshake = parse_head(
+                self.data[: end + 4], self.peer or "", self.is_secure, self.factory.trusted_proxies
+            )
+            _refuse_body(handshake)
+            self.factory.authenticator.check_origin(handshake)
+        except HandshakeError as error:
+            self._refusal = error
+            self.failHandshake(str(error), error.http_status)
+            return
+        if self.factory.draining:
+            self.drain()
+            return
+        answer = self.check_handshake(handshake)
+        if answer is None:
+            super().processHandshake()
+        else:
+            self._answer(answer, "not acceptable")
+
+    def onConnect(self, request: ConnectionRequest) -> Any:
+        """Read the cookie and verify its token; a refusal is kept until the connection is open."""
+        assert self._handshake is not None
+        decided: Deferred[Principal] = self.factory.authenticator.authenticate(self._handshake)
+        return decided.addCallbacks(self.accepted, self.refused)
+
+    def accepted(self, principal: Principal) -> None:
+        """The token is good."""
+        self._principal = principal
+
+    def refused(self, failure: Failure) -> None:
+        """It is not, or there is none."""
+        error = failure.value
+        if not isinstance(error, AuthenticationError):
+            failure.raiseException()
+        self._refusal = error
+
+    def succeedHandshake(self, res: Any) -> None:
+        """Answer 101, unless the client has gone while it waited."""
+        if self.state == self.STATE_CONNECTING:
+            super().succeedHandshake(res)
+
+    def failHandshake(self, reason: str, code: int = 400, responseHeaders: Any = None) -> None:
+        """Answer with fixed text; Autobahn's reason quotes the client or an exception, so it is for the log only."""
+        if self.state != self.STATE_CONNECTING:
+            return
+        handshake = self._handshake
+        request_id = handshake.request_id if handshake else make_request_id()
+        answer = http_refusal(code, self._refusal, request_id, responseHeaders or [])
+        self._answer(answer, reason, request_id)
+
+    def drain(self) -> None:
+        """End this connection, since the service stops."""
+        if self.state == self.STATE_CONNECTING:
+            self.failHandshake(close_codes.SHUTTING_DOWN, 503, [("Retry-After", RETRY_AFTER)])
+        else:
+            self.drain_open()
+
+    def onOpen(self) -> None:
+        """The handshake has succeeded; go on in `opened`."""
+        handshake = self._handshake
+        assert handshake is not None
+        self._forget_head()
+        self.resume_reading()
+        self.opened(handshake)
+
+    def opened(self, handshake: Handshake) -> None:
+        """Make a connection, or close with the refusal."""
+        raise NotImplementedError
+
+    def _answer(self, answer: bytes, reason: str, request_id: str | None = None) -> None:
+        """Refuse by a whole HTTP answer."""
+        handshake = self._handshake
+        self.factory.counters.add("handshakes", self._refusal.word if self._refusal else "bad_request")
+        log.info(
+            "handshake refused with {status}: {reason}",
+            status=int(answer[9:12]),
+            reason=reason,
+            request_id=request_id or (handshake.request_id if handshake else None),
+            peer=handshake.peer if handshake else self.peer,
+        )
+        self.wasNotCleanReason = reason
+        self.transport.write(answer)
+        self.dropConnection(abort=False)
+
+
+def _refuse_body(handshake: Handshake) -> None:
+    """A body behind an upgrade would be read as frames here, and as a body by a proxy."""
+    lengths = handshake.header_values("content-length")
+    if handshake.header("transfer-encoding") is not None or any(length != "0" for length in lengths):
+        raise BadHandshake("an upgrade with a body")

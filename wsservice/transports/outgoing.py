@@ -1,0 +1,82 @@
+"""What waits for a WebSocket client that does not read: bounded, and the client is closed past the bound."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import ClassVar
+
+from wsservice.transports.slim import SlimProtocol
+
+
+class OutgoingProtocol(SlimProtocol):
+    """Writes finished frames; the transport says when it is full, by the push producer's calls."""
+
+    max_backlog: ClassVar[int] = 1024 * 1024
+
+    #: what waits for the client, since the transport said that it is full; None while it is not
+    _backlog: deque[bytes] | None = None
+    _backlog_bytes = 0
+
+    def watch_transport(self) -> None:
+        """Be told by the transport when the client is behind."""
+        self.transport.unregisterProducer()
+        self.transport.registerProducer(self, True)
+
+    def too_slow(self) -> None:
+        """More waits than may; what waits has been dropped. Close the client."""
+        raise NotImplementedError
+
+    def write(self, data: bytes) -> None:
+        """Send finished frames; a client that is too far behind is closed."""
+        if self.state != self.STATE_OPEN:
+            return
+        if self._backlog is None:
+            self.transport.write(data)
+            return
+        self._backlog.append(data)
+        self._backlog_bytes += len(data)
+        if self._backlog_bytes > self.max_backlog:
+            self._backlog = deque()
+            self.too_slow()
+
+    def is_behind(self) -> bool:
+        """Whether the transport is full."""
+        return self._backlog is not None
+
+    def close(self, code: int, reason: str) -> None:
+        """Start the closing handshake. Autobahn's `sendClose` would refuse the codes below 3000."""
+        if self.state == self.STATE_OPEN:
+            self.resume_reading()
+            for data in self._backlog or ():
+                self.transport.write(data)
+            self._backlog = None
+            self.sendCloseFrame(code=code, reasonUtf8=reason.encode(), isReply=False)
+
+    def onPing(self, payload: bytes) -> None:
+        """Answer, unless the client does not read: a flood of pings must not fill our memory."""
+        if self._backlog is None and self.state == self.STATE_OPEN:
+            self.sendPong(payload)
+
+    # IPushProducer: the transport tells whether the client keeps up
+
+    def pauseProducing(self) -> None:
+        """The transport's buffer is full; it says so again at each write while it is."""
+        if self._backlog is None:
+            self._backlog = deque()
+            self._backlog_bytes = 0
+
+    def resumeProducing(self) -> None:
+        """The transport's buffer is empty again: fill it with what waits."""
+        waiting = self._backlog or deque()
+        self._backlog = None
+        size = self._backlog_bytes
+        while waiting and self._backlog is None:
+            data = waiting.popleft()
+            size -= len(data)
+            self.transport.write(data)
+        if waiting:
+            self._backlog = waiting
+            self._backlog_bytes = size
+
+    def stopProducing(self) -> None:
+        """The transport is gone; `connectionLost` follows."""

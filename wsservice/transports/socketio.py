@@ -1,0 +1,168 @@
+"""Socket.IO over WebSocket: where a session begins on one, and where one on long-polling moves to one.
+
+The handshake of a request without `sid` is authenticated, and a refusal is told by the session itself, when the
+client asks for a namespace. With `sid` nothing is authenticated anew: the id is the secret, and only a session on
+long-polling listens to it. What a query has wrong is answered before the 101, in Engine.IO's words; but an id whose
+session is elsewhere gets its 101 and is then closed, which stock clients take better.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from autobahn.websocket.types import ConnectionRequest
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from wsservice import close_codes
+from wsservice.clients.client import Client
+from wsservice.clients.table import Clients, make_sid
+from wsservice.clients.wires import message_frame
+from wsservice.close_codes import CloseCode
+from wsservice.engineio.query import RequestError, read_query
+from wsservice.engineio.session import TRANSPORT_CLOSE, TRANSPORT_ERROR
+from wsservice.errors import AuthenticationError
+from wsservice.frames import Framing
+from wsservice.handshake import Handshake, Network
+from wsservice.transports.deflate import framing_of
+from wsservice.transports.opening import OpeningFactory, OpeningProtocol
+
+if TYPE_CHECKING:
+    from wsservice.auth.authenticator import Authenticator
+
+log = Logger()
+
+
+class SocketIoFactory(OpeningFactory):
+    """Makes the protocols of the Socket.IO path, and knows those that are open.
+
+    Args:
+        clients: where their sessions are.
+        cookie: the line of the sticky cookie for a sid, or None where there is none.
+    """
+
+    def __init__(
+        self,
+        clients: Clients,
+        authenticator: Authenticator,
+        *,
+        clock: IReactorTime,
+        trusted_proxies: tuple[Network, ...] = (),
+        compression: bool = False,
+        cookie: Any = None,
+    ) -> None:
+        size = clients.settings.engine.max_payload
+        super().__init__(
+            SocketIoProtocol,
+            authenticator=authenticator,
+            counters=clients.hub.counters,
+            clock=clock,
+            trusted_proxies=trusted_proxies,
+            compression=compression,
+            options={
+                "maxMessagePayloadSize": size,
+                "maxFramePayloadSize": size,
+                "max_backlog": clients.settings.max_queue,
+            },
+        )
+        self.clients = clients
+        self.cookie = cookie
+
+
+class SocketIoProtocol(OpeningProtocol):
+    """One WebSocket of a Socket.IO client; `Client` calls it a socket."""
+
+    factory: SocketIoFactory
+    framing: Framing
+
+    _client: Client | None = None
+    _sid = ""
+
+    def check_handshake(self, handshake: Handshake) -> bytes | None:
+        """What Engine.IO asks of the query, before the 101."""
+        clients = self.factory.clients
+        try:
+            query = read_query(
+                handshake.query, clients.settings.engine, method=handshake.method, is_upgrade=True, knows=clients
+            )
+        except RequestError as error:
+            return _refusal(error, handshake.request_id)
+        self._sid = query.sid
+        return None
+
+    def onConnect(self, request: ConnectionRequest) -> Any:
+        """Authenticate where a session begins."""
+        if self._sid:
+            return None
+        decided = super().onConnect(request)
+        if self.factory.cookie is not None:
+            self._new_sid = make_sid()
+            line = self.factory.cookie(self._new_sid)
+            decided.addCallback(lambda _: (None, {"Set-Cookie": line}))
+        return decided
+
+    def opened(self, handshake: Handshake) -> None:
+        """Begin a session, or try to move one here."""
+        clients = self.factory.clients
+        self.framing = framing_of(self._perMessageCompress)
+        self.watch_transport()
+        self._handshake = None
+        if self._sid:
+            client = clients.get(self._sid)
+            if client is None or not client.begin_probe(self):
+                self.close(CloseCode.POLICY_VIOLATION, "Session elsewhere")
+            else:
+                self._client = client
+            return
+        speaker: Any = self._principal or self._refusal or AuthenticationError("no principal")
+        self._principal = None
+        self.factory.counters.add("handshakes", getattr(speaker, "word", "ok"))
+        sid = self.__dict__.pop("_new_sid", None)
+        self._client = client = clients.prepare(handshake, speaker, socket=self, sid=sid)
+        client.begin()
+
+    def onMessage(self, payload: bytes, isBinary: bool) -> None:
+        """One message of the client; a fault of ours ends this client only."""
+        client = self._client
+        if client is None:
+            return
+        try:
+            client.receive(self, payload if isBinary else payload.decode())
+        except Exception:
+            log.failure("a Socket.IO client failed")
+            self.factory.counters.add("internal_errors")
+            client.end(close_codes.INTERNAL, code=CloseCode.INTERNAL_ERROR)
+
+    def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:
+        """The WebSocket is gone."""
+        client, self._client = self._client, None
+        if client is not None:
+            client.socket_lost(self, TRANSPORT_CLOSE if wasClean else TRANSPORT_ERROR)
+
+    def drain_open(self) -> None:
+        """End the session, since the service stops; the table does so for all, this is for the rest."""
+        self.close(CloseCode.GOING_AWAY, close_codes.SHUTTING_DOWN)
+
+    # Socket, beside what OutgoingProtocol has
+
+    def send(self, message: str | bytes) -> None:
+        """Send one message."""
+        self.write(message_frame(message, self.framing))
+
+    def too_slow(self) -> None:
+        """The client does not read."""
+        if self._client is not None:
+            self._client.too_slow()
+
+
+def _refusal(error: RequestError, request_id: str) -> bytes:
+    """A whole HTTP answer in Engine.IO's form."""
+    body = msgspec.json.encode({"code": error.code, "message": error.message})
+    head = (
+        f"HTTP/1.1 {error.http_status} {HTTPStatus(error.http_status).phrase}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\nCache-Control: no-store\r\n"
+        f"X-Content-Type-Options: nosniff\r\nX-Request-Id: {request_id}\r\nConnection: close\r\n\r\n"
+    )
+    return head.encode("ascii") + body

@@ -1,0 +1,257 @@
+"""Engine.IO's long-polling: GET waits for what the server has to say, POST brings what the client has.
+
+Everything about a session is decided by its `Client`; here its requests are checked, its bodies read within bounds,
+and its answers written. SOCKETIO.md sections 1.3, 1.6 and 1.10.
+"""
+
+# mypy: allow-untyped-calls
+# (twisted.web has few annotations)
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import msgspec
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.python.failure import Failure
+from twisted.web.resource import IResource, Resource
+from twisted.web.server import NOT_DONE_YET
+
+from wsservice.auth.origin import OriginPolicy
+from wsservice.auth.principal import Principal
+from wsservice.clients.client import Client
+from wsservice.clients.table import Clients
+from wsservice.engineio.packet import ParseError
+from wsservice.engineio.query import BadRequest, Forbidden, RequestError, read_query
+from wsservice.engineio.states import SessionError
+from wsservice.errors import AuthenticationError, OriginNotAllowed
+from wsservice.handshake import Handshake
+from wsservice.web.answers import (
+    Answer,
+    RequestRefused,
+    empty_answer,
+    error_answer,
+    not_allowed,
+    not_found,
+    stopping,
+)
+from wsservice.web.compression import THRESHOLD, choose_coding, compress
+from wsservice.web.headers import Headers
+from wsservice.web.request import WsRequest
+from wsservice.web.uploads import Upload
+
+if TYPE_CHECKING:
+    from wsservice.auth.authenticator import Authenticator
+
+#: seconds for the body of a POST, which may be a megabyte on a slow line
+UPLOAD_TIMEOUT = 30.0
+_NO_STORE = (b"Cache-Control", b"no-store")
+_TEXT = (b"Content-Type", b"text/plain; charset=UTF-8")
+_METHODS = "GET, OPTIONS, POST"
+
+
+@dataclass(frozen=True, slots=True)
+class PollingSettings:
+    """How long-polling answers.
+
+    Attributes:
+        compression: whether larger bodies are compressed for those who accept it.
+        cookie: the line of the sticky cookie for a sid; None where there is none.
+    """
+
+    compression: bool = True
+    cookie: Callable[[str], str] | None = None
+
+
+class PollingUpload(Upload):
+    """The body of one POST, from its head on: `Client.post_begins` has been told, or it is refused.
+
+    Attributes:
+        refusal: why the request is refused once its body is here.
+    """
+
+    def __init__(
+        self, limit: int, client: Client | None = None, refusal: RequestError | SessionError | None = None
+    ) -> None:
+        super().__init__(limit, UPLOAD_TIMEOUT, is_kept=refusal is None)
+        self.refusal = refusal
+        self._client = client
+
+    def lost(self) -> None:
+        """The body will not come: aborted, too slow, or too large."""
+        client = self.take()
+        if client is not None:
+            client.post_lost()
+
+    def take(self) -> Client | None:
+        """The client whose body it is, once."""
+        client, self._client = self._client, None
+        return client
+
+
+class PollingResource(Resource):
+    """The Socket.IO path, for everything that is no WebSocket.
+
+    Args:
+        clients: the sessions.
+        authenticator: who decides on the request that begins one.
+    """
+
+    isLeaf = True
+
+    def __init__(
+        self, clients: Clients, authenticator: Authenticator, origins: OriginPolicy, settings: PollingSettings
+    ) -> None:
+        super().__init__()
+        self._clients = clients
+        self._authenticator = authenticator
+        self._origins = origins
+        self._settings = settings
+
+    def getChild(self, path: bytes, request: WsRequest) -> IResource:
+        """Nothing is below."""
+        return self
+
+    def open_upload(self, handshake: Handshake) -> Upload:
+        """The head of a POST arrived: what may come behind it."""
+        limit = self._clients.settings.engine.max_payload
+        try:
+            client = self._clients.get(self._check(handshake))
+            assert client is not None  # a POST without a session is refused
+            client.post_begins()
+        except (RequestError, SessionError) as error:
+            return PollingUpload(limit, refusal=error)
+        return PollingUpload(limit, client)
+
+    def render(self, request: WsRequest) -> int:
+        """Answer, now or later."""
+        handshake = request.handshake
+        try:
+            if any(request.postpath or ()):
+                raise not_found()
+            if handshake.method == "OPTIONS":
+                headers = _encode(self._origins.preflight_headers(handshake))
+                request.send(empty_answer(((b"Allow", _METHODS.encode()), *headers)))
+            elif isinstance(request.upload, PollingUpload):
+                self._post(request, request.upload)
+            else:
+                self._get(request)
+        except RequestError as error:
+            self._refuse(request, error.http_status, error.code, error.message)
+        except SessionError as error:
+            self._refuse(request, 400, error.code, error.message)
+        except ParseError:
+            self._refuse(request, 400, BadRequest.code, BadRequest.message)
+        except RequestRefused as error:
+            request.send(error_answer(error, handshake.request_id, self._cors(handshake)))
+        return NOT_DONE_YET
+
+    def _get(self, request: WsRequest) -> None:
+        client = self._clients.get(self._check(request.handshake))
+        if client is not None and request.handshake.method != "GET":
+            raise not_allowed(_METHODS)
+        if client is not None:
+            self._poll(request, client)
+        elif self._clients.draining:
+            raise stopping()
+        else:
+            self._begin(request)
+
+    def _check(self, handshake: Handshake) -> str:
+        """The sid of a good request, empty where a session begins.
+
+        Raises:
+            RequestError: see its classes.
+        """
+        try:
+            self._authenticator.check_origin(handshake)
+        except OriginNotAllowed:
+            raise Forbidden from None
+        is_upgrade = (handshake.header("upgrade") or "").lower() == "websocket"
+        return read_query(
+            handshake.query,
+            self._clients.settings.engine,
+            method=handshake.method,
+            is_upgrade=is_upgrade,
+            knows=self._clients,
+        ).sid
+
+    def _begin(self, request: WsRequest) -> None:
+        """A new session, for whomever the cookie speaks; a refusal is told when it asks for a namespace."""
+        deciding: Deferred[Principal] = self._authenticator.authenticate(request.handshake)
+        finished = request.notifyFinish()
+        finished.addErrback(lambda _: deciding.cancel())
+        deciding.addCallbacks(lambda principal: principal, _only_refusals)
+        deciding.addCallback(self._started, request)
+        deciding.addErrback(self._not_started, request)
+
+    def _started(self, speaker: Principal | AuthenticationError, request: WsRequest) -> None:
+        if request.gone:
+            return
+        client = self._clients.prepare(request.handshake, speaker)
+        headers: Headers = ()
+        if self._settings.cookie is not None:
+            headers = ((b"Set-Cookie", self._settings.cookie(client.sid).encode("ascii")),)
+        self._poll(request, client, headers)
+
+    def _not_started(self, failure: Failure, request: WsRequest) -> None:
+        if not failure.check(CancelledError):
+            request.processingFailed(failure)
+
+    def _poll(self, request: WsRequest, client: Client, headers: Headers = ()) -> None:
+        waits = True
+
+        def answer(body: bytes) -> None:
+            nonlocal waits
+            waits = False
+            request.send(self._answer(request.handshake, body, headers))
+
+        client.open_poll(answer)
+        if waits:
+            request.notifyFinish().addErrback(lambda _: client.poll_lost() if waits else None)
+
+    def _post(self, request: WsRequest, upload: PollingUpload) -> None:
+        client = upload.take()
+        if client is None:
+            raise upload.refusal or BadRequest
+        handshake = request.handshake
+        if (handshake.header("content-type") or "").partition(";")[0].strip().lower() == "application/octet-stream":
+            client.post_lost()
+            raise BadRequest
+        cors = self._cors(handshake)
+        client.receive_post(
+            request.content.read(),
+            handshake,
+            lambda: request.send(Answer(200, b"ok", (_TEXT, _NO_STORE, *cors))),
+        )
+
+    def _answer(self, handshake: Handshake, body: bytes, headers: Headers) -> Answer:
+        fixed = (_TEXT, _NO_STORE, *self._cors(handshake), *headers)
+        if not self._settings.compression or len(body) < THRESHOLD:
+            return Answer(200, body, fixed)
+        fixed = (*fixed, (b"Vary", b"Accept-Encoding"))
+        coding = choose_coding(handshake.header_values("accept-encoding"))
+        if coding is None:
+            return Answer(200, body, fixed)
+        return Answer(200, compress(body, coding), (*fixed, (b"Content-Encoding", coding.encode())))
+
+    def _refuse(self, request: WsRequest, status: int, code: int, message: str) -> None:
+        body = msgspec.json.encode({"code": code, "message": message})
+        headers = ((b"Content-Type", b"application/json"), _NO_STORE, *self._cors(request.handshake))
+        request.send(Answer(status, body, headers))
+
+    def _cors(self, handshake: Handshake) -> Headers:
+        return _encode(self._origins.cors_headers(handshake))
+
+
+def _only_refusals(failure: Failure) -> AuthenticationError:
+    failure.trap(AuthenticationError)
+    error = failure.value
+    assert isinstance(error, AuthenticationError)
+    return error
+
+
+def _encode(headers: list[tuple[str, str]]) -> Headers:
+    return tuple((name.encode("ascii"), value.encode("ascii")) for name, value in headers)
