@@ -7,17 +7,21 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
-Key = ec.EllipticCurvePrivateKey
+Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 
 def make_certificate(
-    name: str, issuer: tuple[x509.Certificate, Key] | None = None, authority: bool = False
+    name: str,
+    issuer: tuple[x509.Certificate, Key] | None = None,
+    authority: bool = False,
+    *,
+    key: Key | None = None,
 ) -> tuple[x509.Certificate, Key]:
     """A certificate for `localhost` with that common name, signed by the issuer or by itself."""
-    key = ec.generate_private_key(ec.SECP256R1())
+    key = key or ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = datetime.datetime.now(datetime.UTC)
     builder = (

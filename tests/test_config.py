@@ -182,6 +182,13 @@ class DescriptionTests(Base):
         self.assertTrue(warnings[3].endswith(": https://*.example.com"))
         self.assertNotIn("hush", "".join(warnings))
 
+    def test_a_unix_socket_without_a_trusted_proxy_is_warned_of(self) -> None:
+        for endpoint in ("unix:/run/a.sock", "systemd:domain=UNIX:index=0"):
+            warnings = self.load({"listen": ["tcp:80", endpoint]}, **POOL).warnings()
+            self.assertIn(f"--listen {endpoint}: no proxy is believed", warnings[0])
+            self.assertEqual(self.load({"listen": [endpoint]}, **POOL, TRUSTED_PROXIES="127.0.0.1").warnings(), [])
+        self.assertEqual(self.load({"listen": ["tcp:80"]}, **POOL).warnings(), [])
+
     def test_development_is_warned_of(self) -> None:
         self.assertIn("DEVELOPMENT ONLY", self.load({"dev": "yes"}).warnings()[0])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import signal
 import socket
 import sys
@@ -11,8 +12,10 @@ from typing import Any
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ReactorNotRunning
 from twisted.internet.testing import MemoryReactorClock
 from twisted.internet.threads import deferToThread
+from twisted.logger import formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
@@ -66,6 +69,11 @@ class LifeTests(TestCase):
         text = self.terminal.getvalue()
         self.assertIn("Open http://localhost:", text)
         self.assertIn("alice", text)
+
+    async def test_the_greeting_has_an_address_that_answers(self) -> None:
+        for host, start in (("127.0.0.2", "Open http://127.0.0.2:"), ("::1", "Open http://[::1]:")):
+            await self.start(host=host).stopService()
+            self.assertIn(start, self.terminal.getvalue())
 
     async def test_a_terminal_that_nobody_reads_does_not_matter(self) -> None:
         class Closed(io.StringIO):
@@ -126,6 +134,21 @@ class LifeTests(TestCase):
         await stopped
         await deferToThread(client.close)
 
+    async def test_without_time_to_drain_everybody_is_told_all_the_same(self) -> None:
+        server = self.start(drain_timeout="0")
+        client = await self.open(server)
+        stopped = server.stopService()
+        self.assertEqual(await self.close_of(client), (1001, "Server shutting down"))
+        await stopped
+
+    async def test_in_a_hurry_everybody_is_told_all_the_same(self) -> None:
+        server = self.start(drain_timeout="600")
+        client = await self.open(server)
+        server._hurry = True
+        stopped = server.stopService()
+        self.assertEqual(await self.close_of(client), (1001, "Server shutting down"))
+        await stopped
+
     async def test_nobody_listens_once_it_has_stopped(self) -> None:
         server = self.start()
         url = self.url(server)
@@ -143,10 +166,29 @@ class LifeTests(TestCase):
         self.assertIn("Address already in use", str(caught.exception))
         await server.parts.provider.stop()
 
-    async def test_a_unix_socket_and_an_ipv6_address_are_described(self) -> None:
-        server = self.start(listen=["unix:test.sock", "tcp6:0:interface=\\:\\:1"])
-        self.assertEqual(len(server.addresses), 2)
-        await server.stopService()
+    async def test_the_log_says_where_it_listens_and_what_is_spoken_there(self) -> None:
+        both = write_pem(Path(self.mktemp()), *make_certificate("localhost"))
+        events: list[Any] = []
+        globalLogPublisher.addObserver(events.append)
+        self.addCleanup(globalLogPublisher.removeObserver, events.append)
+        plain = ["unix:test.sock", "tcp6:0:interface=\\:\\:1"]
+        own = f"ssl:0:interface=127.0.0.1:privateKey={both}:certKey={both}"
+        for flags in ({"listen": [*plain, own]}, {"listen": plain, "tls_cert": str(both)}):
+            server = self.start(**flags)
+            await server.stopService()
+        told = [re.sub(r":\d+ ", ":N ", formatEvent(one)) for one in events if "listening on" in str(one)]
+        self.assertEqual(
+            [one for one in told if one.startswith("listening")],
+            [
+                "listening on unix:test.sock (http)",
+                "listening on [::1]:N (http)",
+                "listening on 127.0.0.1:N (https)",
+                "listening on unix:test.sock (http)",
+                "listening on [::1]:N (https)",
+            ],
+        )
+        self.assertIn("Open http://[::1]:", self.terminal.getvalue())
+        self.assertIn("Open https://[::1]:", self.terminal.getvalue())
 
 
 class ReloadTests(SynchronousTestCase):
@@ -165,27 +207,46 @@ class ReloadTests(SynchronousTestCase):
         self.assertIs(server.parts.certificate._context, before)  # type: ignore[union-attr]
 
 
+class SignalReactor(MemoryReactorClock):
+    """Calls at once; a second stop is an error, as it is to the real one."""
+
+    stopped = 0
+
+    def callFromThread(self, function: Any) -> None:
+        function()
+
+    def callWhenRunning(self, function: Any, *args: Any) -> None:
+        function(*args)
+
+    def stop(self) -> None:
+        if self.stopped:
+            raise ReactorNotRunning
+        self.stopped += 1
+
+
 class SignalTests(SynchronousTestCase):
+    def test_two_signals_in_one_turn_are_a_stop_in_a_hurry(self) -> None:
+        use = SignalReactor()
+        server = make_server(Path(self.mktemp()), use)
+        server._asked_to_stop()
+        self.assertFalse(server._hurry)
+        server._asked_to_stop()
+        self.assertEqual((use.stopped, server._hurry), (1, True))
+
+    def test_a_signal_after_somebody_else_stopped_the_reactor_is_none(self) -> None:
+        use = SignalReactor()
+        use.stop()
+        server = make_server(Path(self.mktemp()), use)
+        server._asked_to_stop()
+        self.assertFalse(server._hurry)
+
     def test_the_signals_are_the_services_own(self) -> None:
         folder = Path(self.mktemp())
         folder.mkdir()
-
-        class Reactor(MemoryReactorClock):
-            stopped = 0
-
-            def callFromThread(self, function: Any) -> None:
-                function()
-
-            def callWhenRunning(self, function: Any, *args: Any) -> None:
-                function(*args)
-
-            def stop(self) -> None:
-                self.stopped += 1
-
         handlers: dict[int, Any] = {}
         self.patch(signal, "signal", lambda number, handler: handlers.__setitem__(number, handler))
         self.patch(sys, "__stdout__", None)
-        use = Reactor()
+        use = SignalReactor()
         config = load_config({"dev": "yes"}, {}, directory=folder)
         server = Server(config, reactor=use)
         server.privilegedStartService()

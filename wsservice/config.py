@@ -68,8 +68,8 @@ class Config:
         parsers.NETWORK,
         env="TRUSTED_PROXIES",
         separator=",",
-        note="Unix sockets only",
-        help="network whose `X-Forwarded-For`, `-Proto` and `-Host` count, besides Unix sockets; may be repeated",
+        help="network whose `X-Forwarded-For`, `-Proto` and `-Host` count, and with any those that come by a Unix "
+        "socket; may be repeated",
     )
     # With Twisted's 50, two thousand clients that come at once wait up to 28 s.
     backlog: int = setting(
@@ -466,6 +466,12 @@ class Config:
         found = []
         if self.dev:
             found.append("--dev: DEVELOPMENT ONLY: users are made up, and who sees the terminal can log in as them")
+        sockets = [one for one in self.listen if one.startswith(("unix:", "systemd:domain=UNIX"))]
+        if sockets and not self.trusted_proxy and not self.dev:
+            found.append(
+                f"--listen {sockets[0]}: no proxy is believed, so that every client there is one address over plain "
+                "http: name --trusted-proxy 127.0.0.1"
+            )
         region = checks.region_of(self.cognito_user_pool_id)
         if self.provider == "cognito" and region not in ("", self.aws_region):
             found.append(f"AWS_REGION is {self.aws_region}, and the pool's id names {region}: one of them is wrong")

@@ -151,7 +151,7 @@ def make_handshake(
 
 
 def _is_trusted(address: str, trusted: tuple[Network, ...]) -> bool:
-    if not address:  # a Unix socket: only local processes reach it
+    if not address:  # a Unix socket, which only local processes reach: trusted as soon as any proxy is
         return True
     try:
         parsed = _parse_address(address)

@@ -7,7 +7,7 @@ Stopping (SIGTERM, SIGINT, or twistd's own):
     3. handlers that still run may finish, until the drain time is over
     4. what is left is cut off; the provider's work ends; exit 0
 
-A second signal skips to 4.
+A second signal skips to 4, as a drain time of 0 does; every close frame is sent all the same.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import Any
 
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.error import ReactorNotRunning
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
@@ -28,7 +29,7 @@ from twisted.python.failure import Failure
 from wsservice.assembly import Parts, assemble
 from wsservice.config import Config
 from wsservice.errors import ConfigurationError
-from wsservice.transports.listen import listen_on
+from wsservice.transports.listen import describe, listen_on, page_at, scheme_of
 
 log = Logger()
 
@@ -54,6 +55,7 @@ class Server(MultiService):
         self._reactor = reactor
         self._signals = signals
         self._ports: list[IListeningPort] = []
+        self._was_asked = False
         self._stopping = False
         self._hurry = False
         self.parts: Parts = assemble(config, reactor, draining=lambda: self._stopping)
@@ -103,9 +105,12 @@ class Server(MultiService):
 
     def _listening(self, ports: list[IListeningPort]) -> None:
         self._ports = ports
-        scheme = "https" if self.parts.certificate else "http"
-        for port in ports:
-            log.info("listening on {address} ({scheme})", address=_describe(port.getHost()), scheme=scheme)
+        for address, scheme in zip(self.addresses, self._schemes(), strict=True):
+            log.info("listening on {address} ({scheme})", address=describe(address), scheme=scheme)
+
+    def _schemes(self) -> list[str]:
+        tls = self.parts.certificate is not None
+        return [scheme_of(name, tls=tls) for name, _ in self.parts.endpoints]
 
     def _greet(self) -> None:
         """Tell a person at the terminal what only a person should read; the log never has it."""
@@ -116,9 +121,8 @@ class Server(MultiService):
                 terminal.flush()
 
     def _pages(self) -> list[str]:
-        scheme = "https" if self.parts.certificate else "http"
-        ports = [address.port for address in self.addresses if hasattr(address, "port")]
-        return ["", *(f"Open {scheme}://localhost:{port}/" for port in ports)]
+        pages = [page_at(address, scheme) for address, scheme in zip(self.addresses, self._schemes(), strict=True)]
+        return ["", *(f"Open {page}" for page in pages if page)]
 
     def _handle_signals(self) -> None:
         # twistd would exit by the signal; a service that has drained has succeeded.
@@ -131,9 +135,11 @@ class Server(MultiService):
             signal.signal(number, lambda *_, handler=handler: self._reactor.callFromThread(handler))
 
     def _asked_to_stop(self) -> None:
-        if self._stopping:
+        if self._was_asked or self._stopping:
             self._hurry = True
-        else:
+            return
+        self._was_asked = True
+        with suppress(ReactorNotRunning):  # somebody else has stopped it in this very turn
             self._reactor.stop()
 
     async def _stop(self) -> None:
@@ -148,8 +154,10 @@ class Server(MultiService):
         parts.raw.drain()
         parts.socketio.drain()
         deadline = self._reactor.seconds() + self._config.drain_timeout
-        while self._is_busy() and not self._hurry and self._reactor.seconds() < deadline:
+        looked = False  # once at least, whatever the hurry: in that turn the close frames leave
+        while self._is_busy() and not (looked and (self._hurry or self._reactor.seconds() >= deadline)):
             await deferLater(self._reactor, _LOOK)
+            looked = True
         for protocol in (*parts.raw.live, *parts.socketio.live):
             protocol.transport.abortConnection()
         parts.web.close_all()
@@ -163,10 +171,3 @@ class Server(MultiService):
     def _is_busy(self) -> bool:
         parts = self.parts
         return bool(parts.raw.live or parts.socketio.live or parts.hub.running or parts.web.is_busy)
-
-
-def _describe(address: Any) -> str:
-    if hasattr(address, "port"):
-        host = f"[{address.host}]" if ":" in address.host else address.host
-        return f"{host}:{address.port}"
-    return str(getattr(address, "name", address))

@@ -7,15 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from twisted.internet import reactor as real_reactor
+from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.defer import Deferred, ensureDeferred
-from twisted.internet.endpoints import TCP4ServerEndpoint, TCP6ServerEndpoint, UNIXServerEndpoint
+from twisted.internet.endpoints import SSL4ServerEndpoint, TCP4ServerEndpoint, TCP6ServerEndpoint, UNIXServerEndpoint
 from twisted.internet.protocol import Factory
 from twisted.internet.testing import MemoryReactor
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from tests.certificates import make_certificate, write_pem
 from wsservice.errors import ConfigurationError
-from wsservice.transports.listen import listen_on, make_endpoints
+from wsservice.transports.listen import describe, listen_on, make_endpoints, page_at, scheme_of
 from wsservice.transports.tls import Certificate
 
 
@@ -63,6 +64,38 @@ class EndpointTests(SynchronousTestCase):
         self.assertNotIsInstance(endpoints[0][1], TCP4ServerEndpoint)
         self.assertIsInstance(endpoints[1][1], UNIXServerEndpoint)
 
+    def test_an_endpoint_that_speaks_tls_itself_is_not_wrapped_in_it_again(self) -> None:
+        folder = Path(self.mktemp())
+        folder.mkdir()
+        both = write_pem(folder / "both.pem", *make_certificate("x"))
+        description = f"ssl:1:privateKey={both}:certKey={both}"
+        endpoints = self.make(listen=(description,), certificate=Certificate(both, both))
+        self.assertIsInstance(endpoints[0][1], SSL4ServerEndpoint)
+
+    def refusal(self, description: str) -> str:
+        with self.assertRaises(ConfigurationError, msg=description) as caught:
+            self.make(listen=(description,))
+        self.assertTrue(str(caught.exception).startswith(f"--listen {description}: "), str(caught.exception))
+        return str(caught.exception)
+
+    def test_a_socket_that_systemd_did_not_hand_over_is_told_so(self) -> None:
+        for description in ("systemd:domain=INET:index=0", "systemd:domain=INET:name=other"):
+            self.assertIn(
+                "no such socket was handed over; start the service by a .socket unit", self.refusal(description)
+            )
+
+    def test_files_that_are_no_certificate_are_told_so(self) -> None:
+        self.assertIn(
+            "its privateKey or certKey is no PEM file", self.refusal("ssl:1:privateKey=/etc/passwd:certKey=/etc/passwd")
+        )
+        self.assertIn("No such file", self.refusal("ssl:1:privateKey=/nonexistent"))
+
+    def test_a_refusal_repeats_what_was_given_and_no_more(self) -> None:
+        for description in ("tcp:abc", "tcp:1:foo=2", "systemd:name=x", "systemd:domain=X:index=0", "tcp"):
+            message = self.refusal(description)
+            self.assertNotIn("backlog", message)
+            self.assertNotIn("_parse", message)
+
     def test_what_is_no_endpoint_is_refused_with_an_example(self) -> None:
         for description in ("nonsense", "tcp:", "tcp:abc", "systemd:domain=INET:index=0", "systemd:name=x", "no:such"):
             with self.assertRaises(ConfigurationError, msg=description) as caught:
@@ -71,7 +104,51 @@ class EndpointTests(SynchronousTestCase):
             self.assertIn("tcp:3020", str(caught.exception))
 
 
+class WordsTests(SynchronousTestCase):
+    """What people are told of an address."""
+
+    def test_what_is_spoken_at_an_endpoint(self) -> None:
+        for description, plain, with_certificate in (
+            ("tcp:1", "http", "https"),
+            ("systemd:domain=INET:index=0", "http", "https"),
+            ("haproxy:tcp:1", "http", "https"),
+            ("unix:/a", "http", "http"),
+            ("haproxy:unix:/a", "http", "http"),
+            ("systemd:domain=UNIX:index=0", "http", "http"),
+            ("systemd:index=0:domain=UNIX", "http", "http"),
+            ("ssl:1:privateKey=a", "https", "https"),
+        ):
+            found = scheme_of(description, tls=False), scheme_of(description, tls=True)
+            self.assertEqual(found, (plain, with_certificate), description)
+
+    def test_an_address_is_described_as_people_write_it(self) -> None:
+        self.assertEqual(describe(IPv4Address("TCP", "127.0.0.1", 80)), "127.0.0.1:80")
+        self.assertEqual(describe(IPv6Address("TCP", "::1", 80)), "[::1]:80")
+        self.assertEqual(describe(UNIXAddress(b"/run/ws.sock")), "unix:/run/ws.sock")
+        self.assertEqual(describe(UNIXAddress(None)), "a Unix socket without a name")
+
+    def test_a_page_has_an_address_that_a_browser_can_open(self) -> None:
+        for host, page in (
+            ("127.0.0.1", "http://localhost:80/"),
+            ("0.0.0.0", "http://localhost:80/"),
+            ("127.0.0.2", "http://127.0.0.2:80/"),
+        ):
+            self.assertEqual(page_at(IPv4Address("TCP", host, 80), "http"), page)
+        self.assertEqual(page_at(IPv6Address("TCP", "::1", 80), "https"), "https://[::1]:80/")
+        self.assertEqual(page_at(IPv6Address("TCP", "::", 80), "https"), "https://localhost:80/")
+        self.assertIsNone(page_at(UNIXAddress(b"/a"), "http"))
+
+
 class ListenTests(TestCase):
+    async def test_whatever_an_address_that_cannot_be_had_raises_is_told(self) -> None:
+        for description in ("tcp:99999999", "unix:/nonexistent/\udcff.sock", "unix:a\0b", "tcp:0:interface=a.invalid"):
+            endpoints = make_endpoints(
+                real_reactor, host="", port=0, listen=(description,), backlog=50, certificate=None
+            )
+            with self.assertRaises(ConfigurationError, msg=description) as caught:
+                await Deferred.fromCoroutine(listen_on(endpoints, Factory()))
+            self.assertTrue(str(caught.exception).startswith(f"cannot listen on {description}: "))
+
     async def test_a_port_that_is_taken_is_named_and_nothing_else_listens(self) -> None:
         taken = socket.socket()
         taken.bind(("127.0.0.1", 0))

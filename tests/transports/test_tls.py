@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric import rsa
 from OpenSSL import SSL
 from twisted.internet.protocol import Factory, Protocol
 from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
@@ -115,3 +116,10 @@ class CertificateTests(SynchronousTestCase):
                 Certificate(chain, key)
             for word in words:
                 self.assertIn(word, str(caught.exception))
+
+    def test_a_key_that_fits_and_is_too_small_is_called_so(self) -> None:
+        certificate, key = make_certificate("small", key=rsa.generate_private_key(65537, 1024))
+        both = write_pem(self.folder / "small.pem", certificate, key)
+        with self.assertRaises(ConfigurationError) as caught:
+            Certificate(both, both)
+        self.assertIn("small.pem: OpenSSL refuses it (ee key too small); make a new one", str(caught.exception))

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Sequence
 from typing import Any
 
+from OpenSSL import SSL, crypto
 from twisted.internet.defer import maybeDeferred
 from twisted.internet.endpoints import TCP4ServerEndpoint, TCP6ServerEndpoint, serverFromString, wrapServerTLS
-from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStreamServerEndpoint
 
 from wsservice.errors import ConfigurationError
 from wsservice.transports.tls import Certificate
+
+#: endpoints of Unix sockets, where the peer is a proxy on this machine; a socket that systemd hands over may be one
+_UNIX = re.compile(r"(?:haproxy:)?(?:unix:|systemd:(?:.*:)?domain=UNIX(?::|$))")
+#: endpoints that speak TLS by themselves, with a certificate of their own
+_TLS = re.compile(r"(?:haproxy:)?ssl:")
+#: hosts for which a browser on this machine takes `localhost`
+_ANY_HOST = ("", "0.0.0.0", "::", "127.0.0.1")  # noqa: S104
 
 
 def make_endpoint(reactor: Any, host: str, port: int, backlog: int) -> IStreamServerEndpoint:
@@ -28,16 +37,55 @@ def parse_endpoint(reactor: Any, description: str, backlog: int) -> IStreamServe
         ConfigurationError: it is none.
     """
     kind = description.partition(":")[0]
+    whole = description
     if kind in ("tcp", "tcp6", "unix") and ":backlog=" not in description:
-        description += f":backlog={backlog}"
+        whole += f":backlog={backlog}"
     try:
-        endpoint: IStreamServerEndpoint = serverFromString(reactor, description)
-    except (ValueError, TypeError, KeyError, IndexError, OSError) as error:
-        raise ConfigurationError(
-            f"--listen {description}: {error or 'not an endpoint'}; "
-            "give for example tcp:3020, unix:/run/wsservice.sock or systemd:domain=INET:index=0"
-        ) from None
+        endpoint: IStreamServerEndpoint = serverFromString(reactor, whole)
+    except Exception as error:  # the parser of each type reads the files and calls the functions that the text names
+        raise ConfigurationError(f"--listen {description}: {_fault(kind, error)}") from None
     return endpoint
+
+
+def _fault(kind: str, error: Exception) -> str:
+    """What is wrong with an endpoint, and the fix."""
+    if kind == "systemd" and isinstance(error, IndexError | KeyError):
+        return "no such socket was handed over; start the service by a .socket unit, or listen on tcp:3020"
+    examples = "give for example tcp:3020, unix:/run/wsservice.sock or systemd:domain=INET:index=0"
+    if isinstance(error, SSL.Error | crypto.Error):
+        return "its privateKey or certKey is no PEM file with a key and its certificate; name such files"
+    if isinstance(error, TypeError):  # of a call by what stands in the description
+        return f"{re.sub(r'^[^ ]*[(][)] ', '', str(error))}; {examples}"
+    return f"{error or 'not an endpoint'}; {examples}"
+
+
+def scheme_of(description: str, *, tls: bool) -> str:
+    """What clients speak at an endpoint, `http` or `https`.
+
+    Args:
+        tls: whether the service has a certificate.
+    """
+    return "https" if _TLS.match(description) or (tls and not _UNIX.match(description)) else "http"
+
+
+def describe(address: Any) -> str:
+    """A listening address for people: `127.0.0.1:3020`, `[::1]:3020`, `unix:/run/ws.sock`."""
+    if hasattr(address, "port"):
+        return f"{_bracketed(address.host)}:{address.port}"
+    name = getattr(address, "name", None)
+    return f"unix:{os.fsdecode(name)}" if name else "a Unix socket without a name"
+
+
+def page_at(address: Any, scheme: str) -> str | None:
+    """The URL of a listening address for a browser on this machine; None where there is none, as for a Unix socket."""
+    if not hasattr(address, "port"):
+        return None
+    host = "localhost" if address.host in _ANY_HOST else _bracketed(address.host)
+    return f"{scheme}://{host}:{address.port}/"
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 def make_endpoints(
@@ -48,7 +96,8 @@ def make_endpoints(
     `backlog` is how many may wait to be accepted, where a description does not say it: with Twisted's 50, two
     thousand clients that come at once wait up to 28 s, and hundreds never connect.
 
-    With a certificate all of them speak TLS but `unix:`, where the peer is a proxy on this machine.
+    With a certificate all of them speak TLS but Unix sockets, where the peer is a proxy on this machine. (`ssl:` speaks
+    it anyway, with the certificate that stands there.)
     """
     if listen:
         endpoints = [(description, parse_endpoint(reactor, description, backlog)) for description in listen]
@@ -57,7 +106,7 @@ def make_endpoints(
     if certificate is None:
         return endpoints
     return [
-        (name, endpoint if name.startswith("unix:") else wrapServerTLS(certificate, endpoint, reactor))
+        (name, endpoint if _UNIX.match(name) or _TLS.match(name) else wrapServerTLS(certificate, endpoint, reactor))
         for name, endpoint in endpoints
     ]
 
@@ -74,7 +123,7 @@ async def listen_on(
     for name, endpoint in endpoints:
         try:
             ports.append(await endpoint.listen(factory))
-        except (CannotListenError, OSError) as error:
+        except Exception as error:  # a port or a path can be wrong in many ways, and each has an exception of its own
             for port in ports:
                 await maybeDeferred(port.stopListening)
             cause = getattr(error, "socketError", error)

@@ -24,7 +24,7 @@ class Certificate:
         key: a PEM file with the private key; may be the same file.
 
     Raises:
-        ConfigurationError: a file cannot be read, is no PEM, or the key is not the certificate's.
+        ConfigurationError: a file cannot be read, is no PEM, the key is not the certificate's, or it is too weak.
     """
 
     def __init__(self, chain: Path, key: Path) -> None:
@@ -71,10 +71,23 @@ class Certificate:
         )
         try:
             return options.getContext()
-        except SSL.Error:
-            raise ConfigurationError(
-                f"--tls-key {self._key}: not the key of the certificate in {self._chain}"
-            ) from None
+        except SSL.Error as error:
+            raise ConfigurationError(self._refused(_reason(error))) from None
+
+    def _refused(self, reason: str) -> str:
+        """Why OpenSSL takes no such pair: they do not belong together, or they are weaker than its security level."""
+        if "mismatch" in reason:
+            return f"--tls-key {self._key}: not the key of the certificate in {self._chain}"
+        return (
+            f"--tls-cert {self._chain}: OpenSSL refuses it ({reason}); "
+            "make a new one, by an RSA key of 2,048 bits or more, or an elliptic curve"
+        )
+
+
+def _reason(error: SSL.Error) -> str:
+    """OpenSSL's own words, such as `ee key too small` and `key values mismatch`."""
+    queue = error.args[0] if error.args else []
+    return ", ".join(str(entry[-1]) for entry in queue) or "without a reason"
 
 
 def _read(option: str, path: Path) -> bytes:
