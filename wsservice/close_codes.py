@@ -75,5 +75,10 @@ INTERNAL = "Internal error"
 STUCK = "Messages wait too long"
 TAKEN_OVER = "Continued on another connection"
 
+#: ends of a Socket.IO session after which a client may come back to its rooms and what it missed (SOCKETIO.md 1.17)
+RECOVERABLE = frozenset(
+    {"ping timeout", "transport close", "transport error", EXPIRED, SLOW, STUCK, SHUTTING_DOWN, TAKEN_OVER}
+)
+
 #: reasons of a 1008 after which a client must not refresh and come back
 STOP_REASONS = frozenset({SIGNED_OUT})

@@ -39,11 +39,11 @@ class NamespaceLink(Link):
 
     def accept(self) -> None:
         """Write CONNECT, before anything else of this namespace."""
-        self._client.accepted(self)
+        self._client.namespaces.accepted(self)
 
     def refuse(self, error: ClientError) -> None:
         """Write CONNECT_ERROR; the client may ask again on the same session."""
-        self._client.refused(self, error)
+        self._client.namespaces.refused(self, error)
 
     def write(self, data: bytes) -> None:
         """Send finished bytes of this connection's wire."""
@@ -59,7 +59,7 @@ class NamespaceLink(Link):
         In every other case the transport is closed without one, so that the client comes back by itself.
         """
         if code == CloseCode.NORMAL or (code >= _OWN_CODES and code != CloseCode.SLOW_CONSUMER):
-            self._client.leave(self, reason)
+            self._client.namespaces.leave(self, reason)
         else:
             self._client.end(reason, code=code)
 

@@ -101,7 +101,7 @@ class Clients:
             max_namespaces=settings.max_namespaces,
             max_attachments=settings.max_attachments,
         )
-        client = self.client_class(self, engine, sockets, handshake, speaker, socket)
+        client = self.client_class(self, engine, sockets, handshake=handshake, speaker=speaker, socket=socket)
         self._by_sid[engine.sid] = client
         self.hub.counters.add("engine_sessions", "websocket" if socket is not None else "polling")
         return client

@@ -128,6 +128,7 @@ class PollingResource(Resource):
     def render(self, request: WsRequest) -> int:
         """Answer, now or later."""
         handshake = request.handshake
+        request.is_quiet = True  # two a message would drown the log
         try:
             if any(request.postpath or ()):
                 raise not_found()

@@ -51,6 +51,8 @@ class WsRequest(Request):
     Attributes:
         handshake: its head, as authentication and the origin check read it.
         gone: whether the client has left; then `send` does nothing.
+        upload: its body, if the address bounds it by itself.
+        is_quiet: whether its line is for a log at debug only.
     """
 
     channel: WsChannel
@@ -64,6 +66,7 @@ class WsRequest(Request):
         self.gone = False
         self.site = channel.site
         self.upload: Upload | None = None
+        self.is_quiet = False
         self._started = self.site.reactor.seconds()
         self._is_whole = False
         self._received = 0
@@ -249,7 +252,7 @@ class WsSite(Site):
         """One line for each answer; never the query, which may hold what is nobody's business."""
         handshake = request.handshake
         log.emit(
-            LogLevel.debug if handshake.path in QUIET_PATHS else LogLevel.info,
+            LogLevel.debug if request.is_quiet or handshake.path in QUIET_PATHS else LogLevel.info,
             "{method} {path} {status}, {bytes} bytes in {duration_ms} ms ({request_id}, {peer})",
             method=handshake.method[:_LOGGED],
             path=handshake.path[:_LOGGED],

@@ -1,0 +1,269 @@
+"""The namespaces that one Socket.IO client has joined: who it is, and its connection in each.
+
+ConnectRequested   who asks is known (or is asked again), the application has such a namespace: a Connection,
+                   which runs the application's middleware and `on_connect`
+  accept           what a recovered connection missed, then CONNECT, then what was sent meanwhile
+  refuse           CONNECT_ERROR; the client may ask again on the same session
+Received           to the connection
+Left, Cancelled    the connection has ended; the session stays
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from wsservice import close_codes
+from wsservice.auth.principal import Principal
+from wsservice.clients.link import NamespaceLink
+from wsservice.clients.wires import SocketIoWire, to_frames
+from wsservice.connection import Connection
+from wsservice.errors import AuthenticationError, ClientError, KeysUnavailable
+from wsservice.frames import Framing
+from wsservice.handshake import Handshake
+from wsservice.history import Saved
+from wsservice.socketio.session import ConnectRequested, Incoming, Received, Session, State, TooManyNamespaces
+
+if TYPE_CHECKING:
+    from wsservice.clients.client import Client
+    from wsservice.clients.table import Clients
+
+log = Logger()
+
+CLIENT_LEFT = "client namespace disconnect"
+INVALID_NAMESPACE = "Invalid namespace"
+TOO_MANY_NAMESPACES = "Too many namespaces"
+#: what only the recovery reads of a client's `auth`: the id is a secret
+_RECOVERY_KEYS = frozenset({"pid", "offset"})
+
+
+class Namespaces:
+    """See the module's docstring.
+
+    Args:
+        session: decodes what the client sends, and knows what it may send.
+        speaker: whom the handshake speaks for, or why nobody.
+    """
+
+    __slots__ = ("_asking", "_client", "_credentials", "_handshake", "_links", "_speaker", "_table", "session")
+
+    def __init__(
+        self,
+        client: Client,
+        table: Clients,
+        session: Session,
+        *,
+        handshake: Handshake,
+        speaker: Principal | AuthenticationError,
+    ) -> None:
+        self.session = session
+        self._client = client
+        self._table = table
+        self._handshake = handshake.without_secrets()
+        self._speaker: Principal | AuthenticationError | None = speaker
+        #: of a client that is not known: the newest request that may say who it is
+        self._credentials: Handshake | None = None if isinstance(speaker, Principal) else handshake
+        self._links: dict[str, NamespaceLink] = {}
+        #: whose token is being checked: the client may take a request back, and make another one, meanwhile
+        self._asking: dict[str, ConnectRequested] = {}
+
+    def __len__(self) -> int:
+        return len(self._links)
+
+    @property
+    def request_id(self) -> str:
+        """Of the handshake, for the log."""
+        return self._handshake.request_id
+
+    def offer(self, handshake: Handshake) -> None:
+        """A later request of the client, with newer cookies: they count where nobody is known yet, or no longer."""
+        if not (isinstance(self._speaker, Principal) and self._table.is_valid(self._speaker)):
+            self._credentials = handshake
+
+    def receive(self, message: str | bytes, now: float) -> None:
+        """A message of the Engine.IO session, in its turn.
+
+        Raises:
+            ProtocolViolation: the session must end.
+        """
+        session = self.session
+        if isinstance(message, str):
+            incoming = session.receive_text(message, now)
+        else:
+            incoming = session.receive_binary(message, now)
+        if incoming is not None:
+            self._handle(incoming)
+
+    def leave(self, link: NamespaceLink, reason: str) -> None:
+        """The application closes a connection, by a `41`; the session and its other namespaces stay."""
+        if self._links.get(link.namespace) is link and not self._client.has_ended:
+            self.session.leave(link.namespace)
+            self._client.write(self.wire(link.namespace).disconnect())
+        self._drop(link, reason)
+
+    def accepted(self, link: NamespaceLink) -> None:
+        """The application lets the connection in: first what it missed, then CONNECT."""
+        self.session.accept(link.namespace)
+        wire = self.wire(link.namespace)
+        for encoded in link.missed:
+            self._client.write(wire.finish(encoded))
+        link.missed = []
+        self._client.write(wire.connect(link.connection.id, link.pid))
+
+    def refused(self, link: NamespaceLink, error: ClientError) -> None:
+        """The application refuses the connection."""
+        self._refuse(link.namespace, error.message, error.data)
+        self._drop(link, "refused")
+
+    def reframe(self, framing: Framing) -> None:
+        """The client moved to a WebSocket."""
+        convert = partial(to_frames, framing=framing)
+        for link in self._links.values():
+            link.connection.reframe(self._table.wires.get(link.namespace, framing), convert)
+
+    def end(self, reason: str) -> None:
+        """The session is over: every connection ends, once."""
+        self.session.close()
+        self._asking.clear()
+        for link in list(self._links.values()):
+            self._drop(link, reason)
+
+    def wire(self, namespace: str) -> SocketIoWire:
+        """The wire of a namespace over the client's present transport."""
+        return self._table.wires.get(namespace, self._client.framing)
+
+    def _handle(self, incoming: Incoming) -> None:
+        link = self._links.get(incoming.namespace)
+        if isinstance(incoming, Received):
+            if link is not None:  # refused or left meanwhile: what was under way is ignored
+                link.connection.receive(incoming.message)
+        elif isinstance(incoming, ConnectRequested):
+            self._identify(incoming)
+        elif isinstance(incoming, TooManyNamespaces):
+            self._client.write(self.wire(incoming.namespace).connect_error(TOO_MANY_NAMESPACES))
+        else:
+            self._asking.pop(incoming.namespace, None)
+            if link is not None:
+                self._drop(link, CLIENT_LEFT)
+
+    # -- joining
+
+    def _identify(self, request: ConnectRequested) -> None:
+        """Know who asks; the second try of a refused client is looked at anew."""
+        speaker, self._speaker = self._speaker, None
+        if isinstance(speaker, Principal) and self._table.is_valid(speaker):
+            self._speaker = speaker
+            self._open(request, speaker)
+        elif isinstance(speaker, AuthenticationError):
+            self._refuse(request.namespace, speaker.message)
+        else:
+            self._asking[request.namespace] = request
+            deciding: Deferred[Principal] = self._table.authenticate(self._credentials or self._handshake)
+            deciding.addCallbacks(
+                self._identified, self._unidentified, callbackArgs=(request,), errbackArgs=(request,)
+            ).addErrback(self._client.failed)
+
+    def _identified(self, principal: Principal, request: ConnectRequested) -> None:
+        self._speaker, self._credentials = principal, None
+        if self._asking.get(request.namespace) is request:
+            del self._asking[request.namespace]
+            self._open(request, principal)
+        self._client.work()
+
+    def _unidentified(self, failure: Failure, request: ConnectRequested) -> None:
+        error = failure.value
+        message = error.message if isinstance(error, AuthenticationError) else KeysUnavailable.message
+        if self._asking.get(request.namespace) is request:
+            del self._asking[request.namespace]
+            self._refuse(request.namespace, message)
+        self._client.work()
+
+    def _open(self, request: ConnectRequested, principal: Principal) -> None:
+        name = request.namespace
+        handlers = self._table.find(name)
+        if handlers is None:
+            self._refuse(name, INVALID_NAMESPACE)
+            return
+        link = NamespaceLink(self._client, name)
+        saved = self._recover(link, request, principal)
+        auth = {key: value for key, value in request.auth.items() if link.pid is None or key not in _RECOVERY_KEYS}
+        link.connection = connection = Connection(
+            self._table.hub,
+            link,
+            self.wire(name),
+            principal,
+            replace(self._handshake, auth=auth),
+            namespace=name,
+            handlers=handlers,
+            saved=saved,
+        )
+        self._links[name] = link
+        if self._table.hub.history is not None and link.pid is not None:
+            self._table.hub.history.live[link.pid] = connection
+        log.debug(
+            "connection of {user} to {namespace} opened",
+            user=principal.id,
+            namespace=name[:64],
+            connection_id=connection.id,
+            request_id=self.request_id,
+            peer=self._handshake.peer,
+        )
+        connection.open()
+
+    def _refuse(self, namespace: str, message: str, data: Any = None) -> None:
+        if self.session.state(namespace) is State.CONNECTING:
+            self.session.refuse(namespace)
+            self._client.write(self._connect_error(namespace, message, data))
+
+    def _connect_error(self, namespace: str, message: str, data: Any) -> bytes:
+        try:
+            return self.wire(namespace).connect_error(message, data)
+        except TypeError:  # the application's data is no JSON
+            log.failure("the data of a refusal cannot be sent ({request_id})", request_id=self.request_id)
+            return self.wire(namespace).connect_error(message)
+
+    def _drop(self, link: NamespaceLink, reason: str) -> None:
+        """One connection is over; the session stays."""
+        if self._links.get(link.namespace) is link:
+            del self._links[link.namespace]
+        self._client.resume(link)
+        self._save(link, reason)
+        link.connection.ended(reason)
+
+    # -- recovery
+
+    def _recover(self, link: NamespaceLink, request: ConnectRequested, principal: Principal) -> Saved | None:
+        """What the client comes back to, if it does; what it missed meanwhile is then in the link."""
+        history = self._table.hub.history
+        if history is None:
+            return None
+        saved, link.missed = self._table.recover(request, principal)
+        link.pid = self._table.make_pid()
+        link.position = history.position
+        return saved
+
+    def _save(self, link: NamespaceLink, reason: str) -> None:
+        """Keep what the client needs to come back to a connection that broke."""
+        history, connection = self._table.hub.history, link.connection
+        if history is None or link.pid is None:
+            return
+        history.live.pop(link.pid, None)
+        if reason in close_codes.RECOVERABLE and connection.is_accepted:
+            history.save(
+                Saved(
+                    id=connection.id,
+                    pid=link.pid,
+                    namespace=connection.namespace,
+                    user=connection.user.id,
+                    session=connection.user.session,
+                    rooms=frozenset(connection.rooms),
+                    data=connection.saved_data,
+                    position=link.position,
+                    until=self._table.now() + history.window,
+                )
+            )
