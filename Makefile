@@ -10,7 +10,7 @@ TESTS ?=
 # make run ARGS="--log-level debug"
 ARGS ?=
 
-.PHONY: run test style types bench docs conformance conformance-quick clean
+.PHONY: run test style types bench docs conformance conformance-quick socketio-suites clean
 
 run: $(VENV)/run.stamp
 	$(BIN)/twistd --pidfile= -n wsservice --port $(PORT) --dev $(ARGS)
@@ -36,6 +36,12 @@ conformance: $(VENV)/test.stamp
 
 conformance-quick: $(VENV)/test.stamp
 	$(BIN)/python -m tests.conformance.run --quick
+
+# The official protocol suites: make socketio-suites SUITES=<a checkout of github.com/socketio/socket.io>
+SUITES ?=
+socketio-suites: $(VENV)/test.stamp
+	@test -n "$(SUITES)" || { echo "make: name a checkout: make socketio-suites SUITES=../socket.io" >&2; exit 1; }
+	$(BIN)/python -m tests.suites.run $(SUITES)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info _trial_temp* .coverage .coverage.* .mypy_cache .ruff_cache .hypothesis
