@@ -9,6 +9,8 @@ from wsservice.close_codes import CloseCode
 from wsservice.connection import Connection
 from wsservice.errors import CallError, CallRefused, CallTimeout, ClientError, ConnectionClosed, WsServiceError
 from wsservice.handshake import Handshake
+from wsservice.messages import Event
+from wsservice.namespace import Namespace
 
 __version__ = "0.1.0"
 
@@ -21,7 +23,9 @@ __all__ = [
     "CloseCode",
     "Connection",
     "ConnectionClosed",
+    "Event",
     "Handshake",
+    "Namespace",
     "Principal",
     "WsServiceError",
     "__version__",

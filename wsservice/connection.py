@@ -149,7 +149,7 @@ class Connection:
             TypeError: the arguments are not JSON or bytes.
             ValueError: Socket.IO keeps this event for itself (`connect`, `disconnect`, ...).
         """
-        if self._hub.history is None:
+        if self._hub.history is None or not self.wire.is_recoverable:
             self.write(self.wire.event(event, args), volatile)
         else:  # what is lost with the connection can be recovered
             target = Target(namespace=self.namespace, rooms=frozenset({self.id}))

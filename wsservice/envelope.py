@@ -84,6 +84,8 @@ class RawWire:
     for what JSON cannot hold.
     """
 
+    is_recoverable = False
+
     def __init__(self, framing: Framing) -> None:
         self._finish = framing.finish
 

@@ -13,6 +13,9 @@ from wsservice.socketio.packet import Encoded
 class Wire(Protocol):
     """A wire format. Connections that share one object get the same bytes, encoded once a broadcast."""
 
+    #: whether its clients can recover what they missed, by the offset that each event then has
+    is_recoverable: bool
+
     def event(self, name: str, args: tuple[Any, ...], call_id: int | None = None) -> bytes:
         """An event, ready for the socket."""
 

@@ -37,6 +37,7 @@ class SocketIoWire:
     """
 
     __slots__ = ("__weakref__", "_namespace", "finish")
+    is_recoverable = True
 
     def __init__(self, namespace: str, finish: Callable[[Encoded], bytes]) -> None:
         self._namespace = namespace
