@@ -118,3 +118,10 @@ class AssemblyTests(Base):
             with self.assertRaises(ConfigurationError, msg=str(flags)) as caught:
                 self.assemble(**flags)
             self.assertIn(word, str(caught.exception))
+
+    def test_everything_that_cannot_be_used_is_told_at_once(self) -> None:
+        flags = {"app": "no_such_module:app", "tls_cert": "/no/such/file.pem", "listen": ["unix:a", "tcp:x"]}
+        environ = {**ISSUER, "CORS_ORIGIN": "https://a.example"}
+        with self.assertRaises(ConfigurationError) as caught:
+            self.assemble(environ, **flags)
+        self.assertEqual([one.split(" ")[0] for one in caught.exception.problems], ["--tls-cert", "--app", "--listen"])

@@ -4,7 +4,25 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from twisted.trial.unittest import SynchronousTestCase
+
 from tests.test_config import POOL, Base
+from wsservice.checks import Problems
+from wsservice.errors import ConfigurationError
+
+
+class ProblemsTests(SynchronousTestCase):
+    def test_what_several_steps_refuse_is_told_at_once(self) -> None:
+        def refuse(*problems: str) -> None:
+            raise ConfigurationError(*problems)
+
+        problems = Problems()
+        self.assertEqual(problems.during(lambda: 3), 3)
+        problems.check()
+        problems.during(lambda: refuse("a", "b"))
+        problems.during(lambda: refuse("c"))
+        error = self.assertRaises(ConfigurationError, problems.check)
+        self.assertEqual(error.problems, ("a", "b", "c"))
 
 
 class ProviderTests(Base):

@@ -26,7 +26,7 @@ LAYERS = {
     ],
     2: ["auth.jwks auth.fetch auth.strict_agent auth.providers. transports. web."],
     3: ["assembly server"],
-    4: ["tap testing demo."],
+    4: ["tap daemon testing demo."],
 }
 #: families of layer 2, which never import each other
 FAMILIES = ("transports", "web", "auth")

@@ -28,10 +28,12 @@ class FakeServer(Service):
 
     made: list[Any] = []
     error_at = ""
+    errors: tuple[str, ...] = ("cannot listen on tcp:80: taken", "and more")
 
-    def __init__(self, config: Config, *, reactor: Any) -> None:
+    def __init__(self, config: Config, *, reactor: Any, terminal: Any) -> None:
         FakeServer.made.append(self)
         self.config = config
+        self.terminal = terminal
         self.fail_at("init")
 
     def privilegedStartService(self) -> None:
@@ -39,7 +41,7 @@ class FakeServer(Service):
 
     def fail_at(self, place: str) -> None:
         if self.error_at == place:
-            raise ConfigurationError("cannot listen on tcp:80: taken", "and more")
+            raise ConfigurationError(*self.errors)
 
 
 class FakeReactor:
@@ -157,10 +159,14 @@ class MakeServiceTests(Base):
         return service
 
     def close(self, service: Any) -> None:
-        try:
-            os.close(service._stderr)
-        except OSError:
-            pass
+        for close in (lambda: os.close(service._stderr), lambda: service._start and service._start.close()):
+            try:
+                close()
+            except OSError:
+                pass
+        terminal = FakeServer.made[-1].terminal
+        if terminal is not None:
+            terminal.close()
 
     def observer(self, *arguments: str, **twistd: Any) -> Any:
         application = Application("wsservice")
@@ -180,10 +186,14 @@ class MakeServiceTests(Base):
         self.assertEqual(FakeServer.made[0].config.port, 1)
 
     def test_the_working_directory_is_searched_for_the_app(self) -> None:
-        self.make("--dev")
-        self.make("--dev")
+        self.make("--dev", "--app", "chat:app")
+        self.make("--dev", "--app", "chat:app")
         self.assertEqual(sys.path[0], str(self.folder))
         self.assertEqual(sys.path.count(str(self.folder)), 1)
+
+    def test_the_working_directory_is_not_searched_for_anything_else(self) -> None:
+        self.make("--dev")
+        self.assertNotIn(str(self.folder), sys.path)
 
     def test_one_problem_is_one_line(self) -> None:
         message = self.refusal(tap.makeService, self.options())
@@ -201,6 +211,67 @@ class MakeServiceTests(Base):
         FakeServer.error_at = "init"
         self.assertIn("  cannot listen on tcp:80: taken\n", self.refusal(tap.makeService, self.options("--dev")))
 
+    def test_everything_that_cannot_be_used_is_told_at_once(self) -> None:
+        FakeServer.error_at = "init"
+        options = self.options("--dev", logfile="/nonexistent/a.log", pidfile="/nonexistent/a.pid")
+        message = self.refusal(tap.makeService, options)
+        self.assertEqual(
+            message,
+            "wsservice: 4 problems with the settings\n  cannot listen on tcp:80: taken\n  and more\n"
+            "  --logfile /nonexistent/a.log: No such file or directory; name a file that this user may write\n"
+            "  --pidfile /nonexistent/a.pid: No such file or directory; name a file that this user may write\n",
+        )
+
+    def test_a_pipe_that_nobody_reads_is_no_file_for_the_log(self) -> None:
+        os.mkfifo(self.folder / "pipe")
+        self.assertIn(
+            "--logfile pipe: No such device", self.refusal(tap.makeService, self.options("--dev", logfile="pipe"))
+        )
+
+    def test_a_refusal_leaves_no_file_behind(self) -> None:
+        FakeServer.error_at = "init"
+        self.refusal(tap.makeService, self.options("--dev", nodaemon=0, pidfile=str(self.folder / "a.pid")))
+        self.assertEqual(os.listdir(self.folder), [])
+
+    def test_a_refusal_cannot_command_the_terminal(self) -> None:
+        message = self.refusal(tap.makeService, self.options("--dev", logfile="\x1b[2J/\nwsservice: b"))
+        self.assertTrue(message.startswith("wsservice: --logfile \\x1b[2J/\\nwsservice: b: No such"), message)
+
+    def test_a_refusal_without_a_terminal_is_one_all_the_same(self) -> None:
+        self.patch(sys, "stderr", None)
+        self.refusal(tap.makeService, self.options())
+
+    def test_a_closed_stdout_is_a_log_that_nobody_reads(self) -> None:
+        self.patch(sys, "stdout", None)
+        observer = self.observer()
+        observer({"log_format": "told", "log_time": 0.0})
+        os.close(observer._writer._fd)
+
+    def test_a_daemon_has_the_terminal_for_as_long_as_it_needs_it(self) -> None:
+        self.make("--dev")
+        self.assertIsNone(FakeServer.made[-1].terminal)
+        reader, writer = os.pipe()
+        before = os.dup(1)
+        os.dup2(writer, 1)
+        try:
+            service = self.make("--dev", nodaemon=0)
+        finally:
+            os.dup2(before, 1)
+            os.close(before)
+        FakeServer.made[-1].terminal.write("told")
+        self.close(service)
+        os.close(writer)
+        self.assertEqual(os.read(reader, 100), b"told")
+        self.assertEqual(os.read(reader, 100), b"")
+        os.close(reader)
+
+    def test_descriptors_that_are_closed_do_not_matter(self) -> None:
+        closed = os.dup(1)
+        os.close(closed)
+        fd = tap._duplicate(closed)
+        self.assertEqual(os.write(fd, b"told"), 4)
+        os.close(fd)
+
     def start(self, service: Any) -> tuple[str, list[Any]]:
         """Start a service that fails; gives what it says, and what it logs."""
         reader, writer = os.pipe()
@@ -210,7 +281,8 @@ class MakeServiceTests(Base):
         events: list[Any] = []
         globalLogPublisher.addObserver(events.append)
         self.addCleanup(globalLogPublisher.removeObserver, events.append)
-        self.assertRaises((SystemExit, ConfigurationError), service.privilegedStartService)
+        error = self.assertRaises(SystemExit, service.privilegedStartService)
+        self.assertEqual(error.code, 2)
         return os.read(reader, 10_000).decode(), [event for event in events if "cannot start" in str(event)]
 
     def test_a_port_that_is_taken_ends_the_process_and_leaves_no_pidfile(self) -> None:
@@ -233,12 +305,34 @@ class MakeServiceTests(Base):
 
     def test_a_daemon_tells_the_process_that_waits_for_it(self) -> None:
         FakeServer.error_at = "listen"
-        self.patch(sys, "excepthook", sys.__excepthook__)
         service = self.make("--dev", nodaemon=0)
+        reader = service._start._reader
         said, logged = self.start(service)
         self.assertEqual((said.count("\n"), len(logged)), (3, 1))
-        # twistd hands it over, removes its pidfile and lets it pass, which must not end as a traceback in the log.
-        self.assertIsNone(sys.excepthook(ConfigurationError, ConfigurationError(), None))
+        self.assertEqual((os.read(reader, 10), os.read(reader, 10)), (b"!", b""))
+        os.close(reader)
+
+    def test_a_daemon_that_listens_tells_nothing(self) -> None:
+        service = self.make("--dev", nodaemon=0)
+        reader = service._start._reader
+        service.privilegedStartService()
+        self.assertEqual(os.read(reader, 10), b"")
+        os.close(reader)
+
+    def test_a_message_that_nobody_can_read_does_not_matter(self) -> None:
+        FakeServer.error_at = "listen"
+        service = self.make("--dev")
+        reader, writer = os.pipe()
+        os.close(reader)
+        os.dup2(writer, service._stderr)
+        os.close(writer)
+        self.assertRaises(SystemExit, service.privilegedStartService)
+
+    def test_a_message_of_bytes_that_are_no_text_is_written(self) -> None:
+        FakeServer.error_at = "listen"
+        self.patch(FakeServer, "errors", ("unix:\udcff",))
+        said, _ = self.start(self.make("--dev"))
+        self.assertEqual(said, "wsservice: unix:\\udcff\n")
 
     def test_a_start_says_what_was_started(self) -> None:
         service = self.make("--dev", "--cookie-secure", "never")
@@ -250,7 +344,8 @@ class MakeServiceTests(Base):
         self.assertTrue(FakeServer.made[0].running)
         told = [event for event in events if event["log_namespace"] == "wsservice.tap"]
         self.assertEqual(told[0]["settings"], "host=127.0.0.1 dev=yes cookie_secure=never")
-        self.assertIn("plain http", told[1]["concern"])
+        self.assertIn("DEVELOPMENT ONLY", told[1]["concern"])
+        self.assertIn("plain http", told[2]["concern"])
 
     def test_the_log_goes_to_stdout_in_the_foreground(self) -> None:
         for logfile in (None, "", "-"):
@@ -318,8 +413,9 @@ class TacTests(MakeServiceTests):
     def test_short_options_are_understood(self) -> None:
         self.assertEqual(
             tap._read_twistd_options(["-nl", "a.log", "-y", "x.tac"]),
-            {"nodaemon": True, "logfile": "a.log", "python": "x.tac"},
+            {"nodaemon": True, "logfile": "a.log", "python": "x.tac", "pidfile": str(self.folder / "twistd.pid")},
         )
+        self.assertEqual(tap._read_twistd_options(["-y", "x.tac", "--pidfile="])["pidfile"], "")
 
     def test_any_other_program_is_in_the_foreground(self) -> None:
         self.assertEqual(tap._read_twistd_options(["--unknown"]), {"nodaemon": True})

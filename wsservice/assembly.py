@@ -25,6 +25,7 @@ from wsservice.auth.providers.oidc import OidcProvider
 from wsservice.auth.revocations import Revocations
 from wsservice.auth.sigv4 import Credentials
 from wsservice.auth.tokens import Rules
+from wsservice.checks import Problems
 from wsservice.clients.settings import Settings as ClientSettings
 from wsservice.clients.table import Clients
 from wsservice.config import Config
@@ -175,13 +176,17 @@ def assemble(config: Config, reactor: Any, draining: Callable[[], bool]) -> Part
         draining: whether the service is coming to its end.
 
     Raises:
-        ConfigurationError: something that the settings name cannot be used.
+        ConfigurationError: things that the settings name cannot be used; it tells all of them.
     """
     counters = Counters()
-    certificate = _certificate(config)
-    app = load_app(config.app) if config.app else make_app()
-    provider = make_provider(config, reactor, counters)
-    origins = _refuse_value_errors("CORS_ORIGIN", lambda: OriginPolicy(config.cors_origin, config.require_origin))
+    problems = Problems()
+    certificate = problems.during(lambda: _certificate(config))
+    app = problems.during(lambda: load_app(config.app) if config.app else make_app())
+    provider = problems.during(lambda: make_provider(config, reactor, counters))
+    origins = problems.during(lambda: _origins(config))
+    session_cookies = problems.during(lambda: _session_cookies(config))
+    endpoints = problems.during(lambda: _endpoints(config, reactor, certificate))
+    problems.check()
     revocations = Revocations(time.time)
     registry: Registry[Connection] = Registry(counters)
     expirations = Expirations(reactor, time.time)
@@ -240,9 +245,7 @@ def assemble(config: Config, reactor: Any, draining: Callable[[], bool]) -> Part
             clock=reactor,
             now=time.time,
         ),
-        settings=AuthSettings(
-            cookies=_session_cookies(config), login_rate=Rate(config.login_burst, config.login_interval)
-        ),
+        settings=AuthSettings(cookies=session_cookies, login_rate=Rate(config.login_burst, config.login_interval)),
         checks={"keys": provider.readiness, "service": lambda: _service_readiness(draining())},
         pages=PAGES if config.page else None,
         mount={path: UpgradeResource(raw), socketio_path: UpgradeResource(socketio, polling)},
@@ -268,14 +271,7 @@ def assemble(config: Config, reactor: Any, draining: Callable[[], bool]) -> Part
             counters=counters,
             head_timeout=config.handshake_timeout,
         ),
-        endpoints=make_endpoints(
-            reactor,
-            host=config.host,
-            port=config.port,
-            listen=config.listen,
-            backlog=config.backlog,
-            certificate=certificate,
-        ),
+        endpoints=endpoints,
         certificate=certificate,
         greeting=_greeting(provider),
     )
@@ -321,6 +317,23 @@ def _sticky_cookie(config: Config) -> Callable[[str], str] | None:
     if config.cookie_same_site == "None":
         attributes = "Path=/; HttpOnly; SameSite=None; Secure"
     return lambda sid: f"{config.sticky_cookie}={sid}; {attributes}"
+
+
+def _endpoints(
+    config: Config, reactor: Any, certificate: Certificate | None
+) -> list[tuple[str, IStreamServerEndpoint]]:
+    return make_endpoints(
+        reactor,
+        host=config.host,
+        port=config.port,
+        listen=config.listen,
+        backlog=config.backlog,
+        certificate=certificate,
+    )
+
+
+def _origins(config: Config) -> OriginPolicy:
+    return _refuse_value_errors("CORS_ORIGIN", lambda: OriginPolicy(config.cors_origin, config.require_origin))
 
 
 def _certificate(config: Config) -> Certificate | None:

@@ -6,8 +6,8 @@ What was given but did not parse counts as given: it has its line already and is
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from wsservice.auth.endpoints import cognito_endpoints
 from wsservice.errors import ConfigurationError
@@ -16,6 +16,8 @@ from wsservice.settings import DEFAULT, show
 
 if TYPE_CHECKING:
     from wsservice.config import Config
+
+T = TypeVar("T")
 
 #: what says which pool or issuer is meant, by attribute; and what only counts together with that
 NAMING_A_POOL = {
@@ -37,6 +39,30 @@ _NO_PROVIDER = (
     "No user pool: set AWS_REGION, AWS_COGNITO_USER_POOL_ID and AWS_COGNITO_CLIENT_ID "
     "(or AUTH_ISSUER, AUTH_JWKS_URL and AUTH_AUDIENCE of another issuer), or try --dev"
 )
+
+
+class Problems:
+    """Collects what several steps refuse, so that all of it is told at once.
+
+    Attributes:
+        found: a line each.
+    """
+
+    def __init__(self) -> None:
+        self.found: list[str] = []
+
+    def during(self, step: Callable[[], T]) -> T:
+        """What a step gives. After a problem it is None, which nobody gets to see if `check` comes before its use."""
+        try:
+            return step()
+        except ConfigurationError as error:
+            self.found += error.problems
+            return cast("T", None)
+
+    def check(self) -> None:
+        """Raise `ConfigurationError` if there were any."""
+        if self.found:
+            raise ConfigurationError(*self.found)
 
 
 def provider_problems(config: Config, sources: Mapping[str, int]) -> list[str]:

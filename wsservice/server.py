@@ -16,7 +16,7 @@ import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, TextIO
 
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred, maybeDeferred
@@ -44,16 +44,18 @@ class Server(MultiService):
         config: the settings, checked.
         reactor: everything runs on it.
         signals: whether SIGTERM, SIGINT and SIGHUP are this service's.
+        terminal: for what only a person should read; closed after that. By default the process's own.
 
     Raises:
         ConfigurationError: something the settings name cannot be used (an app, a certificate).
     """
 
-    def __init__(self, config: Config, *, reactor: Any, signals: bool = True) -> None:
+    def __init__(self, config: Config, *, reactor: Any, signals: bool = True, terminal: TextIO | None = None) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._config = config
         self._reactor = reactor
         self._signals = signals
+        self._terminal = terminal
         self._ports: list[IListeningPort] = []
         self._was_asked = False
         self._stopping = False
@@ -114,11 +116,14 @@ class Server(MultiService):
 
     def _greet(self) -> None:
         """Tell a person at the terminal what only a person should read; the log never has it."""
-        terminal = sys.__stderr__ if self._config.log_format == "json" else sys.__stdout__
-        if self.parts.greeting and terminal is not None:
-            with suppress(OSError):  # nobody reads any more: no reason not to serve
+        standard = sys.__stderr__ if self._config.log_format == "json" else sys.__stdout__
+        terminal = self._terminal or standard
+        with suppress(OSError):  # nobody reads any more: no reason not to serve
+            if self.parts.greeting and terminal is not None:
                 terminal.write("".join(f"{line}\n" for line in [*self._pages(), *self.parts.greeting]))
                 terminal.flush()
+            if self._terminal is not None:
+                self._terminal.close()
 
     def _pages(self) -> list[str]:
         pages = [page_at(address, scheme) for address, scheme in zip(self.addresses, self._schemes(), strict=True)]

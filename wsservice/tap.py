@@ -13,7 +13,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 from twisted.application.service import IService, IServiceCollection, MultiService
 from twisted.logger import ILogObserver, Logger
@@ -21,10 +21,12 @@ from twisted.python.components import Componentized
 from twisted.python.usage import Options as TwistedOptions
 
 import wsservice
+from wsservice.checks import Problems
 from wsservice.config import Config, load_config
+from wsservice.daemon import REFUSED, Start
 from wsservice.errors import ConfigurationError
 from wsservice.log_writer import LineWriter
-from wsservice.logs import Observer, make_observer
+from wsservice.logs import Observer, escape, make_observer
 from wsservice.redaction import Redactor
 from wsservice.settings import Setting, declared, show
 
@@ -32,6 +34,8 @@ log = Logger()
 
 #: where twistd logs to as a daemon
 _LOGFILE = "twistd.log"
+#: and its process id
+_PIDFILE = "twistd.pid"
 
 _DESCRIPTION = """\
 A realtime server for browsers that log in by cookie.
@@ -76,12 +80,16 @@ def makeService(options: Options) -> IService:
     twistd = options.parent if options.parent is not None else _read_twistd_options(sys.argv[1:])
     try:
         config = load_config(options, os.environ, Path(options["env_file"]) if options.get("env_file") else None)
-        _add_working_directory()
-        server = Server(config, reactor=reactor)
-        observer = _make_observer(config, twistd, reactor)
+        if config.app:
+            _add_working_directory()
+        problems = Problems()
+        terminal = None if _in_foreground(twistd) else _own_terminal()
+        server = problems.during(lambda: Server(config, reactor=reactor, terminal=terminal))
+        _check_files(twistd, problems)
+        problems.check()
     except ConfigurationError as error:
         _refuse(*error.problems)
-    return Service(config, server, observer=observer, twistd=twistd)
+    return Service(config, server, observer=_make_observer(config, twistd, reactor), twistd=twistd)
 
 
 class Service(MultiService):
@@ -101,7 +109,8 @@ class Service(MultiService):
         self._observer = observer
         self._twistd = twistd
         # A daemon has no stderr by the time that it listens.
-        self._stderr = os.dup(2)
+        self._stderr = _duplicate(2)
+        self._start = None if _in_foreground(twistd) else Start()
         server.setServiceParent(self)
 
     def setServiceParent(self, parent: IServiceCollection) -> None:
@@ -115,22 +124,22 @@ class Service(MultiService):
 
         Raises:
             SystemExit: with status 2, after one message on stderr, if an address cannot be had.
-            ConfigurationError: as a daemon, after the same message; twistd then exits with status 1.
         """
         try:
             super().privilegedStartService()  # type: ignore[no-untyped-call]
         except ConfigurationError as error:
-            os.write(self._stderr, _message(*error.problems).encode())
+            with suppress(OSError):  # nobody listens to it
+                os.write(self._stderr, _message(*error.problems).encode("utf-8", "backslashreplace"))
             if not _logs_to_stdout(self._twistd):
                 log.critical("cannot start: {reason}", reason=str(error))
-            if not _in_foreground(self._twistd):
-                # The process that waits for the daemon hears of exceptions only, and would wait for ever.
-                sys.excepthook = lambda *_: None
-                raise
             self._remove_pidfile()
-            raise SystemExit(2) from None
+            if self._start is not None:
+                self._start.fail()
+            raise SystemExit(REFUSED) from None
         finally:
             os.close(self._stderr)
+        if self._start is not None:
+            self._start.succeed()
 
     def _remove_pidfile(self) -> None:
         if self._twistd.get("pidfile"):
@@ -195,27 +204,63 @@ def _plain(help: str) -> str:
 
 def _make_observer(config: Config, twistd: Mapping[str, Any], reactor: Any) -> Observer | None:
     """The observer for where twistd's options send the log; None where they ask for another."""
-    logfile = twistd.get("logfile")
     if twistd.get("logger") or twistd.get("syslog"):
         return None
     if _logs_to_stdout(twistd):
-        sys.stdout.flush()
-        writer = LineWriter(sys.stdout.fileno())
-    elif logfile == "-":  # a daemon, which twistd refuses
+        writer = LineWriter(_stdout())
+    elif twistd.get("logfile") == "-":  # a daemon, which twistd refuses
         return None
     else:
-        path = Path(logfile or _LOGFILE)
-        try:
-            writer = LineWriter.to_file(path)
-        except OSError as error:
-            raise ConfigurationError(
-                f"--logfile {path}: {error.strerror}; name a file that this user may write"
-            ) from None
+        writer = LineWriter.to_file(_logfile(twistd))
     redact = Redactor(secrets=config.secrets, cookies=(config.auth_cookie_name, config.refresh_cookie_name))
     observer = make_observer(writer, level=config.log_level, format=config.log_format, redact=redact)
     if not signal.getsignal(signal.SIGUSR1):  # twistd's own observer takes it, too, to begin a new file
         signal.signal(signal.SIGUSR1, lambda *_: reactor.callFromThread(observer.reopen))
     return observer
+
+
+def _logfile(twistd: Mapping[str, Any]) -> Path:
+    return Path(twistd.get("logfile") or _LOGFILE)
+
+
+def _check_files(twistd: Mapping[str, Any], problems: Problems) -> None:
+    """Try the files that twistd could not write, and would find out with a traceback."""
+    ours = not (_logs_to_stdout(twistd) or twistd.get("logger") or twistd.get("syslog"))
+    if ours and twistd.get("logfile") != "-":
+        problems.during(lambda: _check_file("--logfile", _logfile(twistd)))
+    if twistd.get("pidfile") and not twistd.get("chroot"):
+        problems.during(lambda: _check_file("--pidfile", Path(twistd["pidfile"])))
+
+
+def _check_file(option: str, path: Path) -> None:
+    is_new = not path.exists()
+    try:
+        # A pipe without a reader is an error rather than a wait.
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC, 0o600))
+        if is_new:
+            path.unlink()
+    except OSError as error:
+        raise ConfigurationError(f"{option} {path}: {error.strerror}; name a file that this user may write") from None
+
+
+def _stdout() -> int:
+    if sys.stdout is None:  # closed by who started us, as by `>&-`
+        return os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+    sys.stdout.flush()
+    return sys.stdout.fileno()
+
+
+def _duplicate(fd: int) -> int:
+    """A descriptor of the same file, or of none where it is closed."""
+    try:
+        return os.dup(fd)
+    except OSError:
+        return os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+
+
+def _own_terminal() -> TextIO:
+    """The terminal at which a daemon is started, for the time when the daemon has none."""
+    return os.fdopen(_duplicate(1), "w", errors="backslashreplace")
 
 
 def _in_foreground(twistd: Mapping[str, Any]) -> bool:
@@ -238,7 +283,9 @@ def _read_twistd_options(arguments: Sequence[str]) -> dict[str, Any]:
     given = {known.synonyms.get(name.lstrip("-"), name.lstrip("-")): value for name, value in pairs}
     if "python" not in given:  # another program, or a test
         return {"nodaemon": True}
-    return {name: value if f"{name}=" in known.longOpt else True for name, value in given.items()}
+    found = {name: value if f"{name}=" in known.longOpt else True for name, value in given.items()}
+    pidfile = str(found.get("pidfile", _PIDFILE))
+    return {**found, "pidfile": os.path.abspath(pidfile) if pidfile else ""}
 
 
 def _add_working_directory() -> None:
@@ -248,11 +295,13 @@ def _add_working_directory() -> None:
 
 
 def _message(*problems: str) -> str:
+    problems = tuple(map(escape, problems))  # some repeat what a module's exception or a file's name says
     if len(problems) == 1:
         return f"wsservice: {problems[0]}\n"
     return "".join([f"wsservice: {len(problems)} problems with the settings\n", *(f"  {one}\n" for one in problems)])
 
 
 def _refuse(*problems: str) -> NoReturn:
-    sys.stderr.write(_message(*problems))
-    raise SystemExit(2)
+    if sys.stderr is not None:
+        sys.stderr.write(_message(*problems))
+    raise SystemExit(REFUSED)

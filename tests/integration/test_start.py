@@ -50,8 +50,12 @@ class Base(SynchronousTestCase):
 
     def popen(self, *arguments: str, **environ: str) -> subprocess.Popen[str]:
         """Start twistd in the folder of the test, with its output in a pipe."""
+        return self.popen_command(sys.executable, "-c", _TWISTD, *arguments, **environ)
+
+    def popen_command(self, *command: str, **environ: str) -> subprocess.Popen[str]:
+        """Start a program in the same way."""
         process = subprocess.Popen(
-            [sys.executable, "-c", _TWISTD, *arguments],
+            command,
             cwd=self.folder,
             env=self.environment(**environ),
             stdin=subprocess.DEVNULL,
@@ -127,6 +131,19 @@ REFUSALS = [
         files={"bad.pem": "-----BEGIN PRIVATE KEY-----\nbad\n-----END PRIVATE KEY-----\n"},
     ),
     Refusal("no endpoint", ("--dev", "--listen", "tcp:x:interface=127.0.0.1"), ("--listen tcp:x", "tcp:3020")),
+    Refusal("an endpoint of no known type", ("--dev", "--listen", "foo:1"), ("--listen foo:1: unknown endpoint type",)),
+    Refusal(
+        "an endpoint with files that are no certificate",
+        ("--dev", "--listen", "ssl:0:interface=127.0.0.1:privateKey=/etc/passwd:certKey=/etc/passwd"),
+        ("--listen ssl:0", "no PEM file"),
+    ),
+    Refusal("an endpoint of no text", ("--dev", "--listen", "unix:/nonexist/\udcff.sock"), ("--listen is not UTF-8",)),
+    Refusal("an empty certificate", (*DEV, "--tls-cert", ""), ("--tls-cert is empty",)),
+    Refusal(
+        "several things that cannot be used",
+        (*DEV, "--tls-cert", "none.pem", "--app", "nowhere:app"),
+        ("2 problems", "--tls-cert", "no module 'nowhere'"),
+    ),
     Refusal("everybody's development", (*DEV, "--host", "0.0.0.0"), ("--dev is for this machine only",)),
     Refusal("a module that is not there", (*DEV, "--app", "nowhere:app"), ("no module 'nowhere'",)),
     Refusal("a name that is not there", (*DEV, "--app", "chat:app"), ("has no 'app'",), files={"chat.py": ""}),
@@ -142,6 +159,24 @@ REFUSALS = [
         (*DEV, "--app", "chat:app"),
         ("importing it failed: ZeroDivisionError", "chat.py, line 2"),
         files={"chat.py": "\napp = 1 / 0\n"},
+    ),
+    Refusal(
+        "an app that is cancelled",
+        (*DEV, "--app", "chat:app"),
+        ("importing it failed: CancelledError", "chat.py, line 2"),
+        files={"chat.py": "import asyncio\nraise asyncio.CancelledError\n"},
+    ),
+    Refusal(
+        "an app that commands the terminal",
+        (*DEV, "--app", "chat:app"),
+        (r"ValueError: \x1b[2J",),
+        files={"chat.py": "raise ValueError('\\x1b[2J')\n"},
+    ),
+    Refusal(
+        "a secret that is no text",
+        (),
+        ("AWS_COGNITO_CLIENT_SECRET is not UTF-8",),
+        {**_POOL, "AWS_COGNITO_CLIENT_SECRET": "hush\udcff"},
     ),
     Refusal(
         "a secret that is not there",
@@ -166,7 +201,16 @@ class RefusalTests(Base):
         for part in row.says:
             self.assertIn(part, stderr)
         self.assertNotIn("Traceback", stderr)
+        self.assertNotIn("\x1b", stderr)
+        self.assertNotIn("hush", stderr)
         self.assertFalse((self.folder / "twistd.pid").exists())
+
+    def test_files_of_twistd_that_cannot_be_written(self) -> None:
+        options = ("-n", "--pidfile=none/a.pid", "--logfile=none/a.log")
+        status, stdout, stderr = self.run_to_its_end(*options, "wsservice", *DEV)
+        self.assertEqual((status, stdout), (2, ""), stderr)
+        self.assertTrue(stderr.startswith("wsservice: 2 problems"), stderr)
+        self.assertNotIn("Traceback", stderr)
 
     def test_a_port_that_is_taken(self) -> None:
         port = self.taken_port()
@@ -187,6 +231,7 @@ class RefusalTests(Base):
         status, stdout, stderr = self.run_to_its_end("-n", "-y", tac, WSSERVICE_DEV="1", PORT=str(port))
         self.assertEqual((status, "Traceback" in stdout), (2, False), stdout + stderr)
         self.assertTrue(stderr.startswith("wsservice: cannot listen on"), stderr)
+        self.assertFalse((self.folder / "twistd.pid").exists())
 
     def test_a_daemon_that_cannot_start_tells_it_before_it_is_one(self) -> None:
         status, stdout, stderr = self.run_to_its_end("wsservice", "--app", "nowhere:app", "--dev")
@@ -196,14 +241,13 @@ class RefusalTests(Base):
 
     def test_a_daemon_whose_port_is_taken_tells_it_at_the_terminal_and_in_its_log(self) -> None:
         port = self.taken_port()
-        status, _, stderr = self.run_to_its_end("wsservice", "--dev", "--port", str(port))
-        self.assertEqual(status, 1)  # twistd's own status, once there is a daemon
+        status, stdout, stderr = self.run_to_its_end("wsservice", "--dev", "--port", str(port))
+        self.assertEqual((status, stdout, stderr.count("\n")), (2, "", 1), stderr)
         log = (self.folder / "twistd.log").read_text()
         for text in (stderr, log):
             self.assertIn("cannot listen on", text)
             self.assertNotIn("Traceback", text)
-        # The daemon removes it after it has told the process that waits.
-        self.wait_for(lambda: not (self.folder / "twistd.pid").exists())
+        self.assertFalse((self.folder / "twistd.pid").exists())
 
 
 class StartTests(Base):
@@ -235,6 +279,26 @@ class StartTests(Base):
         self.wait_for(lambda: re.search("Server Shut Down", log.read_text() if log.exists() else ""))
         self.assertNotIn('"msg": "stopped"', old.read_text())
         self.assertIn('"msg": "stopped"', log.read_text())
+
+    def test_a_daemon_of_development_says_at_the_terminal_who_can_log_in(self) -> None:
+        status, stdout, stderr = self.run_to_its_end("wsservice", "--dev", "--port", "0")
+        os.kill(int((self.folder / "twistd.pid").read_text()), signal.SIGTERM)
+        self.assertEqual((status, stderr), (0, ""))
+        self.assertRegex(stdout, r"Open http://localhost:\d+/\n")
+        password = re.search(r"alice +password (\S+)", stdout)
+        assert password is not None, stdout
+        log = self.folder / "twistd.log"
+        self.wait_for(lambda: "Server Shut Down" in log.read_text())
+        self.assertNotIn(password[1], log.read_text())
+
+    def test_without_a_stdout_it_runs_and_logs_nothing(self) -> None:
+        command = ["sh", "-c", 'exec "$@" >&-', "sh", sys.executable, "-c", _TWISTD]
+        process = self.popen_command(*command, "-n", "wsservice", "--dev", "--listen", "unix:a.sock")
+        self.wait_for(lambda: (self.folder / "a.sock").exists() or process.poll() is not None)
+        # Once it is there, the signals are the service's own.
+        process.terminate()
+        stdout, stderr = process.communicate(timeout=PATIENCE)
+        self.assertEqual((process.returncode, stdout, stderr), (0, "", ""))
 
     def test_a_reader_of_the_log_that_goes_away_does_not_end_the_service(self) -> None:
         process = self.popen("-n", "wsservice", "--dev", "--port", "0", "--log-level", "debug")
