@@ -8,6 +8,7 @@ from unittest import SkipTest
 
 #: part -> the programs that it consists of, and how to get them
 PARTS = {
+    "node": (("node",), "apt-get install nodejs"),
     "chromium": (("chromium", "chromedriver"), "apt-get install chromium chromium-driver"),
 }
 

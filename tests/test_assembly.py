@@ -67,6 +67,16 @@ class ProviderTests(Base):
 
 
 class AssemblyTests(Base):
+    def get(self, parts: Parts, path: str) -> bytes:
+        """The whole answer to a GET."""
+        transport = MemoryTransport()
+        protocol = transport.protocol = parts.port.buildProtocol(transport.getPeer())
+        protocol.makeConnection(transport)
+        protocol.dataReceived(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        answer = transport.value()
+        transport.finish()
+        return answer
+
     def test_the_limits_reach_every_connection(self) -> None:
         parts = self.assemble(max_message_size="1000", send_queue_bytes="70000", inbox_messages="7", reject="http")
         protocol = parts.raw.buildProtocol(None)
@@ -78,6 +88,9 @@ class AssemblyTests(Base):
     def test_the_path_of_the_websocket_can_be_set(self) -> None:
         parts = self.assemble(ws_path="/socket")
         self.assertEqual(list(parts.port.websockets), [b"/socket", b"/socket.io", b"/socket.io/"])
+
+    def test_the_page_knows_the_path_of_the_websocket(self) -> None:
+        self.assertIn(b'<meta name="ws-path" content="/a&amp;b">', self.get(self.assemble(ws_path="/a&b"), "/"))
 
     def test_the_page_can_be_left_out(self) -> None:
         self.assertIn(b"static", self.assemble().web.resource.children)
@@ -99,12 +112,7 @@ class AssemblyTests(Base):
         clock = MemoryReactorClock()
         parts = assemble(self.config(dev="yes"), clock, lambda: stopping)
         for stopping, status in ((False, b"200"), (True, b"503")):  # noqa: B007 - the lambda reads it
-            transport = MemoryTransport()
-            protocol = transport.protocol = parts.port.buildProtocol(transport.getPeer())
-            protocol.makeConnection(transport)
-            protocol.dataReceived(b"GET /ready HTTP/1.1\r\nHost: localhost\r\n\r\n")
-            self.assertTrue(transport.value().startswith(b"HTTP/1.1 " + status), transport.value())
-            transport.finish()
+            self.assertEqual(self.get(parts, "/ready")[:12], b"HTTP/1.1 " + status)
 
     def test_what_cannot_be_used_is_refused_with_its_option(self) -> None:
         for flags, word in [

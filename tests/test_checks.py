@@ -117,6 +117,13 @@ class ListeningTests(Base):
         self.assertIn("--listen nonsense: unknown endpoint type 'nonsense'", problems[1])
         self.assertIn("--dev is for this machine only, and --listen tcp:80 may", problems[2])
 
+    def test_no_path_is_another_or_below_it(self) -> None:
+        for ws_path, socketio_path in (("/a", "/a"), ("/a", "/a/b"), ("/a/b", "/a")):
+            problems = self.problems({"dev": "yes", "ws_path": ws_path, "socketio_path": socketio_path})
+            self.assertIn("neither may be the other or below it", problems[0])
+        self.assertEqual(self.load({"dev": "yes", "ws_path": "/ab", "socketio_path": "/a"}).ws_path, "/ab")
+        self.assertIn("is taken", self.problems({"dev": "yes", "ws_path": "/static"})[0])
+
     def test_a_stream_is_no_endpoint_for_clients(self) -> None:
         for flags, environ in (({"dev": "yes", "listen": ["stdio:"]}, {}), ({"listen": ["stdio:"]}, POOL)):
             problems = self.problems(flags, **environ)

@@ -248,6 +248,7 @@ def assemble(config: Config, reactor: Any, draining: Callable[[], bool]) -> Part
         settings=AuthSettings(cookies=session_cookies, login_rate=Rate(config.login_burst, config.login_interval)),
         checks={"keys": provider.readiness, "service": lambda: _service_readiness(draining())},
         pages=PAGES if config.page else None,
+        page_values={"ws_path": config.ws_path},
         mount={path: UpgradeResource(raw), socketio_path: UpgradeResource(socketio, polling)},
         uploads={f"{config.socketio_path}{end}": polling.open_upload for end in ("", "/")},
         limits=Limits(head_timeout=config.handshake_timeout),

@@ -89,6 +89,9 @@ def listening_problems(config: Config) -> list[str]:
     problems = []
     if config.tls_key and not config.tls_cert:
         problems.append("--tls-key without --tls-cert: name the certificate's file, too")
+    paths = (config.ws_path, config.socketio_path)
+    if any(f"{one}/".startswith(f"{other}/") for one, other in (paths, paths[::-1])):
+        problems.append(f"--ws-path {paths[0]} and --socketio-path {paths[1]}: neither may be the other or below it")
     if any(_kind(one) == "stdio" for one in config.listen):
         problems.append(f"--listen stdio: is one stream and no place where clients come; {_EXAMPLES}")
     if config.dev:

@@ -26,7 +26,7 @@ _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 #: RFC 3986 section 3.3 without percent-encoding: a path is compared as it stands in the request
 _PATH = re.compile(r"(/[A-Za-z0-9._~!$&'()*+,;=:@-]+)+")
 #: what the service answers itself
-_RESERVED_PATHS = ("/auth", "/health", "/ready")
+_RESERVED_PATHS = ("/auth", "/health", "/ready", "/static")
 
 #: the names of the levels in pino, which many Node services log by, and Python's
 _LEVELS = {

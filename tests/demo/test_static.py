@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import re
+import subprocess
+from dataclasses import dataclass
 from html.parser import HTMLParser
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
 import wsservice.demo
+from tests.needs import require
 from wsservice import close_codes
+from wsservice.assembly import LOGIN_TIMEOUT
 from wsservice.close_codes import Advice, CloseCode
+from wsservice.envelope import decode_text
 from wsservice.errors import InvalidToken, MissingToken
+from wsservice.messages import Event
 
 STATIC = Path(wsservice.demo.__file__).parent / "static"
 
@@ -79,6 +86,11 @@ class PageTests(SynchronousTestCase):
         for name in ("for", "aria-labelledby", "aria-describedby"):
             self.assertEqual(set(self.page.values(name)) - ids, set())
 
+    def test_it_is_told_where_the_websocket_is(self) -> None:
+        self.assertIn(("meta", {"name": "ws-path", "content": "{{ws_path}}"}), self.page.tags)
+        self.assertEqual([name for name, text in scripts().items() if '"/ws' in text], [])
+        self.assertIn('document.querySelector("meta[name=ws-path]")', scripts()["app.js"])
+
     def test_every_form_posts_so_that_no_password_can_stand_in_an_address(self) -> None:
         forms = [attributes for tag, attributes in self.page.tags if tag == "form"]
         asking = [form for form in forms if form["id"] != "chat-form"]
@@ -111,6 +123,61 @@ class ScriptTests(SynchronousTestCase):
     def test_the_clients_know_nothing_of_the_page(self) -> None:
         for name in ("ws-client.js", "auth-client.js", "http.js", "calls.js", "envelope.js", "backoff.js"):
             self.assertNotRegex(scripts()[name], r"\b(document|window)\b\.", name)
+
+    def test_a_login_is_waited_for_longer_than_the_server_waits_for_the_provider(self) -> None:
+        match = re.search(r"POST_TIMEOUT = ([0-9_]+);", scripts()["http.js"])
+        assert match is not None
+        self.assertGreater(int(match[1]), 1000 * LOGIN_TIMEOUT)
+
+
+@dataclass(frozen=True)
+class Said:
+    """A text that somebody writes, and whether it goes in an envelope."""
+
+    text: str
+    enveloped: bool = False
+
+
+SAID = [
+    Said("Hello, Bob"),
+    Said('"quoted"'),
+    Said("[1, 2]"),
+    Said("123"),
+    Said("{", True),
+    Said('{"event": "ping", "data": 1}', True),
+    Said(' \t{"event": "message", "data": "x"}', True),
+    Said('{"ack": 1, "data": 2}', True),
+    Said('\ufeff{"event": "ping"}', True),
+]
+
+
+class MessageTests(SynchronousTestCase):
+    """`envelope.js` in Node: what somebody writes arrives as it was written."""
+
+    def test_every_text_is_said_verbatim(self) -> None:
+        # From a data URL, since Node takes a file of this name for something else than a module.
+        script = """
+            import { readFileSync } from "node:fs";
+            const source = encodeURIComponent(readFileSync("envelope.js", "utf-8"));
+            const { encodeMessage, messageOf } = await import(`data:text/javascript,${source}`);
+            let input = "";
+            for await (const chunk of process.stdin) input += chunk;
+            const frames = JSON.parse(input).map(encodeMessage);
+            console.log(JSON.stringify(frames.map((frame) => [frame, messageOf(frame)])));
+        """
+        require("node")
+        done = subprocess.run(
+            ["node", "--input-type=module", "--eval", script],
+            input=json.dumps([one.text for one in SAID]),
+            cwd=STATIC,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        for one, (frame, message) in zip(SAID, json.loads(done.stdout), strict=True):
+            self.assertEqual(decode_text(frame), Event("message", (one.text,)))
+            self.assertEqual(message, one.text)
+            self.assertEqual(frame != one.text, one.enveloped, one.text)
 
 
 class CloseCodeTests(SynchronousTestCase):

@@ -86,6 +86,22 @@ class PagesTests(SynchronousTestCase):
         ):
             self.assertEqual(self.bench.get(path).status, 404)
 
+    def test_the_places_in_html_are_filled_and_escaped(self) -> None:
+        (self.folder / "index.html").write_text('<meta content="{{ws_path}}"> {{ws_path}} {{ }} { {{a b}}')
+        (self.folder / "app.js").write_text("`{{ws_path}}`")
+        pages = load_pages(self.folder, {"ws_path": "/a&\"'<b>"})
+        escaped = "/a&amp;&quot;&#x27;&lt;b&gt;"
+        self.assertEqual(
+            pages["index.html"].content.decode(), f'<meta content="{escaped}"> {escaped} {{{{ }}}} {{ {{{{a b}}}}'
+        )
+        self.assertEqual(pages["app.js"].content, b"`{{ws_path}}`")
+        other = load_pages(self.folder, {"ws_path": "/b"})
+        self.assertNotEqual(pages["index.html"].etag, other["index.html"].etag)
+
+    def test_a_place_without_a_value_is_a_mistake(self) -> None:
+        (self.folder / "index.html").write_text("{{nothing}}")
+        self.assertRaises(KeyError, load_pages, self.folder, {"ws_path": "/b"})
+
     def test_a_folder_that_is_not_there_is_an_error(self) -> None:
         with self.assertRaises(OSError):
             load_pages(self.folder / "nowhere")

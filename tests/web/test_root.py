@@ -94,10 +94,11 @@ class RootTests(SynchronousTestCase):
 
     def test_the_demo_page_may_load_all_that_it_asks_for(self) -> None:
         folder = Path(demo.__file__).parent / "static"
-        page = self.get("/", pages=folder)
+        values = {"ws_path": "/ws"}
+        page = self.get("/", pages=folder, page_values=values)
         self.assertEqual(page.status, 200)
         for name in (path.name for path in folder.iterdir() if path.name != "index.html"):
-            self.assertEqual(self.get(f"/static/{name}", pages=folder).status, 200, name)
+            self.assertEqual(self.get(f"/static/{name}", pages=folder, page_values=values).status, 200, name)
         # nothing inline, which the policy forbids
         self.assertNotIn(b" style=", page.body)
         self.assertNotIn(b"<script>", page.body)

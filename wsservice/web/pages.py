@@ -1,8 +1,14 @@
-"""The files of a page, read once at start and served from memory: what is not in the table does not exist."""
+"""The files of a page, read once at start and served from memory: what is not in the table does not exist.
+
+A page learns of settings by its HTML: `{{name}}` there is the value of that name, escaped for text and attributes.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import html
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,6 +33,7 @@ CONTENT_TYPES = {
     ".webp": "image/webp",
     ".woff2": "font/woff2",
 }
+_PLACE = re.compile(r"\{\{([a-z_]+)\}\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,17 +53,23 @@ class Page:
         return Answer(200, self.content, ((b"Content-Type", self.content_type.encode()), *headers))
 
 
-def load_pages(folder: Path) -> dict[str, Page]:
+def load_pages(folder: Path, values: Mapping[str, str] | None = None) -> dict[str, Page]:
     """Read the files of a folder, without its subfolders, by name.
+
+    Args:
+        values: for the places in HTML.
 
     Raises:
         OSError: it cannot be read.
+        KeyError: a place has a name that is none of the values'.
     """
     pages = {}
     for path in sorted(folder.iterdir()):
         content_type = CONTENT_TYPES.get(path.suffix)
         if content_type is not None and not path.name.startswith(".") and path.is_file():
             content = path.read_bytes()
+            if path.suffix == ".html":
+                content = _fill(content.decode(), values or {}).encode()
             pages[path.name] = Page(content, content_type, f'"{hashlib.sha256(content).hexdigest()[:32]}"')
     return pages
 
@@ -64,6 +77,10 @@ def load_pages(folder: Path) -> dict[str, Page]:
 def page_resource(page: Page) -> JsonResource:
     """Serve a page by GET and HEAD."""
     return JsonResource({"GET": page.answer})
+
+
+def _fill(text: str, values: Mapping[str, str]) -> str:
+    return _PLACE.sub(lambda match: html.escape(values[match[1]]), text)
 
 
 def _matches(values: list[str], etag: str) -> bool:

@@ -14,7 +14,7 @@ from wsservice.handshake import Network
 from wsservice.web.auth import auth_resource
 from wsservice.web.health import Checks, health_resource, ready_resource
 from wsservice.web.limits import Limits
-from wsservice.web.pages import INDEX, load_pages, page_resource
+from wsservice.web.pages import INDEX, Page, load_pages, page_resource
 from wsservice.web.request import WsSite
 from wsservice.web.resource import Branch
 from wsservice.web.services import AuthServices, AuthSettings
@@ -27,6 +27,7 @@ def make_site(
     settings: AuthSettings | None = None,
     checks: Checks,
     pages: Path | None = None,
+    page_values: Mapping[str, str] | None = None,
     mount: Mapping[bytes, IResource] | None = None,
     limits: Limits | None = None,
     trusted: tuple[Network, ...] = (),
@@ -37,6 +38,7 @@ def make_site(
     Args:
         checks: what `/ready` asks.
         pages: a folder; its `index.html` is served at `/`, its other files at `/static/<name>`.
+        page_values: for the places in the HTML of the pages.
         mount: path, such as `b"/ws"` -> resource.
         trusted: the proxies whose forwarded addresses count.
         uploads: paths that bound the bodies of their POSTs by themselves.
@@ -47,7 +49,7 @@ def make_site(
     """
     root = Branch()
     if pages is not None:
-        _add_pages(root, pages)
+        _add_pages(root, load_pages(pages, page_values))
     for path, resource in (
         (b"/health", health_resource()),
         (b"/ready", ready_resource(checks)),
@@ -60,9 +62,9 @@ def make_site(
     )
 
 
-def _add_pages(root: Branch, folder: Path) -> None:
+def _add_pages(root: Branch, pages: Mapping[str, Page]) -> None:
     static = Branch()
-    for name, page in load_pages(folder).items():
+    for name, page in pages.items():
         if name == INDEX:
             root.putChild(b"", page_resource(page))
         else:

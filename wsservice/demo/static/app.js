@@ -5,6 +5,7 @@ import { Backoff } from "./backoff.js";
 import { ChatView } from "./chat-view.js";
 import { systemClock } from "./clock.js";
 import { byId } from "./dom.js";
+import { encodeMessage, messageOf } from "./envelope.js";
 import { FrameLog } from "./frame-log.js";
 import { HttpError } from "./http.js";
 import { LoginView } from "./login-view.js";
@@ -15,7 +16,8 @@ import { WsClient } from "./ws-client.js";
 
 const SHOW_EVERY = 500;
 
-const url = new URL("/ws", window.location.href);
+const path = /** @type {HTMLMetaElement} */ (document.querySelector("meta[name=ws-path]")).content;
+const url = new URL(path, window.location.href);
 url.protocol = url.protocol.replace("http", "ws");
 const auth = new AuthClient({ channel: new BroadcastChannel("wsservice.session") });
 const client = new WsClient(url.href, { session: auth });
@@ -24,7 +26,7 @@ const views = ["loading", "login", "room"].map((id) => byId(id, HTMLElement));
 const signOut = byId("sign-out", HTMLButtonElement);
 const actionWords = byId("action-words", HTMLElement);
 const login = new LoginView(auth);
-const chat = new ChatView((text) => client.send(text));
+const chat = new ChatView((text) => client.send(encodeMessage(text)));
 const log = new FrameLog();
 const stateView = new StateView();
 let userId = "";
@@ -136,7 +138,7 @@ client.on("status", onStatus);
 client.on("message", (data) => chat.add(data, userId, systemClock.now()));
 client.on("frame", (frame) => log.addFrame(frame));
 client.on("waiting", (count) => chat.setWaiting(count));
-client.on("dropped", (text) => chat.setDropped(text));
+client.on("dropped", (frame) => chat.setDropped(messageOf(frame)));
 byId("ping", HTMLButtonElement).addEventListener("click", () => void ping());
 byId("cut", HTMLButtonElement).addEventListener("click", cutOrConnect);
 byId("refresh", HTMLButtonElement).addEventListener(

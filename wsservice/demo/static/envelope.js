@@ -20,6 +20,26 @@ export function encodeEvent(name, data, id) {
 }
 
 /**
+ * The event `message` with exactly this text: bare, unless an object in it could be taken for an envelope.
+ *
+ * @param {string} text
+ * @returns {string}
+ */
+export function encodeMessage(text) {
+  return text.trimStart().startsWith("{") ? encodeEvent("message", text) : text;
+}
+
+/**
+ * The text of which `encodeMessage` made a frame.
+ *
+ * @param {string} frame
+ * @returns {string}
+ */
+export function messageOf(frame) {
+  return frame.startsWith("{") ? JSON.parse(frame).data : frame;
+}
+
+/**
  * Tell what a frame is. What bears no envelope is the event `message`, bare.
  *
  * @param {string | ArrayBuffer} frame

@@ -1,6 +1,8 @@
 /** JSON over HTTP, with a deadline, and every failure as one kind of error. */
 
-const REQUEST_TIMEOUT = 10_000;
+const GET_TIMEOUT = 10_000;
+/** A login, a refresh and a logout wait for the identity provider, to which the server gives 15 s. */
+const POST_TIMEOUT = 20_000;
 
 /** A request that failed. Its message is made for people. */
 export class HttpError extends Error {
@@ -40,7 +42,7 @@ export class Http {
    * @returns {Promise<any>} the answer's body; rejects with an `HttpError`
    */
   get(path) {
-    return this.#request(path, { method: "GET" });
+    return this.#request(path, { method: "GET" }, GET_TIMEOUT);
   }
 
   /**
@@ -49,16 +51,17 @@ export class Http {
    * @returns {Promise<any>} the answer's body, null for 204; rejects with an `HttpError`
    */
   post(path, body) {
-    return this.#request(path, { method: "POST", body: JSON.stringify(body) });
+    return this.#request(path, { method: "POST", body: JSON.stringify(body) }, POST_TIMEOUT);
   }
 
   /**
    * @param {string} path
    * @param {RequestInit} init
+   * @param {number} timeout milliseconds
    */
-  async #request(path, init) {
+  async #request(path, init, timeout) {
     const abort = new AbortController();
-    const timer = this.#clock.setTimeout(() => abort.abort(), REQUEST_TIMEOUT);
+    const timer = this.#clock.setTimeout(() => abort.abort(), timeout);
     try {
       const response = await this.#fetch(this.#baseUrl + path, {
         ...init,

@@ -62,7 +62,7 @@ import { decode, encodeEvent } from "./envelope.js";
  * @property {{ name: string, data: unknown }} event any other event
  * @property {Frame} frame what went over the wire
  * @property {number} waiting how many messages wait for the connection
- * @property {string} dropped a message that waited too long in line
+ * @property {string} dropped a frame that waited too long in line
  */
 
 /** @type {Readonly<Record<State, readonly State[]>>} what is not here is a mistake of ours */
