@@ -7,6 +7,7 @@ from typing import Any
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
+from twisted.logger import formatEvent, globalLogPublisher
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -105,6 +106,18 @@ class PortTests(SynchronousTestCase):
             self.assertEqual(transport.ended, "lost")
             transport.finish()
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_a_refusal_is_logged_with_the_id_that_the_client_is_told_and_its_address(self) -> None:
+        events: list[Any] = []
+        globalLogPublisher.addObserver(events.append)
+        self.addCleanup(globalLogPublisher.removeObserver, events.append)
+        transport = self.connect()
+        self.clock.advance(5.0)
+        told = [event for event in events if event["log_namespace"] == "wsservice.transports.port"]
+        self.assertEqual([formatEvent(event)[:21] for event in told], ["request refused: 408 "])
+        self.assertEqual(told[0]["peer"], transport.getPeer().host)
+        self.assertIn(f"X-Request-Id: {told[0]['request_id']}\r\n".encode(), transport.value())
+        self.clock.advance(10.0)
 
     def test_a_refused_client_that_does_not_read_is_cut_off(self) -> None:
         transport = self.connect()

@@ -135,6 +135,14 @@ class Port(Protocol):
     def _refuse(self, error: HandshakeError) -> None:
         self._done()
         self._factory.counters.add("heads_refused", error.word)
-        self.transport.write(http_refusal(error.http_status, error, make_request_id(), []))
+        request_id = make_request_id()
+        log.info(
+            "request refused: {status} {reason} ({request_id}, {peer})",
+            status=error.http_status,
+            reason=str(error),
+            request_id=request_id,
+            peer=getattr(self._address, "host", ""),
+        )
+        self.transport.write(http_refusal(error.http_status, error, request_id, []))
         self.transport.loseConnection()
         self._deadline = self._factory.clock.callLater(LINGER, self.transport.abortConnection)
