@@ -16,17 +16,23 @@ _HEAD = """\
 
 A setting is a flag, a name in the environment, or a line `NAME=value` of the file `.env`, in that order of precedence.
 Only the `.env` of the working directory is read, or the file that `--env-file` names; nothing in it is interpolated.
-An empty value is as good as none. Where a setting has several values, commas separate them (`WSSERVICE_LISTEN`: white
-space), and the flag may be repeated.
+In the environment and in `.env` an empty value is as good as none; a flag must have one. Where a setting has several
+values, commas separate them (`WSSERVICE_LISTEN`: white space), and the flag may be repeated. Everything is UTF-8.
 
 A secret is never a flag: everybody on the machine can read a process's arguments. It stands in the environment, in
 `.env`, or in a file of its own, which the flag or the name with `_FILE` behind it names, such as
 `AWS_COGNITO_CLIENT_SECRET_FILE`.
 
-If something is wrong, the service does not start: it exits with status 2 and names every problem at once. Exactly one
-identity provider must be named: a Cognito user pool (`AWS_REGION`, `AWS_COGNITO_USER_POOL_ID`,
+If something is wrong, the service does not start: it exits with status 2, as a daemon too, after one message. First
+come all problems of the settings themselves; if there are none, all of what they name and cannot be used (files, the
+app, endpoints); and last an address that cannot be had.
+
+Exactly one identity provider must be named: a Cognito user pool (`AWS_REGION`, `AWS_COGNITO_USER_POOL_ID`,
 `AWS_COGNITO_CLIENT_ID`), another issuer (`AUTH_ISSUER`, `AUTH_JWKS_URL`, `AUTH_AUDIENCE`), or `--dev`. `--dev` wins
 over a pool that is set in a weaker place (as a flag over the environment, in the environment over `.env`).
+
+`--dev` makes users up, and says their passwords at the terminal where it is started: with `twistd -n`, and as a daemon
+before it leaves the terminal. The log never has them. It listens on this machine only.
 
 The options of twistd itself stand before the word `wsservice`: `-n` (stay in the foreground), `--logfile`,
 `--pidfile`, `--reactor`.
@@ -34,12 +40,47 @@ The options of twistd itself stand before the word `wsservice`: `-n` (stay in th
 """
 
 _TAIL = """
+## Behind a proxy
+
+A proxy must hand over who the client is and what it speaks, and must overwrite what the client said of that itself. In
+nginx, with `map $http_upgrade $connection_upgrade { default upgrade; "" close; }` beside the server:
+
+```nginx
+location / {
+    proxy_pass http://unix:/run/wsservice/ws.sock;   # or http://127.0.0.1:3020
+    proxy_http_version 1.1;
+    proxy_set_header Upgrade $http_upgrade;
+    proxy_set_header Connection $connection_upgrade;
+    proxy_set_header Host $http_host;
+    proxy_set_header X-Forwarded-Host $http_host;
+    proxy_set_header X-Forwarded-For $remote_addr;
+    proxy_set_header X-Forwarded-Proto $scheme;
+    proxy_read_timeout 75s;                          # longer than the pings of clients are apart
+    proxy_buffer_size 16k;                           # a login sets cookies of some KiB
+}
+```
+
+The service believes it only if it is named: by the networks of `--trusted-proxy`, for a proxy that comes by TCP. Peers
+on a Unix socket have no address; they are believed as soon as `--trusted-proxy` names any network, so
+
+    twistd -n wsservice --listen unix:/run/wsservice/ws.sock:mode=660 --trusted-proxy 127.0.0.1
+
+Without it every client is one address over plain http: one limit of logins for all of them together, and pages of
+https are refused as foreign. (The service warns of it.) It is not the default since whatever may open the socket can
+then claim any address and any host: let only the proxy's group open it, by `mode` and by the folder's rights, and put
+nothing before it that forwards bytes without a look at them (socat, a TCP proxy). With `--tls-cert` a Unix socket stays
+plain. A proxy that speaks the PROXY protocol is served by `--listen haproxy:tcp:3020:interface=127.0.0.1`.
+
 ## Where the log goes
 
 To stdout with `twistd -n`, to the file of `--logfile`, else (as a daemon) to `twistd.log`. When the file is renamed or
 removed, the next line begins a new one, so that logrotate needs neither a signal nor `copytruncate` (which works, too);
 SIGUSR1 does the same at once. Writing never stops the service: what nobody takes is kept, up to 1 MiB, then
 dropped and counted. `--logger` and `--syslog` of twistd replace all of this.
+
+Whatever is logged while a client is served has its `connection_id` and `request_id`, also what a handler logs by a
+`twisted.logger.Logger` of its own or prints. What is printed has a line's head before it, so that nobody can forge
+lines. Lines, and tracebacks as a whole, are bounded.
 """
 
 
