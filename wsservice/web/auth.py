@@ -18,6 +18,7 @@ from twisted.internet import defer
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
+from wsservice.addresses import address_key
 from wsservice.auth.principal import Principal
 from wsservice.auth.providers.base import Challenge, Tokens
 from wsservice.errors import (
@@ -33,7 +34,7 @@ from wsservice.handshake import Handshake
 from wsservice.web.answers import Answer, empty_answer, json_answer
 from wsservice.web.forms import read_challenge_answer, read_credentials
 from wsservice.web.headers import Headers
-from wsservice.web.rates import Buckets, address_key
+from wsservice.web.rates import Buckets
 from wsservice.web.refreshes import SharedCalls
 from wsservice.web.request import WsRequest
 from wsservice.web.resource import Branch, JsonResource, read_json

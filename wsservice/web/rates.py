@@ -6,7 +6,6 @@ ITU-T I.371): taking a token moves it by the price of one. A bucket that is full
 
 from __future__ import annotations
 
-import ipaddress
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -61,16 +60,3 @@ class Buckets:
         self._full_at.move_to_end(key)
         while len(self._full_at) > self._capacity or next(iter(self._full_at.values())) <= now:
             self._full_at.popitem(last=False)
-
-
-def address_key(peer: str) -> str:
-    """The key of a client's address: IPv6 clients have a /64 to themselves (RFC 6177 section 2)."""
-    try:
-        address = ipaddress.ip_address(peer.partition("%")[0])
-    except ValueError:
-        return peer
-    if isinstance(address, ipaddress.IPv4Address):
-        return str(address)
-    if address.ipv4_mapped:
-        return str(address.ipv4_mapped)
-    return str(ipaddress.ip_network((address, 64), strict=False))

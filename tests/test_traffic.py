@@ -1,0 +1,61 @@
+"""Tests of wsservice.traffic."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from wsservice.traffic import Traffic, TrafficLimits
+
+
+class TrafficTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.clock.advance(1000)
+
+    def make(self, messages: float = 0, octets: float = 0, burst: float = 2) -> Traffic:
+        return Traffic(TrafficLimits(messages, octets, burst), self.clock.seconds)
+
+    def test_a_burst_passes_and_then_the_rate(self) -> None:
+        traffic = self.make(messages=10)
+        self.assertEqual([traffic.take(1) for _ in range(20)], [0.0] * 20)
+        self.assertAlmostEqual(traffic.take(1), 0.1)
+        self.clock.advance(0.2)
+        self.assertEqual(traffic.take(1), 0.0)
+        self.assertGreater(traffic.take(1), 0.0)
+
+    def test_bytes_count_for_themselves(self) -> None:
+        traffic = self.make(octets=1000)
+        self.assertEqual(traffic.take(2000), 0.0)
+        self.assertAlmostEqual(traffic.take(500), 0.5)
+
+    def test_the_longer_wait_counts(self) -> None:
+        traffic = self.make(messages=1, octets=10, burst=1)
+        self.assertEqual(traffic.take(10), 0.0)
+        self.assertAlmostEqual(traffic.take(30), 3.0)
+
+    def test_an_idle_client_saves_up_two_bursts_and_no_more(self) -> None:
+        traffic = self.make(messages=10)
+        self.clock.advance(3600)
+        self.assertEqual([traffic.take(1) > 0 for _ in range(42)].count(True), 2)
+
+    def test_without_limits_anything_passes(self) -> None:
+        traffic = self.make()
+        self.assertFalse(TrafficLimits().are_set)
+        self.assertTrue(TrafficLimits(messages=1).are_set and TrafficLimits(octets=1).are_set)
+        self.assertEqual({traffic.take(10**9) for _ in range(1000)}, {0.0})
+
+    @given(st.lists(st.tuples(st.floats(0, 5), st.integers(0, 500)), min_size=1))
+    def test_who_waits_as_told_never_passes_the_rate(self, steps: list[tuple[float, int]]) -> None:
+        clock = Clock()
+        traffic = Traffic(TrafficLimits(messages=5, octets=100, burst=2), clock.seconds)
+        messages = octets = 0
+        for pause, size in steps:
+            clock.advance(pause)
+            wait = traffic.take(size)
+            messages, octets = messages + 1, octets + size
+            clock.advance(wait)
+            self.assertLessEqual(messages, 10 + 5 * clock.seconds() + 1e-6)
+            self.assertLessEqual(octets, 200 + 100 * clock.seconds() + 1e-6)

@@ -1,0 +1,57 @@
+"""How many TCP connections there may be: in all, and from one address."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from wsservice.addresses import address_key
+from wsservice.alarms import Alarms
+
+
+class Admission:
+    """Counts the open connections.
+
+    Args:
+        most: connections in all.
+        per_address: connections of one IPv4 address or IPv6 /64; 0 is no limit.
+        is_exempt: whether an address is that of a trusted proxy, or of a Unix socket: it stands for many clients.
+    """
+
+    def __init__(self, *, most: int, per_address: int, is_exempt: Callable[[str], bool], alarms: Alarms) -> None:
+        self.most = most
+        self._per_address = per_address
+        self._is_exempt = is_exempt
+        self._alarms = alarms
+        self._count = 0
+        self._by_address: dict[str, int] = {}
+
+    def __len__(self) -> int:
+        return self._count
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no more are let in."""
+        return self._count >= self.most
+
+    def admit(self, peer: str) -> str | None:
+        """Let a connection in, and remember its key for `release`; None if it must go."""
+        if self.is_full:
+            self._alarms.hit("connections", "--max-connections")
+            return None
+        key = "" if self._is_exempt(peer) else address_key(peer)
+        if key and self._per_address:
+            count = self._by_address.get(key, 0)
+            if count >= self._per_address:
+                self._alarms.hit("connections_per_address", "--max-connections-per-address", key)
+                return None
+            self._by_address[key] = count + 1
+        self._count += 1
+        return key
+
+    def release(self, key: str) -> None:
+        """A connection that was let in has gone."""
+        self._count -= 1
+        if key in self._by_address:
+            self._by_address[key] -= 1
+            if not self._by_address[key]:
+                del self._by_address[key]

@@ -1,0 +1,60 @@
+"""Telling when a limit bites: a counter each time, a line in the log now and then, and a word in `/ready`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.logger import Logger
+
+from wsservice.counters import Counters
+
+log = Logger()
+
+#: seconds between two lines of the log about one limit: an attacker decides how often it bites
+QUIET = 10.0
+#: seconds for which `/ready` tells of a limit that bit
+RECENT = 60.0
+
+
+class Alarms:
+    """Counts `limits_hit` by the limit's name.
+
+    Args:
+        now: monotonic seconds.
+    """
+
+    def __init__(self, counters: Counters, now: Callable[[], float]) -> None:
+        self._counters = counters
+        self._now = now
+        self._hit: dict[str, float] = {}
+        self._told: dict[str, float] = {}
+        self._untold: dict[str, int] = {}
+
+    def hit(self, limit: str, option: str, about: str = "") -> None:
+        """A limit bit.
+
+        Args:
+            limit: its name, one of a fixed few.
+            option: what an operator would change.
+            about: whom, for the log; printable.
+        """
+        now = self._now()
+        self._counters.add("limits_hit", limit)
+        self._hit[limit] = now
+        if now - self._told.get(limit, float("-inf")) < QUIET:
+            self._untold[limit] = self._untold.get(limit, 0) + 1
+            return
+        self._told[limit] = now
+        untold = self._untold.pop(limit, 0)
+        log.warn(
+            "limit {limit} reached ({option}){about}{more}",
+            limit=limit,
+            option=option,
+            about=f": {about}" if about else "",
+            more=f", and {untold} times since the last such line" if untold else "",
+        )
+
+    def recent(self) -> list[str]:
+        """The limits that bit within the last minute, sorted."""
+        since = self._now() - RECENT
+        return sorted(limit for limit, when in self._hit.items() if when > since)
