@@ -95,9 +95,9 @@ class PingsTests(SynchronousTestCase):
         peer.answers = False
         for _ in range(100):
             self.clock.advance(0.01)
-        self.assertAlmostEqual(peer.pinged_at[0], 0.5, delta=0.1)
+        self.assertLess(abs(peer.pinged_at[0] - 0.5), 0.1)
         assert peer.gone_at is not None
-        self.assertAlmostEqual(peer.gone_at, 1.0, delta=0.2)
+        self.assertLess(abs(peer.gone_at - 1.0), 0.2)
 
     @settings(max_examples=50)
     @given(st.lists(st.tuples(st.integers(0, 40), st.booleans(), st.booleans()), max_size=20))
