@@ -35,6 +35,7 @@ from wsservice.errors import ClientError, ConnectionClosed
 from wsservice.handshake import Handshake
 from wsservice.history import Saved
 from wsservice.hub import Handlers, Hub
+from wsservice.log_context import serving
 from wsservice.messages import ROOT, Ack, Broadcast, Event, Target
 from wsservice.wire import Link, Wire
 
@@ -279,7 +280,8 @@ class Connection:
         self._hub.registry.add(self)
         self._hub.expirations.add(self)
         self._begin()
-        accepted = self._handlers.connected(self)
+        with serving(self.id, self.handshake.request_id):
+            accepted = self._handlers.connected(self)
         accepted.addCallbacks(self._opened, self._refused).addErrback(self._broken)
 
     def receive(self, message: Event | Ack) -> None:
@@ -396,7 +398,8 @@ class Connection:
             self._begin()
             self._inline = True
             try:
-                pending = self._handlers.dispatch(self, event)
+                with serving(self.id, self.handshake.request_id):
+                    pending = self._handlers.dispatch(self, event)
                 if pending is None:
                     self._done()
                 else:
@@ -428,7 +431,8 @@ class Connection:
         if self._accepted:
             self._accepted = False
             self._begin()
-            finished = self._handlers.disconnected(self, self._end_reason or "")
+            with serving(self.id, self.handshake.request_id):
+                finished = self._handlers.disconnected(self, self._end_reason or "")
             finished.addCallback(lambda _: self._done()).addErrback(self._broken)
 
     def _broken(self, failure: Failure) -> None:
