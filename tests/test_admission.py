@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import NoneType
+
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.task import Clock
@@ -10,6 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from wsservice.admission import Admission
 from wsservice.alarms import Alarms
 from wsservice.counters import Counters
+from wsservice.errors import TooManyConnections, TooManyFromAddress
 
 
 def make(most: int = 100, per_address: int = 2) -> tuple[Admission, Counters]:
@@ -23,30 +26,31 @@ def make(most: int = 100, per_address: int = 2) -> tuple[Admission, Counters]:
 class AdmissionTests(SynchronousTestCase):
     def test_so_many_are_let_in_and_the_next_when_one_has_gone(self) -> None:
         admission, counters = make(most=2, per_address=0)
-        keys = [admission.admit("192.0.2.1") for _ in range(3)]
-        self.assertEqual(keys, ["192.0.2.1", "192.0.2.1", None])
+        self.assertEqual([admission.admit("192.0.2.1") for _ in range(2)], [None, None])
+        self.assertEqual(type(admission.admit("192.0.2.1")), TooManyConnections)
         self.assertTrue(admission.is_full)
         self.assertEqual(counters.get("limits_hit", "connections"), 1)
         admission.release("192.0.2.1")
-        self.assertIsNotNone(admission.admit("192.0.2.2"))
+        self.assertIsNone(admission.admit("192.0.2.2"))
 
     def test_one_address_does_not_take_the_places_of_others(self) -> None:
         admission, counters = make()
-        self.assertEqual([admission.admit("192.0.2.1") for _ in range(3)].count(None), 1)
-        self.assertIsNotNone(admission.admit("192.0.2.2"))
+        refusals = [admission.admit("192.0.2.1") for _ in range(3)]
+        self.assertEqual([type(refusal) for refusal in refusals], [NoneType, NoneType, TooManyFromAddress])
+        self.assertIsNone(admission.admit("192.0.2.2"))
         self.assertEqual(counters.get("limits_hit", "connections_per_address"), 1)
         admission.release("192.0.2.1")
-        self.assertIsNotNone(admission.admit("192.0.2.1"))
+        self.assertIsNone(admission.admit("192.0.2.1"))
 
     def test_an_ipv6_network_is_one_address(self) -> None:
         admission, _ = make(per_address=1)
-        self.assertIsNotNone(admission.admit("2001:db8::1"))
-        self.assertIsNone(admission.admit("2001:db8::2"))
+        self.assertIsNone(admission.admit("2001:db8::1"))
+        self.assertIsNotNone(admission.admit("2001:db8::2"))
 
     def test_proxies_and_unix_sockets_stand_for_many(self) -> None:
         admission, _ = make()
         for peer in ("", "10.0.0.1"):
-            self.assertEqual([admission.admit(peer) for _ in range(10)], [""] * 10)
+            self.assertEqual([admission.admit(peer) for _ in range(10)], [None] * 10)
 
     @given(st.lists(st.tuples(st.booleans(), st.sampled_from(["192.0.2.1", "192.0.2.2", "10.0.0.1", ""]))))
     def test_nothing_is_left_when_everybody_has_gone(self, steps: list[tuple[bool, str]]) -> None:
@@ -54,13 +58,12 @@ class AdmissionTests(SynchronousTestCase):
         inside: list[str] = []
         for arrives, peer in steps:
             if arrives:
-                key = admission.admit(peer)
-                if key is not None:
-                    inside.append(key)
+                if admission.admit(peer) is None:
+                    inside.append(peer)
             elif inside:
                 admission.release(inside.pop())
             self.assertEqual(len(admission), len(inside))
             self.assertLessEqual(len(inside), 5)
-        for key in inside:
-            admission.release(key)
+        for peer in inside:
+            admission.release(peer)
         self.assertEqual((len(admission), admission._by_address), (0, {}))

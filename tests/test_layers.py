@@ -14,13 +14,13 @@ PACKAGE = Path(__file__).resolve().parents[1] / "wsservice"
 LAYERS = {
     0: [
         "messages errors close_codes handshake envelope frames config settings parsers checks redaction handlers",
-        "engineio. socketio.",
+        "engineio. socketio. addresses open_files traffic",
         "auth.principal auth.cookies auth.tokens auth.keys auth.origin auth.strict_json auth.sigv4 auth.endpoints",
         "auth.providers.cognito_errors web.answers web.headers web.limits",
     ],
     1: [
         "counters wire registry calls deadlines expiry history hub connection audience namespace app sessions loader",
-        "log_context log_writer logs clients.",
+        "log_context log_writer logs clients. admission alarms pings",
         "auth.authenticator auth.revocations auth.providers.base web.rates",
         "auth.providers.cognito_challenges web.forms web.session_cookies",
     ],

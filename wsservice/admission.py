@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from wsservice.addresses import address_key
 from wsservice.alarms import Alarms
+from wsservice.errors import TooManyConnections, TooManyFromAddress
 
 
 class Admission:
@@ -33,25 +34,28 @@ class Admission:
         """Whether no more are let in."""
         return self._count >= self.most
 
-    def admit(self, peer: str) -> str | None:
-        """Let a connection in, and remember its key for `release`; None if it must go."""
+    def admit(self, peer: str) -> TooManyConnections | None:
+        """Let a connection in; `release` it when it has gone. If there is no place for it, why."""
         if self.is_full:
             self._alarms.hit("connections", "--max-connections")
-            return None
-        key = "" if self._is_exempt(peer) else address_key(peer)
-        if key and self._per_address:
+            return TooManyConnections("no more connections")
+        if self._per_address and not self._is_exempt(peer):
+            key = address_key(peer)
             count = self._by_address.get(key, 0)
             if count >= self._per_address:
                 self._alarms.hit("connections_per_address", "--max-connections-per-address", key)
-                return None
+                return TooManyFromAddress("no more connections from this address")
             self._by_address[key] = count + 1
         self._count += 1
-        return key
+        return None
 
-    def release(self, key: str) -> None:
+    def release(self, peer: str) -> None:
         """A connection that was let in has gone."""
         self._count -= 1
-        if key in self._by_address:
-            self._by_address[key] -= 1
-            if not self._by_address[key]:
+        if self._per_address and not self._is_exempt(peer):
+            key = address_key(peer)
+            count = self._by_address[key] - 1
+            if count:
+                self._by_address[key] = count
+            else:
                 del self._by_address[key]

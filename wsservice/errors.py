@@ -12,6 +12,8 @@
      |    +-- BadHandshake
      |    +-- HeadTooLarge
      |    +-- RequestTimeout
+     |    +-- TooManyConnections
+     |    |    +-- TooManyFromAddress
      |    +-- OriginNotAllowed
      |    +-- AuthenticationError
      |         +-- MissingToken
@@ -134,6 +136,8 @@ class HandshakeError(WsServiceError):
     close_code: ClassVar[CloseCode] = CloseCode.POLICY_VIOLATION
     #: the word of a JSON error body, and the label of the counter
     word: ClassVar[str] = "bad_request"
+    #: seconds, for the header Retry-After
+    retry_after: ClassVar[int | None] = None
 
 
 class BadHandshake(HandshakeError):
@@ -154,6 +158,23 @@ class RequestTimeout(HandshakeError):
     message = "The request took too long to arrive."
     http_status = 408
     word = "timeout"
+
+
+class TooManyConnections(HandshakeError):
+    """The service has as many connections as it may have."""
+
+    message = "Too many connections. Try again later."
+    http_status = 503
+    close_code = CloseCode.TRY_AGAIN_LATER
+    word = "too_many_connections"
+    retry_after = 5
+
+
+class TooManyFromAddress(TooManyConnections):
+    """One address has as many connections as it may have."""
+
+    http_status = 429
+    word = "too_many_from_address"
 
 
 class OriginNotAllowed(HandshakeError):

@@ -19,6 +19,9 @@ class MemoryTransport(StringTransportWithDisconnection):
         self.paused = False
         self.ended: str | None = None
 
+    def fileno(self) -> int:
+        return 7
+
     def setTcpNoDelay(self, enabled: bool) -> None:
         self.no_delay = enabled
 

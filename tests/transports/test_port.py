@@ -12,7 +12,10 @@ from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.transports.memory import MemoryTransport
+from wsservice.admission import Admission
+from wsservice.alarms import Alarms
 from wsservice.counters import Counters
+from wsservice.transports.accepting import Accepting
 from wsservice.transports.port import MAX_HEAD, PortFactory, websocket_path
 
 UPGRADE = (
@@ -45,8 +48,22 @@ class RecorderFactory(Factory):
         self.started -= 1
 
 
+class Listening:
+    """A listening port that remembers whether it was left alone."""
+
+    def __init__(self) -> None:
+        self.steps: list[str] = []
+
+    def stopReading(self) -> None:
+        self.steps.append("stop")
+
+    def startReading(self) -> None:
+        self.steps.append("start")
+
+
 class PortTests(SynchronousTestCase):
     def setUp(self) -> None:
+        self.listening = Listening()
         self.clock = Clock()
         self.counters = Counters()
         self.ws, self.web = RecorderFactory(), RecorderFactory()
@@ -153,6 +170,66 @@ class PortTests(SynchronousTestCase):
         self.assertEqual(self.web.started, 1)
         self.factory.doStop()
         self.assertEqual(self.web.started, 0)
+
+    def limited(self, **limits: int) -> Admission:
+        """Let so many connections in only."""
+        alarms = Alarms(self.counters, self.clock.seconds)
+        admission = Admission(is_exempt=lambda peer: False, alarms=alarms, **{"most": 10, "per_address": 10, **limits})
+        self.factory = PortFactory(
+            {b"/ws": self.ws},
+            self.web,
+            clock=self.clock,
+            counters=self.counters,
+            head_timeout=5.0,
+            admission=admission,
+            accepting=Accepting(self.clock, alarms, highest=50),
+        )
+        self.factory.accepting.ports.append(self.listening)
+        return admission
+
+    def test_one_connection_too_many_is_told_so_and_when_to_come_again(self) -> None:
+        for limits, status in (({"most": 2}, b"503 "), ({"per_address": 2}, b"429 ")):
+            admission = self.limited(**limits)
+            first, _, third = (self.connect() for _ in range(3))
+            self.assertTrue(third.value().startswith(b"HTTP/1.1 " + status), third.value())
+            self.assertIn(b"\r\nRetry-After: 5\r\n", third.value())
+            self.assertEqual(third.ended, "lost")
+            third.finish()
+            self.assertEqual(len(admission), 2)
+            first.finish()
+            self.assertEqual(len(admission), 1)
+            self.assertEqual(self.connect().value(), b"")
+
+    def test_a_connection_counts_until_the_protocol_that_it_was_handed_to_says_that_it_has_gone(self) -> None:
+        admission = self.limited()
+        for head, factory in ((UPGRADE, self.ws), (PLAIN, self.web)):
+            transport = self.connect()
+            transport.protocol.dataReceived(head)
+            transport.finish()
+            self.assertEqual(len(admission), 1)
+            factory.lost("192.0.2.7")
+            self.assertEqual(len(admission), 0)
+
+    def test_a_connection_that_no_factory_wants_is_no_longer_counted(self) -> None:
+        admission = self.limited()
+        self.web.refuses = True
+        transport = self.connect()
+        transport.protocol.dataReceived(PLAIN)
+        transport.finish()
+        self.assertEqual(len(admission), 0)
+
+    def test_near_the_limit_of_open_files_accepting_pauses_and_resumes(self) -> None:
+        admission = self.limited()
+        self.listening.steps.clear()
+        for fileno, ended in ((49, None), (50, "aborted"), (51, "aborted")):
+            self.patch(MemoryTransport, "fileno", lambda _, fileno=fileno: fileno)
+            transport = self.connect()
+            self.assertEqual(transport.ended, ended)
+            transport.finish()
+        self.assertEqual((len(admission), self.listening.steps), (0, ["stop"]))
+        self.assertEqual(self.counters.get("limits_hit", "open_files"), 2)
+        self.clock.advance(1)
+        self.assertEqual(self.listening.steps, ["stop", "start"])
 
     def test_the_path_of_an_upgrade(self) -> None:
         for head, path in [

@@ -54,6 +54,8 @@ class OpeningFactory(_Factory):  # type: ignore[misc]
     """
 
     noisy = False
+    #: whoever counts connections is told by it, with the TCP peer's address, that one has gone
+    lost: Callable[[str], None] = staticmethod(lambda peer: None)
 
     def __init__(
         self,

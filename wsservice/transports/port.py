@@ -16,9 +16,11 @@ from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from wsservice.admission import Admission
 from wsservice.counters import Counters
 from wsservice.errors import HandshakeError, HeadTooLarge, RequestTimeout
 from wsservice.handshake import make_request_id
+from wsservice.transports.accepting import Accepting
 from wsservice.transports.handover import hand_over
 from wsservice.transports.refusals import http_refusal
 
@@ -46,6 +48,9 @@ class PortFactory(Factory):
         websockets: the factory of each WebSocket path.
         web: the site for everything else.
         head_timeout: seconds for the whole first request head.
+        admission: counts the connections, from here to the end of the protocol that they are handed to, which says
+            so by `lost`.
+        accepting: knows when there are no more file descriptors.
     """
 
     noisy = False
@@ -58,7 +63,14 @@ class PortFactory(Factory):
         clock: IReactorTime,
         counters: Counters,
         head_timeout: float,
+        admission: Admission | None = None,
+        accepting: Accepting | None = None,
     ) -> None:
+        self.admission = admission
+        self.accepting = accepting
+        if admission is not None:
+            for factory in (web, *websockets.values()):
+                factory.lost = admission.release
         self.websockets = websockets
         self.web = web
         self.clock = clock
@@ -94,11 +106,22 @@ class Port(Protocol):
     def __init__(self, factory: PortFactory, address: IAddress | None) -> None:
         self._factory = factory
         self._address = address
+        self._peer = getattr(address, "host", "")
         self._head = b""
         self._deadline: IDelayedCall | None = None
+        self._is_admitted = False
 
     def connectionMade(self) -> None:
         """Wait for the head, but not for ever."""
+        accepting, admission = self._factory.accepting, self._factory.admission
+        if accepting is not None and not accepting.accepts(self.transport):
+            self.transport.abortConnection()
+            return
+        refusal = admission.admit(self._peer) if admission is not None else None
+        if refusal is not None:
+            self._refuse(refusal)
+            return
+        self._is_admitted = True
         self._factory.waiting.add(self)
         error = RequestTimeout("a head that did not end in time")
         self._deadline = self._factory.clock.callLater(self._factory.head_timeout, self._refuse, error)
@@ -118,6 +141,8 @@ class Port(Protocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The client went before its head was whole."""
         self._done()
+        if self._is_admitted and self._factory.admission is not None:
+            self._factory.admission.release(self._peer)
 
     def _hand_over(self, path: bytes | None) -> None:
         factory = self._factory.web if path is None else self._factory.websockets.get(path, self._factory.web)
@@ -125,6 +150,7 @@ class Port(Protocol):
         if protocol is None:
             self.transport.abortConnection()
         else:
+            self._is_admitted = False
             hand_over(self.transport, protocol, self._head)
 
     def _done(self) -> None:
@@ -141,8 +167,9 @@ class Port(Protocol):
             status=error.http_status,
             reason=str(error),
             request_id=request_id,
-            peer=getattr(self._address, "host", ""),
+            peer=self._peer,
         )
-        self.transport.write(http_refusal(error.http_status, error, request_id, []))
+        retry = [] if error.retry_after is None else [("Retry-After", str(error.retry_after))]
+        self.transport.write(http_refusal(error.http_status, error, request_id, retry))
         self.transport.loseConnection()
         self._deadline = self._factory.clock.callLater(LINGER, self.transport.abortConnection)

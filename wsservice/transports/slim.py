@@ -171,6 +171,7 @@ class SlimProtocol(_Base):  # type: ignore[misc]
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The transport is gone."""
         self.factory.live.discard(self)
+        self.factory.lost(self.peer)
         if self._cut is not None and self._cut.active():
             self._cut.cancel()
         super()._connectionLost(reason)

@@ -97,6 +97,7 @@ class WsChannel(HTTPChannel):
         """Leave nothing behind."""
         self.state = State.CLOSING
         self.site.channels.discard(self)
+        self.site.lost(self.peer)
         self._expect_nothing()
         self._stop_watching()
         super().connectionLost(reason)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from io import BytesIO
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -198,6 +199,8 @@ class WsSite(Site):
 
     protocol = WsChannel  # type: ignore[assignment]
     noisy = False
+    #: whoever counts connections is told by it, with the TCP peer's address, that one has gone
+    lost: Callable[[str], None] = staticmethod(lambda peer: None)
 
     def __init__(
         self,
