@@ -243,8 +243,8 @@ class Namespaces:
         if history is None:
             return None
         saved, link.missed = self._table.recover(request, principal)
-        link.pid = self._table.make_pid()
-        link.position = history.position
+        # Stock clients take another id than theirs for a failure; and what they are sent now may get lost as well.
+        link.pid, link.position = (saved.pid, saved.position) if saved else (self._table.make_pid(), history.position)
         return saved
 
     def _save(self, link: NamespaceLink, reason: str) -> None:
