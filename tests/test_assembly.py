@@ -10,13 +10,14 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.certificates import make_certificate, write_pem
 from tests.transports.memory import MemoryTransport
-from wsservice.assembly import Parts, assemble, make_provider
+from wsservice.assembly import Parts, assemble
 from wsservice.auth.providers.cognito import CognitoProvider
 from wsservice.auth.providers.dev import DevProvider
 from wsservice.auth.providers.oidc import OidcProvider
 from wsservice.config import load_config
 from wsservice.counters import Counters
 from wsservice.errors import ConfigurationError
+from wsservice.identity import make_provider
 
 POOL = {
     "AWS_REGION": "us-east-1",

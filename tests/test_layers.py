@@ -25,13 +25,13 @@ LAYERS = {
         "auth.providers.cognito_challenges web.forms web.session_cookies",
     ],
     2: ["auth.jwks auth.fetch auth.strict_agent auth.providers. transports. web."],
-    3: ["assembly server"],
+    3: ["identity assembly server"],
     4: ["tap daemon testing demo."],
 }
 #: families of layer 2, which never import each other
 FAMILIES = ("transports", "web", "auth")
 #: what the layer of a module forbids it by name
-ONLY_FOR_CONFIG = {"config", "settings", "checks", "assembly", "server", "tap"}
+ONLY_FOR_CONFIG = {"config", "settings", "checks", "identity", "assembly", "server", "tap"}
 #: a package's public names, gathered: above everything that it names
 PUBLIC = ""
 #: arrows that go upward on purpose, each with its reason

@@ -4,27 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from twisted.internet.interfaces import IStreamServerEndpoint
 
+from wsservice.admission import Admission
+from wsservice.alarms import Alarms
 from wsservice.app import App
 from wsservice.auth.authenticator import Authenticator
-from wsservice.auth.cookies import CookiePolicy
-from wsservice.auth.endpoints import cognito_endpoints
-from wsservice.auth.fetch import BoundedFetcher
-from wsservice.auth.jwks import RemoteKeySet
 from wsservice.auth.origin import OriginPolicy
 from wsservice.auth.providers.base import IdentityProvider, Readiness
-from wsservice.auth.providers.cognito import AppClient, CognitoProvider
-from wsservice.auth.providers.cognito_api import CognitoApi
-from wsservice.auth.providers.dev import DEV_RULES, DevProvider
-from wsservice.auth.providers.oidc import OidcProvider
 from wsservice.auth.revocations import Revocations
-from wsservice.auth.sigv4 import Credentials
-from wsservice.auth.tokens import Rules
 from wsservice.checks import Problems
 from wsservice.clients.settings import Settings as ClientSettings
 from wsservice.clients.table import Clients
@@ -34,13 +27,17 @@ from wsservice.counters import Counters
 from wsservice.deadlines import RunningClock
 from wsservice.demo.app import make_app
 from wsservice.engineio.settings import Settings as EngineSettings
-from wsservice.errors import ConfigurationError
 from wsservice.expiry import Expirations
+from wsservice.handshake import is_trusted
 from wsservice.history import History
 from wsservice.hub import Hub
+from wsservice.identity import make_greeting, make_origins, make_provider, make_session_cookies
 from wsservice.loader import load_app
+from wsservice.open_files import most_connections, raise_open_files
+from wsservice.parsers import is_loopback
 from wsservice.registry import Registry
 from wsservice.sessions import Sessions
+from wsservice.transports.accepting import Accepting
 from wsservice.transports.listen import make_endpoints
 from wsservice.transports.port import PortFactory
 from wsservice.transports.socketio import SocketIoFactory
@@ -55,12 +52,10 @@ from wsservice.web.root import make_site
 from wsservice.web.services import AuthServices, AuthSettings
 from wsservice.web.session_cookies import SessionCookies
 
-T = TypeVar("T")
-
-#: seconds for a call of the pool's API: its triggers (Lambda) may take a while, and nobody waits in line for it
-LOGIN_TIMEOUT = 15.0
 #: the page at `/`
 PAGES = Path(__file__).parent / "demo" / "static"
+#: descriptors that are kept free below the limit, for what is no connection
+_SPARE_FILES = 50
 
 
 @dataclass(slots=True)
@@ -69,104 +64,29 @@ class Parts:
 
     app: App
     hub: Hub
-    registry: Registry[Connection]
-    expirations: Expirations
-    counters: Counters
     provider: IdentityProvider
     raw: RawFactory
     socketio: SocketIoFactory
     clients: Clients
     web: WsSite
     port: PortFactory
+    accepting: Accepting
     endpoints: list[tuple[str, IStreamServerEndpoint]]
     certificate: Certificate | None
     greeting: list[str]
 
 
-def make_provider(
-    config: Config, reactor: Any, counters: Counters, now: Callable[[], float] = time.time
-) -> IdentityProvider:
-    """The identity provider that the settings name: `--dev`, a Cognito user pool, or any OpenID issuer.
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """What the settings name, and what may fail to be made."""
 
-    Raises:
-        ConfigurationError: they name none, or one that cannot be.
-    """
-    if config.dev:
-        return DevProvider(now=now, lifetime=config.dev_token_lifetime, rules=_rules(config, DEV_RULES))
-    fetcher = BoundedFetcher(reactor)
-
-    def key_set(url: str) -> RemoteKeySet:
-        _check(fetcher, url)
-        return RemoteKeySet(
-            fetcher.get,
-            url,
-            clock=reactor,
-            counters=counters,
-            ttl=config.jwks_cache_ttl,
-            wait=config.auth_timeout,
-        )
-
-    if not config.cognito_user_pool_id:
-        base = Rules(
-            issuers=frozenset(config.auth_issuer),
-            clients=frozenset(config.auth_audience or config.cognito_client_id),
-            style="oidc",
-        )
-        return OidcProvider(key_set(config.auth_jwks_url), _rules(config, base), now=now)
-    endpoints = cognito_endpoints(
-        config.aws_region,
-        config.cognito_user_pool_id,
-        endpoint_override=config.cognito_endpoint or None,
-        issuers=config.auth_issuer,
-        jwks_url=config.auth_jwks_url or None,
-    )
-    _check(fetcher, endpoints.api)
-    base = Rules(
-        issuers=frozenset(endpoints.issuers),
-        clients=frozenset(config.cognito_client_id),
-        token_uses=frozenset(config.auth_token_use),
-    )
-    credentials = None
-    if config.aws_access_key_id and config.aws_secret_access_key:
-        credentials = Credentials(
-            config.aws_access_key_id, config.aws_secret_access_key, config.aws_session_token or None
-        )
-    return CognitoProvider(
-        key_set(endpoints.jwks_url),
-        _rules(config, base),
-        CognitoApi(
-            BoundedFetcher(reactor, timeout=LOGIN_TIMEOUT),
-            endpoints.api,
-            region=config.aws_region,
-            credentials=credentials,
-            now=now,
-        ),
-        client=AppClient(
-            pool_id=config.cognito_user_pool_id,
-            client_id=config.cognito_client_id[0],
-            client_secret=config.cognito_client_secret or None,
-            auth_flow=config.auth_flow,
-            token_use=config.auth_login_token,
-        ),
-        custom_endpoint=endpoints.custom,
-        now=now,
-    )
-
-
-def _rules(config: Config, base: Rules) -> Rules:
-    return replace(
-        base,
-        leeway=config.auth_leeway,
-        required_groups=frozenset(config.required_groups),
-        required_scopes=frozenset(config.required_scopes),
-    )
-
-
-def _check(fetcher: BoundedFetcher, url: str) -> None:
-    try:
-        fetcher.check(url)
-    except ValueError as error:
-        raise ConfigurationError(f"the identity provider's address cannot be used: {error}") from None
+    app: App
+    provider: IdentityProvider
+    origins: OriginPolicy
+    session_cookies: SessionCookies
+    certificate: Certificate | None
+    endpoints: list[tuple[str, IStreamServerEndpoint]]
+    counters: Counters
 
 
 def assemble(config: Config, reactor: Any, draining: Callable[[], bool]) -> Parts:
@@ -178,39 +98,136 @@ def assemble(config: Config, reactor: Any, draining: Callable[[], bool]) -> Part
     Raises:
         ConfigurationError: things that the settings name cannot be used; it tells all of them.
     """
-    counters = Counters()
-    problems = Problems()
-    certificate = problems.during(lambda: _certificate(config))
-    app = problems.during(lambda: load_app(config.app) if config.app else make_app())
-    provider = problems.during(lambda: make_provider(config, reactor, counters))
-    origins = problems.during(lambda: _origins(config))
-    session_cookies = problems.during(lambda: _session_cookies(config))
-    endpoints = problems.during(lambda: _endpoints(config, reactor, certificate))
-    problems.check()
+    given = _make_given(config, reactor)
+    hub = _make_hub(config, reactor, given)
     revocations = Revocations(time.time)
-    registry: Registry[Connection] = Registry(counters)
-    expirations = Expirations(reactor, time.time)
+    authenticator = Authenticator(
+        given.provider,
+        cookie_name=config.auth_cookie_name,
+        origins=given.origins,
+        revocations=revocations,
+        counters=given.counters,
+    )
+    clients = _make_clients(config, hub, given.app, authenticator, revocations)
+    raw = _make_raw(config, reactor, hub, authenticator)
+    socketio = SocketIoFactory(
+        clients,
+        authenticator,
+        clock=reactor,
+        trusted_proxies=config.trusted_proxy,
+        compression=config.compression,
+        cookie=_sticky_cookie(config),
+    )
+    services = AuthServices(
+        provider=given.provider,
+        authenticate=authenticator.authenticate,
+        sessions=Sessions(hub.registry, revocations, time.time, hub.history),
+        is_revoked=revocations.is_revoked,
+        origins=given.origins,
+        counters=given.counters,
+        clock=reactor,
+        now=time.time,
+    )
+    polling = PollingResource(
+        clients, authenticator, given.origins, PollingSettings(config.http_compression, _sticky_cookie(config))
+    )
+    admission, accepting, alarms = _make_admission(config, reactor, given.counters)
+    path, socketio_path = config.ws_path.encode("ascii"), config.socketio_path.encode("ascii")
+    web = make_site(
+        services,
+        settings=AuthSettings(
+            cookies=given.session_cookies, login_rate=Rate(config.login_burst, config.login_interval)
+        ),
+        checks={
+            "keys": given.provider.readiness,
+            "service": lambda: _service_readiness(draining()),
+            "limits": lambda: _limits_readiness(admission, alarms),
+        },
+        pages=PAGES if config.page else None,
+        page_values={"ws_path": config.ws_path},
+        mount={path: UpgradeResource(raw), socketio_path: UpgradeResource(socketio, polling)},
+        uploads={f"{config.socketio_path}{end}": polling.open_upload for end in ("", "/")},
+        limits=Limits(head_timeout=config.handshake_timeout),
+        trusted=config.trusted_proxy,
+    )
+    return Parts(
+        app=given.app,
+        hub=hub,
+        provider=given.provider,
+        raw=raw,
+        socketio=socketio,
+        clients=clients,
+        web=web,
+        port=PortFactory(
+            {path: raw, socketio_path: socketio, socketio_path + b"/": socketio},
+            web,
+            clock=reactor,
+            counters=given.counters,
+            head_timeout=config.handshake_timeout,
+            admission=admission,
+            accepting=accepting,
+        ),
+        accepting=accepting,
+        endpoints=given.endpoints,
+        certificate=given.certificate,
+        greeting=make_greeting(given.provider),
+    )
+
+
+def _make_given(config: Config, reactor: Any) -> _Given:
+    counters, problems = Counters(), Problems()
+    certificate = problems.during(lambda: _certificate(config))
+    given = _Given(
+        app=problems.during(lambda: load_app(config.app) if config.app else make_app()),
+        provider=problems.during(lambda: make_provider(config, reactor, counters)),
+        origins=problems.during(lambda: make_origins(config)),
+        session_cookies=problems.during(lambda: make_session_cookies(config)),
+        certificate=certificate,
+        endpoints=problems.during(
+            lambda: make_endpoints(
+                reactor,
+                host=config.host,
+                port=config.port,
+                listen=config.listen,
+                backlog=config.backlog,
+                certificate=certificate,
+            )
+        ),
+        counters=counters,
+    )
+    problems.check()
+    return given
+
+
+def _certificate(config: Config) -> Certificate | None:
+    if not config.tls_cert:
+        return None
+    return Certificate(Path(config.tls_cert), Path(config.tls_key or config.tls_cert))
+
+
+def _make_hub(config: Config, reactor: Any, given: _Given) -> Hub:
+    registry: Registry[Connection] = Registry(given.counters)
+    history = None
+    if config.recovery:
+        history = History(time.monotonic, given.counters, window=config.recovery, max_bytes=config.recovery_bytes)
     hub = Hub(
-        app,
+        given.app,
         registry,
-        expirations,
+        Expirations(reactor, time.time),
         reactor,
-        counters,
+        given.counters,
         inbox_limit=config.inbox_messages,
         pause_timeout=config.pause_timeout,
         held_limit=config.send_queue_bytes,
         call_timeout=config.call_timeout,
-        history=_history(config, counters),
+        history=history,
     )
-    app.serve(hub)
-    authenticator = Authenticator(
-        provider,
-        cookie_name=config.auth_cookie_name,
-        origins=origins,
-        revocations=revocations,
-        counters=counters,
-    )
-    raw = RawFactory(
+    given.app.serve(hub)
+    return hub
+
+
+def _make_raw(config: Config, reactor: Any, hub: Hub, authenticator: Authenticator) -> RawFactory:
+    return RawFactory(
         hub,
         authenticator,
         Settings(
@@ -222,63 +239,11 @@ def assemble(config: Config, reactor: Any, draining: Callable[[], bool]) -> Part
         ),
         reactor,
     )
-    clients = _clients(config, hub, app, authenticator, revocations)
-    cookie = _sticky_cookie(config)
-    socketio = SocketIoFactory(
-        clients,
-        authenticator,
-        clock=reactor,
-        trusted_proxies=config.trusted_proxy,
-        compression=config.compression,
-        cookie=cookie,
-    )
-    polling = PollingResource(clients, authenticator, origins, PollingSettings(config.http_compression, cookie))
-    path, socketio_path = config.ws_path.encode("ascii"), config.socketio_path.encode("ascii")
-    web = make_site(
-        AuthServices(
-            provider=provider,
-            authenticate=authenticator.authenticate,
-            sessions=Sessions(registry, revocations, time.time, hub.history),
-            is_revoked=revocations.is_revoked,
-            origins=origins,
-            counters=counters,
-            clock=reactor,
-            now=time.time,
-        ),
-        settings=AuthSettings(cookies=session_cookies, login_rate=Rate(config.login_burst, config.login_interval)),
-        checks={"keys": provider.readiness, "service": lambda: _service_readiness(draining())},
-        pages=PAGES if config.page else None,
-        page_values={"ws_path": config.ws_path},
-        mount={path: UpgradeResource(raw), socketio_path: UpgradeResource(socketio, polling)},
-        uploads={f"{config.socketio_path}{end}": polling.open_upload for end in ("", "/")},
-        limits=Limits(head_timeout=config.handshake_timeout),
-        trusted=config.trusted_proxy,
-    )
-    return Parts(
-        app=app,
-        hub=hub,
-        registry=registry,
-        expirations=expirations,
-        counters=counters,
-        provider=provider,
-        raw=raw,
-        socketio=socketio,
-        clients=clients,
-        web=web,
-        port=PortFactory(
-            {path: raw, socketio_path: socketio, socketio_path + b"/": socketio},
-            web,
-            clock=reactor,
-            counters=counters,
-            head_timeout=config.handshake_timeout,
-        ),
-        endpoints=endpoints,
-        certificate=certificate,
-        greeting=_greeting(provider),
-    )
 
 
-def _clients(config: Config, hub: Hub, app: App, authenticator: Authenticator, revocations: Revocations) -> Clients:
+def _make_clients(
+    config: Config, hub: Hub, app: App, authenticator: Authenticator, revocations: Revocations
+) -> Clients:
     return Clients(
         hub,
         ClientSettings(
@@ -304,12 +269,6 @@ def _clients(config: Config, hub: Hub, app: App, authenticator: Authenticator, r
     )
 
 
-def _history(config: Config, counters: Counters) -> History | None:
-    if not config.recovery:
-        return None
-    return History(time.monotonic, counters, window=config.recovery, max_bytes=config.recovery_bytes)
-
-
 def _sticky_cookie(config: Config) -> Callable[[str], str] | None:
     """The line of the cookie by which a load balancer keeps a client on one process; nobody here reads it."""
     if not config.sticky_cookie:
@@ -320,62 +279,29 @@ def _sticky_cookie(config: Config) -> Callable[[str], str] | None:
     return lambda sid: f"{config.sticky_cookie}={sid}; {attributes}"
 
 
-def _endpoints(
-    config: Config, reactor: Any, certificate: Certificate | None
-) -> list[tuple[str, IStreamServerEndpoint]]:
-    return make_endpoints(
-        reactor,
-        host=config.host,
-        port=config.port,
-        listen=config.listen,
-        backlog=config.backlog,
-        certificate=certificate,
+def _make_admission(config: Config, reactor: Any, counters: Counters) -> tuple[Admission, Accepting, Alarms]:
+    alarms = Alarms(counters, time.monotonic)
+    open_files = raise_open_files()
+    admission = Admission(
+        most=min(config.max_connections or open_files, most_connections(open_files)),
+        per_address=config.max_connections_per_address,
+        is_exempt=partial(_stands_for_many, config),
+        alarms=alarms,
     )
+    return admission, Accepting(reactor, alarms, highest=max(1, open_files - _SPARE_FILES)), alarms
 
 
-def _origins(config: Config) -> OriginPolicy:
-    return _refuse_value_errors("CORS_ORIGIN", lambda: OriginPolicy(config.cors_origin, config.require_origin))
-
-
-def _certificate(config: Config) -> Certificate | None:
-    if not config.tls_cert:
-        return None
-    return Certificate(Path(config.tls_cert), Path(config.tls_key or config.tls_cert))
-
-
-def _session_cookies(config: Config) -> SessionCookies:
-    def make() -> SessionCookies:
-        return SessionCookies(
-            token_name=config.auth_cookie_name,
-            refresh_name=config.refresh_cookie_name,
-            refresh_lifetime=config.refresh_lifetime,
-            policy=CookiePolicy(
-                same_site=config.cookie_same_site, secure=config.cookie_secure, chunking=config.cookie_chunking
-            ),
-        )
-
-    return _refuse_value_errors("cookies", make)
-
-
-def _refuse_value_errors(option: str, make: Callable[[], T]) -> T:
-    try:
-        return make()
-    except ValueError as error:
-        raise ConfigurationError(f"{option}: {error}") from None
+def _stands_for_many(config: Config, peer: str) -> bool:
+    """Whether behind an address are many clients: a proxy that is trusted, or one on this machine."""
+    return not peer or is_loopback(peer) or is_trusted(peer, config.trusted_proxy)
 
 
 def _service_readiness(draining: bool) -> Readiness:
     return Readiness(not draining, "stopping" if draining else "serving")
 
 
-def _greeting(provider: IdentityProvider) -> list[str]:
-    """What `--dev` says on the terminal, and never in the log: its users' passwords."""
-    if not isinstance(provider, DevProvider):
-        return []
-    users = [f"  {username:<10} password {password}" for username, password in provider.credentials]
-    return [
-        "",
-        "DEVELOPMENT ONLY: --dev makes users up; they and their sessions end with this process.",
-        *users,
-        "",
-    ]
+def _limits_readiness(admission: Admission, alarms: Alarms) -> Readiness:
+    """Not ready while no connection is let in; and which limits bit within the last minute."""
+    recent = ", ".join(alarms.recent())
+    detail = f"reached within the last minute: {recent}" if recent else "none reached within the last minute"
+    return Readiness(not admission.is_full, detail)

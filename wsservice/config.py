@@ -367,6 +367,22 @@ class Config:
         help="how much is kept for that, of all clients together",
     )
 
+    # The system's limit of open files bounds them anyway.
+    max_connections: int = setting(
+        0,
+        LIMITS,
+        integer(0, 1_048_576, "connections"),
+        note="as many as there can be open files, less 100",
+        help="TCP connections in all; past it 503",
+    )
+    # Large enough for an office behind one address; nginx's `limit_conn` has no default.
+    max_connections_per_address: int = setting(
+        1000,
+        LIMITS,
+        integer(0, 1_048_576, "connections"),
+        help="TCP connections of one IPv4 address or IPv6 /64, but for proxies and this machine; past it 429; 0 is no "
+        "limit",
+    )
     # Centrifugo's default, and OWASP's advice.
     max_message_size: int = setting(
         65536,

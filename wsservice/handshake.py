@@ -141,7 +141,7 @@ def make_handshake(
     if len(hosts) > 1:
         raise BadHandshake("more than one Host header")
     host = hosts[0] if hosts else ""
-    if trusted and _is_trusted(peer, trusted):
+    if trusted and is_trusted(peer, trusted):
         peer = _forwarded_peer(headers, peer, trusted)
         secure = {"http": False, "https": True}.get(_last(headers, "x-forwarded-proto").lower(), secure)
         host = _last(headers, "x-forwarded-host") or host
@@ -150,7 +150,8 @@ def make_handshake(
     return Handshake(method, path, query, headers, peer, secure, request_id, host)
 
 
-def _is_trusted(address: str, trusted: tuple[Network, ...]) -> bool:
+def is_trusted(address: str, trusted: tuple[Network, ...]) -> bool:
+    """Whether a TCP peer is one of the trusted proxies."""
     if not address:  # a Unix socket, which only local processes reach: trusted as soon as any proxy is
         return True
     try:
@@ -180,7 +181,7 @@ def _forwarded_peer(headers: Headers, peer: str, trusted: tuple[Network, ...]) -
             peer = str(_parse_address(bare))
         except ValueError:
             break
-        if not _is_trusted(peer, trusted):
+        if not is_trusted(peer, trusted):
             break
     return peer
 

@@ -107,6 +107,7 @@ class Server(MultiService):
 
     def _listening(self, ports: list[IListeningPort]) -> None:
         self._ports = ports
+        self.parts.accepting.ports = [port for port in ports if hasattr(port, "stopReading")]
         for address, scheme in zip(self.addresses, self._schemes(), strict=True):
             log.info("listening on {address} ({scheme})", address=describe(address), scheme=scheme)
 
@@ -150,7 +151,8 @@ class Server(MultiService):
     async def _stop(self) -> None:
         self._stopping = True
         parts = self.parts
-        log.info("stopping: {count} connections", count=len(parts.registry))
+        log.info("stopping: {count} connections", count=len(parts.hub.registry))
+        parts.accepting.ports = []
         while self._ports:
             await maybeDeferred(self._ports.pop().stopListening)
         parts.port.close_waiting()
@@ -168,7 +170,7 @@ class Server(MultiService):
         parts.web.close_all()
         await deferLater(self._reactor, 0)  # the connections that were cut off learn of it
         parts.clients.stop()
-        parts.expirations.stop()
+        parts.hub.expirations.stop()
         await parts.provider.stop()
         await maybeDeferred(super().stopService)
         log.info("stopped")

@@ -14,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 import wsservice.demo
 from tests.needs import require
 from wsservice import close_codes
-from wsservice.assembly import LOGIN_TIMEOUT
+from wsservice.identity import LOGIN_TIMEOUT
 from wsservice.close_codes import Advice, CloseCode
 from wsservice.envelope import decode_text
 from wsservice.errors import InvalidToken, MissingToken
