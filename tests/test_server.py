@@ -23,7 +23,7 @@ from websockets.sync.client import connect
 from tests.certificates import make_certificate, write_pem
 from wsservice.config import load_config
 from wsservice.errors import ConfigurationError
-from wsservice.server import Server
+from wsservice.server import Server, batch_size
 
 
 def make_server(folder: Path, use: Any, **flags: Any) -> Server:
@@ -257,3 +257,11 @@ class SignalTests(SynchronousTestCase):
         handlers[signal.SIGTERM](signal.SIGTERM, None)
         self.assertEqual(use.stopped, 1)
         self.assertEqual(set(handlers), {signal.SIGHUP, signal.SIGTERM, signal.SIGINT})
+
+
+class BatchTests(SynchronousTestCase):
+    def test_few_clients_are_closed_at_once_and_many_over_most_of_the_drain_time(self) -> None:
+        self.assertEqual(batch_size(3, 30.0), 50)
+        self.assertEqual(batch_size(10_000, 30.0), 50)
+        self.assertEqual(batch_size(100_000, 30.0), 417)  # in 24 seconds
+        self.assertEqual(batch_size(100_000, 0.0), 100_000)

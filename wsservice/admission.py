@@ -18,7 +18,9 @@ class Admission:
         is_exempt: whether an address is that of a trusted proxy, or of a Unix socket: it stands for many clients.
     """
 
-    def __init__(self, *, most: int, per_address: int, is_exempt: Callable[[str], bool], alarms: Alarms) -> None:
+    def __init__(
+        self, *, most: int, per_address: int, alarms: Alarms, is_exempt: Callable[[str], bool] = lambda peer: False
+    ) -> None:
         self.most = most
         self._per_address = per_address
         self._is_exempt = is_exempt

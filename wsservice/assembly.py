@@ -71,6 +71,7 @@ class Parts:
     web: WsSite
     port: PortFactory
     accepting: Accepting
+    open_files: int
     endpoints: list[tuple[str, IStreamServerEndpoint]]
     certificate: Certificate | None
     greeting: list[str]
@@ -131,7 +132,10 @@ def assemble(config: Config, reactor: Any, draining: Callable[[], bool]) -> Part
     polling = PollingResource(
         clients, authenticator, given.origins, PollingSettings(config.http_compression, _sticky_cookie(config))
     )
-    admission, accepting, alarms = _make_admission(config, reactor, given.counters)
+    open_files = raise_open_files()
+    alarms = Alarms(given.counters, time.monotonic)
+    admission = _make_admission(config, alarms, open_files)
+    accepting = Accepting(reactor, alarms, highest=max(1, open_files - _SPARE_FILES))
     path, socketio_path = config.ws_path.encode("ascii"), config.socketio_path.encode("ascii")
     web = make_site(
         services,
@@ -168,6 +172,7 @@ def assemble(config: Config, reactor: Any, draining: Callable[[], bool]) -> Part
             accepting=accepting,
         ),
         accepting=accepting,
+        open_files=open_files,
         endpoints=given.endpoints,
         certificate=given.certificate,
         greeting=make_greeting(given.provider),
@@ -279,16 +284,13 @@ def _sticky_cookie(config: Config) -> Callable[[str], str] | None:
     return lambda sid: f"{config.sticky_cookie}={sid}; {attributes}"
 
 
-def _make_admission(config: Config, reactor: Any, counters: Counters) -> tuple[Admission, Accepting, Alarms]:
-    alarms = Alarms(counters, time.monotonic)
-    open_files = raise_open_files()
-    admission = Admission(
+def _make_admission(config: Config, alarms: Alarms, open_files: int) -> Admission:
+    return Admission(
         most=min(config.max_connections or open_files, most_connections(open_files)),
         per_address=config.max_connections_per_address,
         is_exempt=partial(_stands_for_many, config),
         alarms=alarms,
     )
-    return admission, Accepting(reactor, alarms, highest=max(1, open_files - _SPARE_FILES)), alarms
 
 
 def _stands_for_many(config: Config, peer: str) -> bool:

@@ -3,7 +3,7 @@
 Stopping (SIGTERM, SIGINT, or twistd's own):
 
     1. nothing new: the ports are closed, readiness turns red, half-read heads are dropped
-    2. every WebSocket is closed with 1001; HTTP requests under way may finish
+    2. every client is closed (1001), in batches where there are many; HTTP requests under way may finish
     3. handlers that still run may finish, until the drain time is over
     4. what is left is cut off; the provider's work ends; exit 0
 
@@ -16,6 +16,8 @@ import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
+from math import ceil
 from typing import Any, TextIO
 
 from twisted.application.service import MultiService
@@ -35,6 +37,18 @@ log = Logger()
 
 #: how often (seconds) a stop looks whether everything has ended
 _LOOK = 0.02
+#: seconds between two batches of clients that are closed
+BATCH_INTERVAL = 0.1
+#: clients that are closed in a second, at least; precedent: a socket.io server greets about as many in one core
+_FEWEST = 500
+#: the part of the drain time that closing may take: the last clients must still answer, and handlers end
+_SPREAD = 0.8
+
+
+def batch_size(clients: int, drain_timeout: float) -> int:
+    """How many clients are closed at a time."""
+    spread = max(BATCH_INTERVAL, _SPREAD * drain_timeout)
+    return max(ceil(_FEWEST * BATCH_INTERVAL), ceil(clients * BATCH_INTERVAL / spread))
 
 
 class Server(MultiService):
@@ -108,6 +122,11 @@ class Server(MultiService):
     def _listening(self, ports: list[IListeningPort]) -> None:
         self._ports = ports
         self.parts.accepting.ports = [port for port in ports if hasattr(port, "stopReading")]
+        log.info(
+            "{files} files may be open, and {most} connections",
+            files=self.parts.open_files,
+            most=self.parts.port.admission.most,
+        )
         for address, scheme in zip(self.addresses, self._schemes(), strict=True):
             log.info("listening on {address} ({scheme})", address=describe(address), scheme=scheme)
 
@@ -157,10 +176,8 @@ class Server(MultiService):
             await maybeDeferred(self._ports.pop().stopListening)
         parts.port.close_waiting()
         parts.web.close_idle()
-        parts.clients.drain()
-        parts.raw.drain()
-        parts.socketio.drain()
         deadline = self._reactor.seconds() + self._config.drain_timeout
+        await self._close_clients()
         looked = False  # once at least, whatever the hurry: in that turn the close frames leave
         while self._is_busy() and not (looked and (self._hurry or self._reactor.seconds() >= deadline)):
             await deferLater(self._reactor, _LOOK)
@@ -174,6 +191,24 @@ class Server(MultiService):
         await parts.provider.stop()
         await maybeDeferred(super().stopService)
         log.info("stopped")
+
+    async def _close_clients(self) -> None:
+        """Close every client, in batches spread over most of the drain time, so that not all return at once."""
+        parts, clock = self.parts, self._reactor
+        parts.clients.draining = True
+        closing: list[Callable[[], None]] = [protocol.drain for protocol in parts.raw.stop_opening()]
+        closing += [partial(parts.clients.end, client) for client in parts.clients]
+        batch = batch_size(len(closing), self._config.drain_timeout)
+        while closing:
+            if self._hurry:
+                batch = len(closing)
+            for close in closing[:batch]:
+                close()
+            del closing[:batch]
+            if closing:
+                await deferLater(clock, BATCH_INTERVAL)
+        for protocol in parts.socketio.stop_opening():  # those that belong to no session, any more or yet
+            protocol.drain()
 
     def _is_busy(self) -> bool:
         parts = self.parts

@@ -114,7 +114,11 @@ class Clients:
         """The service stops: end every session, without a `41`."""
         self.draining = True
         for client in self:
-            client.end(close_codes.SHUTTING_DOWN, code=CloseCode.GOING_AWAY)
+            self.end(client)
+
+    def end(self, client: Client) -> None:
+        """End one session, since the service stops."""
+        client.end(close_codes.SHUTTING_DOWN, code=CloseCode.GOING_AWAY)
 
     def stop(self) -> None:
         """Forget those that did not fetch the end of their session."""

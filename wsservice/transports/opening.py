@@ -87,10 +87,17 @@ class OpeningFactory(_Factory):  # type: ignore[misc]
         """A protocol for one connection."""
         return self._configured()
 
-    def drain(self) -> None:
-        """The service stops: close what is open with 1001, answer 503 to what is not yet, and to what comes."""
+    def stop_opening(self) -> list[OpeningProtocol]:
+        """The service stops: answer 503 to what is not yet open, and to what comes; the open ones, to be drained."""
         self.draining = True
         for protocol in list(self.live):
+            if protocol.state == protocol.STATE_CONNECTING:
+                protocol.drain()
+        return list(self.live)
+
+    def drain(self) -> None:
+        """The service stops: close what is open with 1001, too."""
+        for protocol in self.stop_opening():
             protocol.drain()
 
 

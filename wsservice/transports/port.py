@@ -8,6 +8,7 @@ byte for byte: behind twisted.web's Site an idle WebSocket would cost half as mu
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +18,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from wsservice.admission import Admission
+from wsservice.alarms import Alarms
 from wsservice.counters import Counters
 from wsservice.errors import HandshakeError, HeadTooLarge, RequestTimeout
 from wsservice.handshake import make_request_id
@@ -49,7 +51,7 @@ class PortFactory(Factory):
         web: the site for everything else.
         head_timeout: seconds for the whole first request head.
         admission: counts the connections, from here to the end of the protocol that they are handed to, which says
-            so by `lost`.
+            so by `lost`; by default, everybody is let in.
         accepting: knows when there are no more file descriptors.
     """
 
@@ -66,11 +68,11 @@ class PortFactory(Factory):
         admission: Admission | None = None,
         accepting: Accepting | None = None,
     ) -> None:
-        self.admission = admission
-        self.accepting = accepting
-        if admission is not None:
-            for factory in (web, *websockets.values()):
-                factory.lost = admission.release
+        alarms = Alarms(counters, clock.seconds)
+        self.admission = admission or Admission(most=sys.maxsize, per_address=0, alarms=alarms)
+        self.accepting = accepting or Accepting(clock, alarms, highest=sys.maxsize)
+        for factory in (web, *websockets.values()):
+            factory.lost = self.admission.release
         self.websockets = websockets
         self.web = web
         self.clock = clock
@@ -113,11 +115,10 @@ class Port(Protocol):
 
     def connectionMade(self) -> None:
         """Wait for the head, but not for ever."""
-        accepting, admission = self._factory.accepting, self._factory.admission
-        if accepting is not None and not accepting.accepts(self.transport):
+        if not self._factory.accepting.accepts(self.transport):
             self.transport.abortConnection()
             return
-        refusal = admission.admit(self._peer) if admission is not None else None
+        refusal = self._factory.admission.admit(self._peer)
         if refusal is not None:
             self._refuse(refusal)
             return
@@ -141,7 +142,7 @@ class Port(Protocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The client went before its head was whole."""
         self._done()
-        if self._is_admitted and self._factory.admission is not None:
+        if self._is_admitted:
             self._factory.admission.release(self._peer)
 
     def _hand_over(self, path: bytes | None) -> None:
