@@ -69,7 +69,9 @@ class PortFactory(Factory):
         accepting: Accepting | None = None,
     ) -> None:
         alarms = Alarms(counters, clock.seconds)
-        self.admission = admission or Admission(most=sys.maxsize, per_address=0, alarms=alarms)
+        if admission is None:
+            admission = Admission(most=sys.maxsize, per_address=0, alarms=alarms)
+        self.admission = admission
         self.accepting = accepting or Accepting(clock, alarms, highest=sys.maxsize)
         for factory in (web, *websockets.values()):
             factory.lost = self.admission.release
