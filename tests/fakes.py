@@ -16,10 +16,11 @@ from wsservice.errors import ClientError
 from wsservice.expiry import Expirations
 from wsservice.frames import BINARY, TEXT, Framing
 from wsservice.handshake import Handshake, Headers
+from wsservice.history import History
 from wsservice.hub import Handlers, Hub
-from wsservice.messages import Ack, Event
+from wsservice.messages import ROOT, Ack, Event
 from wsservice.registry import Registry
-from wsservice.wire import Link
+from wsservice.wire import Link, Wire
 
 
 def make_principal(
@@ -85,27 +86,38 @@ class FakeLink(Link):
 
 
 class Core:
-    """An app with its registry, expirations and hub, on a Clock that is the wall clock, too."""
+    """An app with its registry, expirations and hub, on a Clock that is the wall clock, too.
 
-    def __init__(self, handlers: Handlers | None = None, **limits: Any) -> None:
+    Args:
+        recovery: whether there is a history.
+    """
+
+    def __init__(self, handlers: Handlers | None = None, *, recovery: bool = False, **limits: Any) -> None:
         self.clock = Clock()
         self.counters = Counters()
         self.app = App()
         self.registry: Registry[Connection] = Registry(self.counters)
         self.expirations = Expirations(self.clock, self.clock.seconds)
+        if recovery:
+            limits["history"] = History(self.clock.seconds, self.counters)
         self.hub = Hub(handlers or self.app, self.registry, self.expirations, self.clock, self.counters, **limits)
         self.app.serve(self.hub)
 
-    def connect(self, user: str | Principal = "alice", link: FakeLink | None = None) -> Client:
+    def connect(
+        self, user: str | Principal = "alice", link: FakeLink | None = None, namespace: str = ROOT, **arguments: Any
+    ) -> Client:
         """A client that has connected; `on_connect` has been started."""
-        client = self.prepare(user, link)
+        client = self.prepare(user, link, namespace, **arguments)
         client.connection.open()
         return client
 
-    def prepare(self, user: str | Principal = "alice", link: FakeLink | None = None) -> Client:
+    def prepare(
+        self, user: str | Principal = "alice", link: FakeLink | None = None, namespace: str = ROOT, **arguments: Any
+    ) -> Client:
         """A client whose connection is not yet open."""
         principal = make_principal(user) if isinstance(user, str) else user
-        return Client(self.hub, link or FakeLink(), principal)
+        handlers = None if namespace == ROOT else self.app.find(namespace)
+        return Client(self.hub, link or FakeLink(), principal, namespace=namespace, handlers=handlers, **arguments)
 
     def leftovers(self) -> list[Any]:
         """What must be empty once everybody has gone; the one timer of the expirations may stay."""
@@ -119,9 +131,11 @@ class Core:
 class Client:
     """The far end of one connection."""
 
-    def __init__(self, hub: Hub, link: FakeLink, principal: Principal) -> None:
+    def __init__(
+        self, hub: Hub, link: FakeLink, principal: Principal, *, wire: Wire = BARE_WIRE, **arguments: Any
+    ) -> None:
         self.link = link
-        self.connection = Connection(hub, link, BARE_WIRE, principal, make_handshake())
+        self.connection = Connection(hub, link, wire, principal, make_handshake(), **arguments)
 
     def send(self, event: str, data: Any = None, id: int | None = None) -> None:
         """The client sends an event."""

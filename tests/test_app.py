@@ -65,10 +65,15 @@ class DeclaringTests(Base):
         self.app.on("a")(first)
         for declare in (self.app.on("a"), self.app.on("a", roles={"admin"})):
             self.assertIn("first", str(self.assertRaises(ValueError, declare, first)))
-        self.app.on_connect(first)
-        self.assertIn("first", str(self.assertRaises(ValueError, self.app.on_connect, first)))
         self.app.on_disconnect(first)
         self.assertIn("first", str(self.assertRaises(ValueError, self.app.on_disconnect, first)))
+
+        def second(connection: Connection, *args: Any) -> None: ...
+
+        self.app.on_connect(second)
+        self.assertIn("second", str(self.assertRaises(ValueError, self.app.on_connect, second)))
+        self.app.on_any(second)
+        self.assertIn("second", str(self.assertRaises(ValueError, self.app.on_any, second)))
 
     def test_a_forgotten_name_is_an_error(self) -> None:
         error = self.assertRaises(TypeError, self.app.on, lambda connection, data: None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from copy import copy
+from weakref import WeakSet
 
 from wsservice.hub import Hub
 from wsservice.messages import ROOT
@@ -23,6 +24,8 @@ class App(Namespace):
         super().__init__(ROOT)
         self._named: dict[str, Namespace] = {ROOT: self}
         self._patterns: list[Namespace] = []
+        #: single names of patterns that the application holds on to
+        self._parts: WeakSet[Namespace] = WeakSet()
 
     def namespace(self, name: str | re.Pattern[str]) -> Namespace:
         """The namespace of a name such as `/admin`, made at the first call; or of all whose names match a pattern.
@@ -37,7 +40,7 @@ class App(Namespace):
         if isinstance(name, re.Pattern):
             found = next((one for one in self._patterns if one.name == name), None)
             if found is None:
-                found = Namespace(name)
+                found = Namespace(name, self.find)
                 self._patterns.append(self._adopt(found))
             return found
         if not name.startswith("/") or "," in name or len(name) > MAX_NAME:
@@ -48,6 +51,7 @@ class App(Namespace):
         elif found.name != name:  # of a pattern: its handlers, and these clients only
             found = copy(found)
             found.name = name
+            self._parts.add(found)
         return found
 
     def find(self, name: str) -> Namespace | None:
@@ -61,7 +65,7 @@ class App(Namespace):
 
     def serve(self, hub: Hub) -> None:
         """Give the app the connections that it speaks to; the service does this when it starts."""
-        for namespace in (*self._named.values(), *self._patterns):
+        for namespace in (*self._named.values(), *self._patterns, *self._parts):
             namespace.serve_by(hub)
 
     def _adopt(self, namespace: Namespace) -> Namespace:

@@ -8,9 +8,14 @@ from itertools import count
 from typing import Protocol
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+
+log = Logger()
 
 #: seconds that a timer may be late on a busy machine; past it the loop was blocked, or the process stopped
 _LATE = 1.0
+#: seconds until an owner that failed, or left its deadline as it is, is asked again
+_RETRY = 1.0
 
 
 class RunningClock:
@@ -39,7 +44,7 @@ class Owner(Protocol):
     """Who has a deadline."""
 
     def handle_timer(self, now: float) -> None:
-        """It has come, or nearly; set a new one, or it is asked again when this one has."""
+        """It has come: set a later one, or take it away; else it is asked again a second later."""
 
 
 class Deadlines:
@@ -77,7 +82,7 @@ class Deadlines:
             return
         self._when[owner] = when
         if when < self._looked_at.get(owner, float("inf")):
-            self._push(owner, when)
+            self._push(owner, max(when, self._clock.seconds()))  # a timer of the past would look like a blocked loop
 
     def _push(self, owner: Owner, when: float) -> None:
         self._looked_at[owner] = when
@@ -102,15 +107,24 @@ class Deadlines:
         if now - due > _LATE:
             self._clock.lose(now - due)
             now = due
-        while self._heap and self._heap[0][0] <= now:
-            when, _, owner = heapq.heappop(self._heap)
-            if self._looked_at.get(owner) != when:  # an older entry
-                continue
-            del self._looked_at[owner]
-            if self._when[owner] <= now:
-                owner.handle_timer(now)
+        for owner in self._look(now):
+            if self._when.get(owner, float("inf")) <= now:
+                try:
+                    owner.handle_timer(now)
+                except Exception:  # the others wait for theirs
+                    log.failure("a deadline could not be handled")
             wanted = self._when.get(owner)
             if wanted is not None and owner not in self._looked_at:
-                self._push(owner, wanted)
+                self._push(owner, wanted if wanted > now else now + _RETRY)
         if self._heap and self._heap[0][0] < self._timer_at:
             self._start(self._heap[0][0])
+
+    def _look(self, now: float) -> list[Owner]:
+        """Take those off the heap whose deadline has come, or has moved."""
+        found = []
+        while self._heap and self._heap[0][0] <= now:
+            when, _, owner = heapq.heappop(self._heap)
+            if self._looked_at.get(owner) == when:  # else an older entry
+                del self._looked_at[owner]
+                found.append(owner)
+        return found

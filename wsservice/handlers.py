@@ -52,10 +52,9 @@ def make_entry(function: Callable[..., Any], roles: frozenset[str], *, leading: 
     Raises:
         TypeError: it would never run, or cannot be called with the leading arguments.
     """
-    check_handler(function, leading)
-    try:
-        parameters = signature(function).parameters.values()
-    except (TypeError, ValueError):  # a builtin that does not tell
+    check_handler(function, leading, alone=False)
+    parameters = _parameters(function)
+    if parameters is None:
         return Entry(function, roles)
     positional = [one for one in parameters if one.kind in _POSITIONAL]
     least = sum(one.default is Parameter.empty for one in positional) - leading
@@ -63,16 +62,33 @@ def make_entry(function: Callable[..., Any], roles: frozenset[str], *, leading: 
     return Entry(function, roles, max(0, least), float("inf") if takes_any else len(positional) - leading)
 
 
-def check_handler(function: Callable[..., Any], leading: int) -> None:
-    """Raise TypeError for a function that can be no handler."""
+def check_handler(function: Callable[..., Any], leading: int, *, alone: bool = True) -> None:
+    """Raise TypeError for a function that can be no handler.
+
+    Args:
+        leading: how many arguments it is called with.
+        alone: whether no others follow.
+    """
     if isgeneratorfunction(function) or isasyncgenfunction(function):
         raise TypeError(f"{function!r} only makes a generator when it is called: await, or decorate by inlineCallbacks")
-    try:
-        parameters = signature(function).parameters.values()
-    except (TypeError, ValueError):
+    parameters = _parameters(function)
+    if parameters is None:
         return
+    call = ", ".join(("connection", "reason or event")[:leading]) + ("" if alone else ", ...")
+    required = [one for one in parameters if one.default is Parameter.empty]
+    if any(one.kind is Parameter.KEYWORD_ONLY for one in required):
+        raise TypeError(f"{function!r} wants an argument by its name: it is called with ({call})")
+    if alone and sum(one.kind in _POSITIONAL for one in required) > leading:
+        raise TypeError(f"{function!r} takes too many arguments: it is called with ({call})")
     if any(one.kind is Parameter.VAR_POSITIONAL for one in parameters):
         return
     if sum(one.kind in _POSITIONAL for one in parameters) < leading:
-        names = ("connection", "reason or event")[:leading]
-        raise TypeError(f"{function!r} takes too few arguments: it is called with ({', '.join(names)}, ...)")
+        raise TypeError(f"{function!r} takes too few arguments: it is called with ({call})")
+
+
+def _parameters(function: Callable[..., Any]) -> list[Parameter] | None:
+    """What it takes; None of a builtin that does not tell."""
+    try:
+        return list(signature(function).parameters.values())
+    except (TypeError, ValueError):
+        return None

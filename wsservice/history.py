@@ -15,7 +15,7 @@ from __future__ import annotations
 import secrets
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +47,7 @@ class Saved:
 
     Attributes:
         position: the number of the last event before it connected: from there it missed what it does not know of.
+        until: when it is forgotten, in the history's clock; set by `save`.
     """
 
     id: str
@@ -57,7 +58,7 @@ class Saved:
     rooms: frozenset[str]
     data: dict[str, Any]
     position: int
-    until: float
+    until: float = 0.0
 
 
 class History:
@@ -89,6 +90,8 @@ class History:
         self._saved: OrderedDict[str, Saved] = OrderedDict()
         #: connections that are open, by their private session id
         self.live: dict[str, Connection] = {}
+        #: the ids of those that broke: they may come back, and their rooms are nobody else's
+        self.away: set[str] = set()
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -147,32 +150,43 @@ class History:
         return [entry.encoded for entry in islice(self._entries, position - first + 1, None) if _is_for(saved, entry)]
 
     def save(self, saved: Saved) -> None:
-        """Keep what a broken connection needs to come back."""
-        self._saved[saved.pid] = saved
+        """Keep what a broken connection needs to come back, for the window."""
+        now = self._now()
+        self._expire(now)
+        self._saved[saved.pid] = replace(saved, until=now + self.window)
+        self.away.add(saved.id)
         if len(self._saved) > self._max_sessions:
             self._counters.add("history_dropped", "sessions")
-            self._saved.popitem(last=False)
+            self._drop(next(iter(self._saved)))
 
     def take(self, pid: str) -> Saved | None:
         """What was saved under a private session id, once."""
-        self._expire(self._now())
-        return self._saved.pop(pid, None)
+        now = self._now()
+        self._expire(now)
+        saved = self._drop(pid) if pid in self._saved else None
+        return saved if saved is not None and saved.until > now else None  # one given back may hide older ones
 
     def forget(self, session: str) -> None:
         """A session was signed out: nobody comes back to it."""
         for pid in [pid for pid, saved in self._saved.items() if saved.session == session]:
-            del self._saved[pid]
+            self._drop(pid)
 
     def give_back(self, saved: Saved) -> None:
         """What was taken by somebody whom it does not belong to."""
         self._saved[saved.pid] = saved
         self._saved.move_to_end(saved.pid, last=False)
+        self.away.add(saved.id)
 
     def _expire(self, now: float) -> None:
         while self._entries and self._entries[0].until <= now:
             self._drop_first()
         for pid in list(_overdue(self._saved, now)):
-            del self._saved[pid]
+            self._drop(pid)
+
+    def _drop(self, pid: str) -> Saved:
+        saved = self._saved.pop(pid)
+        self.away.discard(saved.id)
+        return saved
 
     def _drop_first(self) -> None:
         self._bytes -= self._entries.popleft().size

@@ -58,6 +58,10 @@ class Hub:
     running: int = 0
     last_call_id: int = 0
 
+    def __post_init__(self) -> None:
+        if self.history is not None:
+            self.registry.away = self.history.away
+
     def next_call_id(self) -> int:
         """An id that no other call of this process has: one frame can ask many clients."""
         self.last_call_id += 1
@@ -68,6 +72,7 @@ class Hub:
 
         Raises:
             TypeError: the arguments are not JSON; nothing was sent.
+            ValueError: the event is one of Socket.IO's own; nothing was sent.
         """
         if self.history is None:
             return self.registry.deliver(broadcast)

@@ -39,10 +39,16 @@ class Namespace(Audience):
     life-cycle callbacks are separate tables: no client can call `on_connect` by an event of that name.
 
     Make one by `app.namespace(...)`.
+
+    Args:
+        find: for a pattern: the namespace that handles a name, of which only those are its own that it handles.
     """
 
-    def __init__(self, name: str | re.Pattern[str]) -> None:
+    def __init__(
+        self, name: str | re.Pattern[str], find: Callable[[str], Namespace | None] = lambda name: None
+    ) -> None:
         self.name = name
+        self._find = find
         self._handlers: dict[str, Entry] = {}
         self._on_any: Entry | None = None
         self._on_connect: Callable[..., Any] | None = None
@@ -181,7 +187,7 @@ class Namespace(Audience):
     def _names(self) -> list[str]:
         if isinstance(self.name, str):
             return [self.name]
-        return [name for name in self._served().registry.namespaces() if self.matches(name)]
+        return [name for name in self._served().registry.namespaces() if self._find(name) is self]
 
     async def _let_in(self, connection: Connection) -> None:
         for function in (*self._middleware, *([self._on_connect] if self._on_connect else ())):
@@ -200,10 +206,10 @@ class Namespace(Audience):
             if entry is None:
                 raise ClientError(UNKNOWN_EVENT, "There is no handler for this event.")
             args = (event.name, *entry.fit(args))
+        elif not connection.user.has_any(entry.roles):
+            raise ClientError("forbidden", "You may not do this.")
         elif not entry.least <= len(args) <= entry.most:
             args = entry.fit(args)
-        if not connection.user.has_any(entry.roles):
-            raise ClientError("forbidden", "You may not do this.")
         return entry.function(connection, *args)
 
     def _answer(self, result: Any, connection: Connection, event: Event) -> None:

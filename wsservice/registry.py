@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Container, Hashable, Iterable
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from wsservice.auth.principal import Principal
@@ -41,9 +41,15 @@ class Registry(Generic[M]):
 
     A connection is added once it is authenticated and removed when it ends; in between `join` and
     `leave` move it through rooms. Rooms exist while somebody is in them.
+
+    The room of a connection's id is its own: what is sent to it reaches this connection and nobody else.
+
+    Attributes:
+        away: ids of connections that broke and may come back; see `History`.
     """
 
     def __init__(self, counters: Counters) -> None:
+        self.away: Container[str] = ()
         self._counters = counters
         self._by_id: dict[str, M] = {}
         self._namespaces: dict[str, set[M]] = {}
@@ -83,7 +89,7 @@ class Registry(Generic[M]):
         Raises:
             ValueError: the room is another connection's id, whose messages this one would get.
         """
-        if room in self._by_id and room != connection.id:
+        if room != connection.id and (room in self._by_id or room in self.away):
             raise ValueError("this room is the id of another connection: choose another name")
         connection.rooms.add(room)
         if connection.id in self._by_id:
@@ -158,12 +164,11 @@ class Registry(Generic[M]):
         return len(chosen)
 
     def _members(self, namespace: str, room: str) -> Iterable[M]:
-        """A room's connections; the room of a connection's own id is always there."""
-        members = self._rooms.get((namespace, room))
-        if members is None:
-            own = self._by_id.get(room)
-            return (own,) if own is not None and own.namespace == namespace else ()
-        return members
+        """A room's connections; in the room of a connection's id is that one, whoever else may have got there."""
+        own = self._by_id.get(room)
+        if own is None:
+            return self._rooms.get((namespace, room), ())
+        return (own,) if own.namespace == namespace else ()
 
     def _of(self, table: dict[str, set[M]], key: str, namespace: str) -> list[M]:
         return [connection for connection in table.get(key, ()) if connection.namespace == namespace]
