@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import re
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Any
 
@@ -13,10 +15,11 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from tests.fakes import Client, Core, make_principal
-from wsservice.app import App
+from wsservice.app import MAX_NAME, App
 from wsservice.connection import Connection
 from wsservice.errors import AppNotServed, ClientError
 from wsservice.messages import Event
+from wsservice.namespace import Namespace
 
 INTERNAL = {"code": "internal_error", "message": "The server could not handle this."}
 
@@ -525,6 +528,104 @@ class EmitTests(Base):
         self.alice.send("alone", id=1)
         self.assertEqual([len(client.link.closes) for client in (self.alice, self.phone, self.bob)], [1, 1, 1])
         self.assertEqual([client.link.writes for client in (self.alice, self.phone, self.bob)], [[], [], []])
+
+
+class NamespacesTests(Base):
+    def test_a_name_has_one_namespace(self) -> None:
+        chat = self.app.namespace("/chat")
+        self.assertIs(self.app.namespace("/chat"), chat)
+        self.assertIs(self.app.namespace("/"), self.app)
+        self.assertEqual((chat.name, self.app.name), ("/chat", "/"))
+        self.assertIsNot(self.app.namespace("/Chat"), chat)
+
+    def test_what_can_be_no_name_is_an_error(self) -> None:
+        for name in ("", "chat", "/a,b", " /chat", "/" + "x" * MAX_NAME):
+            self.assertIn(repr(name), str(self.assertRaises(ValueError, self.app.namespace, name)))
+        self.app.namespace("/" + "x" * (MAX_NAME - 1))
+
+    def test_handlers_of_a_namespace_are_its_own(self) -> None:
+        self.app.on("a")(lambda connection, data: "main")
+        self.app.namespace("/chat").on("a")(lambda connection, data: "chat")
+        main, chat = self.core.connect(), self.core.connect(namespace="/chat")
+        self.assertEqual(self.ask(main, "a"), [{"ack": 1, "data": "main"}])
+        self.assertEqual(self.ask(chat, "a"), [{"ack": 1, "data": "chat"}])
+        self.assertEqual(chat.connection.namespace, "/chat")
+
+    def test_a_name_is_found_and_others_are_not(self) -> None:
+        chat, rooms = self.app.namespace("/chat"), self.app.namespace(re.compile(r"/room-[0-9]+"))
+        self.assertIs(self.app.find("/"), self.app)
+        self.assertIs(self.app.find("/chat"), chat)
+        for name in ("/room-1", "/room-22"):
+            self.assertIs(self.app.find(name), rooms)
+        for name in ("", "chat", "/chat/", "/room-", "/room-1\n", "/room-1?token=x", "/a/room-1"):
+            self.assertIsNone(self.app.find(name), name)
+
+    def test_no_pattern_is_tried_on_a_name_that_is_too_long(self) -> None:
+        anything = self.app.namespace(re.compile(r"(?s).*"))
+        self.assertIs(self.app.find("/" + "x" * (MAX_NAME - 1)), anything)
+        self.assertIsNone(self.app.find("/" + "x" * MAX_NAME))
+
+    def test_a_pattern_has_one_namespace(self) -> None:
+        rooms = self.app.namespace(re.compile("/room-.*"))
+        self.assertIs(self.app.namespace(re.compile("/room-.*")), rooms)
+        self.assertIsNot(self.app.namespace(re.compile("/room-.*", re.IGNORECASE)), rooms)
+
+    def test_fixed_names_come_first_and_then_the_patterns_in_their_order(self) -> None:
+        room_1 = self.app.namespace("/room-1")
+        rooms = self.app.namespace(re.compile("/room-.*"))
+        rest = self.app.namespace(re.compile("/.*"))
+        found = [self.app.find(name) for name in ("/", "/room-1", "/room-2", "/chat")]
+        self.assertEqual(found, [self.app, room_1, rooms, rest])
+
+    def test_a_pattern_reaches_none_whose_handlers_are_anothers(self) -> None:
+        self.app.namespace("/room-1")
+        rooms = self.app.namespace(re.compile("/room-.*"))
+        rest = self.app.namespace(re.compile("/.*"))
+        names = ("/", "/room-1", "/room-2", "/chat")
+        clients = {name: self.core.connect(namespace=name) for name in names}
+        for namespace, expected in ((rooms, {"/room-2"}), (rest, {"/chat"})):
+            for client in clients.values():
+                client.link.writes.clear()
+            namespace.emit("news")
+            self.assertEqual({name for name in names if clients[name].link.writes}, expected)
+            self.assertEqual({connection.namespace for connection in namespace.connections()}, expected)
+        rest.disconnect(user="alice")
+        self.assertEqual({name for name in names if clients[name].link.closes}, {"/chat"})
+
+    def test_a_name_of_a_pattern_has_its_handlers(self) -> None:
+        rooms = self.app.namespace(re.compile("/room-.*"))
+        rooms.on("a")(lambda connection, data: connection.namespace)
+        self.assertEqual(self.app.namespace("/room-7").name, "/room-7")
+        self.assertIs(self.app.find("/room-7"), rooms)
+        self.assertEqual(self.ask(self.core.connect(namespace="/room-7"), "a"), [{"ack": 1, "data": "/room-7"}])
+
+    def test_names_of_a_pattern_that_nobody_holds_are_forgotten(self) -> None:
+        self.app.namespace(re.compile("/room-.*"))
+        for number in range(100):
+            self.app.namespace(f"/room-{number}").emit("news")
+        gc.collect()
+        tables = [len(value) for value in vars(self.app).values() if hasattr(value, "__len__")]
+        self.assertLessEqual(max(tables), 1)
+
+    def test_namespaces_are_served_whenever_they_were_made(self) -> None:
+        app = App()
+        rooms = re.compile("/room-.*")
+        before = [app.namespace("/chat"), app.namespace(rooms), app.namespace("/room-7")]
+        for namespace in before:
+            self.assertRaises(AppNotServed, namespace.emit, "news")
+        app.serve(self.core.hub)
+        after = [app.namespace("/late"), app.namespace(re.compile("/late-.*")), app.namespace("/room-8")]
+        for namespace in (*before, *after):
+            self.assertIsInstance(namespace, Namespace)
+            namespace.emit("news")
+        client = self.core.connect(namespace="/room-7")
+        before[2].emit("news", 1)
+        self.assertEqual(client.link.messages, [{"event": "news", "data": 1}])
+
+    def test_what_a_namespace_made_late_refuses_is_counted(self) -> None:
+        self.app.namespace("/late")
+        self.ask(self.core.connect(namespace="/late"), "unknown")
+        self.assertEqual(self.counters.get("events_refused", "unknown_event"), 1)
 
 
 class NotServedTests(SynchronousTestCase):

@@ -12,8 +12,11 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.fakes import Client, Core, FakeLink, make_principal
+from wsservice.clients.wires import Wires, to_frames
 from wsservice.connection import Connection
 from wsservice.errors import INTERNAL_ERROR, CallRefused, CallTimeout, ClientError, ConnectionClosed
+from wsservice.frames import BINARY, PLAIN, frame
+from wsservice.history import Saved
 from wsservice.messages import Broadcast, Event, Renew, Target
 
 #: what a handler does; Any, since many tests give a lambda that raises
@@ -685,7 +688,161 @@ class SendingTests(Base):
         self.finish(client)
 
 
+class BroadcastTests(Base):
+    def setUp(self) -> None:
+        super().setUp()
+        self.one, self.other, self.third = (self.connect() for _ in range(3))
+        self.elsewhere = self.core.connect(namespace="/chat")
+        for client in (self.one, self.other, self.elsewhere):
+            client.connection.join("red")
+        self.third.connection.join("blue")
+
+    def reached(self, *args: Any, **names: Any) -> list[int]:
+        """How many events each is sent."""
+        clients = (self.one, self.other, self.third, self.elsewhere)
+        for client in clients:
+            client.link.writes.clear()
+        self.one.connection.broadcast("news", *args, **names)
+        return [len(client.link.writes) for client in clients]
+
+    def test_everybody_else_of_the_namespace_gets_it(self) -> None:
+        self.assertEqual(self.reached(1, 2), [0, 1, 1, 0])
+        self.assertEqual(self.third.link.messages, [{"event": "news", "data": [1, 2]}])
+
+    def test_everybody_else_in_a_room_gets_it_once(self) -> None:
+        self.assertEqual(self.reached(room="red"), [0, 1, 0, 0])
+        self.assertEqual(self.reached(room=["red", "blue"]), [0, 1, 1, 0])
+        self.assertEqual(self.reached(room=iter(["blue"])), [0, 0, 1, 0])
+        self.assertEqual(self.reached(room="green"), [0, 0, 0, 0])
+        self.assertEqual(self.reached(room=self.one.connection.id), [0, 0, 0, 0])
+
+    def test_an_empty_list_of_rooms_means_nobody(self) -> None:
+        for nobody in ([], (), set(), iter(())):
+            self.assertEqual(self.reached(room=nobody), [0, 0, 0, 0])
+
+    def test_a_volatile_one_passes_by_who_is_behind(self) -> None:
+        self.other.link.behind = True
+        self.assertEqual(self.reached(volatile=True), [0, 0, 1, 0])
+
+    def test_what_is_no_json_reaches_nobody(self) -> None:
+        self.assertRaises(TypeError, self.reached, object())
+        self.assertEqual([client.link.writes for client in (self.other, self.third)], [[], []])
+
+
+class TransportChangeTests(Base):
+    """A Socket.IO client moves from long-polling to a WebSocket."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.wires = Wires()
+        self.waiting: Deferred[None] = Deferred()
+        self.script.opening = lambda connection: self.waiting
+        self.client = self.core.connect(wire=self.wires.get("/", None))
+
+    def reframe(self) -> None:
+        self.client.connection.reframe(self.wires.get("/", PLAIN), lambda data: to_frames(data, PLAIN))
+
+    def test_what_is_held_back_changes_with_it(self) -> None:
+        self.client.connection.emit("first", b"\x00")
+        self.reframe()
+        self.client.connection.emit("second")
+        self.waiting.callback(None)
+        text = frame(b'451-["first",{"_placeholder":true,"num":0}]')
+        self.assertEqual(self.client.link.writes, [text + frame(b"\x00", BINARY), frame(b'42["second"]')])
+        self.finish(self.client)
+
+    def test_where_nothing_is_held_back_only_what_follows_changes(self) -> None:
+        self.waiting.callback(None)
+        self.client.connection.emit("first")
+        self.reframe()
+        self.client.connection.emit("second")
+        self.assertEqual(self.client.link.writes, [b'42["first"]', frame(b'42["second"]')])
+        self.finish(self.client)
+
+
+class RecoveryTests(Base):
+    def setUp(self) -> None:
+        self.core = Core(recovery=True)
+        self.script, self.counters = Script(), self.core.counters
+        self.core.hub.handlers = self.script
+        assert self.core.hub.history is not None
+        self.history = self.core.hub.history
+        self.wire = Wires().get("/", None)
+
+    def test_one_that_comes_back_has_its_id_rooms_and_notes(self) -> None:
+        notes = {"name": "x"}
+        saved = Saved("the-id", "P", "/", "alice", "session-alice", frozenset({"red"}), notes, position=0)
+        client = self.core.connect(saved=saved)
+        connection = client.connection
+        self.assertEqual((connection.id, connection.recovered, connection.rooms), ("the-id", True, {"red"}))
+        self.assertIs(connection.data, notes)
+        self.assertIs(connection.saved_data, notes)
+        self.assertEqual(self.core.registry.select(Target(rooms=frozenset({"red"}))), [connection])
+        connection.leave("red")
+        self.assertEqual(saved.rooms, {"red"})
+        self.finish(client)
+
+    def test_a_new_one_is_none_that_came_back(self) -> None:
+        client = self.core.connect()
+        self.assertEqual((client.connection.recovered, client.connection.saved_data), (False, {}))
+        self.finish(client)
+
+    def test_it_is_accepted_from_the_applications_yes_to_its_goodbye(self) -> None:
+        client, waiting = self.opening()
+        self.assertFalse(client.connection.is_accepted)
+        waiting.callback(None)
+        self.assertTrue(client.connection.is_accepted)
+        self.finish(client)
+        self.assertFalse(client.connection.is_accepted)
+
+    def test_what_one_client_is_sent_can_be_recovered(self) -> None:
+        client, other = self.core.connect(wire=self.wire), self.core.connect(wire=self.wire)
+        client.connection.emit("news", 1)
+        client.connection.emit("tick", volatile=True)
+        offset = self.history.offset(1)
+        self.assertEqual(client.link.writes, [f'42["news",1,"{offset}"]'.encode(), f'42["tick","{offset}"]'.encode()])
+        self.assertEqual((other.link.writes, len(self.history)), ([], 1))
+        self.finish(client, other)
+
+    def test_a_question_cannot_be_recovered_and_has_no_offset(self) -> None:
+        client = self.core.connect(wire=self.wire)
+        client.connection.call("question").addErrback(lambda _: None)
+        self.assertEqual((client.link.writes, len(self.history)), ([b'421["question"]'], 0))
+        self.finish(client)
+
+    def test_what_a_raw_client_alone_is_sent_is_not_kept(self) -> None:
+        client = self.core.connect()
+        client.connection.emit("news", 1)
+        self.assertEqual((client.link.messages, len(self.history)), ([{"event": "news", "data": 1}], 0))
+        self.finish(client)
+
+    def test_what_all_are_sent_is_kept(self) -> None:
+        client, raw = self.core.connect(wire=self.wire), self.core.connect()
+        raw.connection.broadcast("news", 1)
+        self.assertEqual(len(self.history), 1)
+        self.assertEqual(client.link.writes, [f'42["news",1,"{self.history.offset(1)}"]'.encode()])
+        self.finish(client, raw)
+
+
 class CallTests(Base):
+    def test_no_two_calls_of_the_service_have_the_same_id(self) -> None:
+        one, other = self.connect(), self.connect()
+        for client in (one, other, one):
+            client.connection.call("question").addErrback(lambda _: None)
+        ids = [message["id"] for client in (one, other) for message in client.link.messages]
+        self.assertEqual(ids, [1, 3, 2])
+        self.finish(one, other)
+
+    def test_who_sends_the_question_may_be_another(self) -> None:
+        client = self.connect()
+        answer = client.connection.expect(70)
+        self.assertEqual(client.link.writes, [])
+        client.acknowledge(1, "invented")
+        self.assertNoResult(answer)
+        client.acknowledge(70, "yes")
+        self.assertEqual(self.successResultOf(answer), "yes")
+        self.finish(client)
+
     def test_the_answer_arrives(self) -> None:
         client = self.connect()
         answer = client.connection.call("question", {"a": 1})

@@ -12,8 +12,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.fakes import BARE_WIRE, BareFraming, make_principal
 from wsservice.auth.principal import Principal
+from wsservice.clients.wires import Wires
 from wsservice.counters import Counters
 from wsservice.envelope import RawWire
+from wsservice.history import History
 from wsservice.messages import Broadcast, Disconnect, Renew, Target
 from wsservice.registry import Registry
 from wsservice.wire import Wire
@@ -170,6 +172,20 @@ class SelectTests(Base):
         self.assertEqual(self.ids(target(skip="1 4 unknown")), ["2", "3"])
         self.assertEqual(self.ids(target(rooms="a", skip="1")), ["3"])
 
+    def test_rooms_are_left_out(self) -> None:
+        self.assertEqual(self.ids(target(except_rooms="a")), ["2", "4"])
+        self.assertEqual(self.ids(target(rooms="b", except_rooms="a x")), ["2"])
+        self.assertEqual(self.ids(target(users="alice", skip="2", except_rooms="x")), ["1"])
+        self.assertEqual(self.ids(target("/chat", except_rooms="a")), [])
+        self.assertEqual(self.ids(target(except_rooms="a b")), ["4"])
+
+    def test_an_id_is_the_room_of_that_connection(self) -> None:
+        self.assertEqual(self.ids(target(rooms="1 4 unknown")), ["1", "4"])
+        self.assertEqual(self.ids(target(rooms="4 a")), ["1", "3", "4"])
+        self.assertEqual(self.ids(target(except_rooms="1 2")), ["3", "4"])
+        self.assertEqual(self.ids(target(rooms="5")), [])
+        self.assertEqual(self.ids(target("/chat", rooms="1 5")), ["5"])
+
     def test_a_selection_does_not_change_with_the_tables(self) -> None:
         for chosen in (target(), target(rooms="a b"), target(skip="9")):
             selected = self.registry.select(chosen)
@@ -179,7 +195,70 @@ class SelectTests(Base):
             self.assertEqual(selected, before)
 
 
+class OwnRoomTests(Base):
+    def test_the_room_of_anothers_id_cannot_be_joined(self) -> None:
+        self.add("1")
+        member, elsewhere = self.add("2"), self.add("3", namespace="/chat")
+        for one in (member, elsewhere):
+            error = self.assertRaises(ValueError, self.registry.join, one, "1")
+            self.assertIn("the id of another connection", str(error))
+            self.assertEqual(one.rooms, set())
+        self.assertEqual(self.ids(target(rooms="1")), ["1"])
+
+    def test_ones_own_may_be_joined_and_left_and_stays(self) -> None:
+        member = self.add("1")
+        for step in (self.registry.join, self.registry.leave):
+            step(member, "1")
+            self.assertEqual(self.ids(target(rooms="1")), ["1"])
+        self.registry.join(member, "1")
+        self.registry.remove(member)
+        self.assertEqual(self.ids(target(rooms="1")), [])
+
+    def test_the_ids_of_those_who_may_come_back_are_theirs(self) -> None:
+        member = self.add("2")
+        self.registry.away = {"1"}
+        self.assertRaises(ValueError, self.registry.join, member, "1")
+        self.registry.join(FakeMember("1", make_principal()), "1")
+
+    def test_whoever_got_there_before_gets_nothing_once_the_owner_is_here(self) -> None:
+        spy = self.add("2")
+        self.registry.join(spy, "1")
+        self.assertEqual(self.ids(target(rooms="1")), ["2"])
+        owner = self.add("1")
+        self.assertEqual(self.ids(target(rooms="1")), ["1"])
+        self.assertEqual(self.ids(target(except_rooms="1")), ["2"])
+        self.registry.leave(spy, "1")
+        self.registry.remove(owner)
+        self.assertEqual(self.ids(target(rooms="1")), [])
+
+
+class NamespacesTests(Base):
+    def test_those_that_have_connections_are_listed(self) -> None:
+        self.assertEqual(self.registry.namespaces(), [])
+        first, second = self.add("1", namespace="/chat"), self.add("2", namespace="/chat")
+        self.add("3")
+        self.assertEqual(sorted(self.registry.namespaces()), ["/", "/chat"])
+        self.registry.remove(first)
+        self.assertEqual(sorted(self.registry.namespaces()), ["/", "/chat"])
+        self.registry.remove(second)
+        self.assertEqual(self.registry.namespaces(), ["/"])
+
+    def test_the_same_room_of_two_namespaces_is_two(self) -> None:
+        self.add("1", rooms="a")
+        self.add("2", rooms="a", namespace="/chat")
+        self.assertEqual((self.ids(target(rooms="a")), self.ids(target("/chat", rooms="a"))), (["1"], ["2"]))
+
+
 class DeliverTests(Base):
+    def test_an_event_of_the_history_has_its_offset_where_clients_can_recover(self) -> None:
+        wires = Wires()
+        raw, polling = self.add("1"), self.add("2", wire=wires.get("/", None))
+        history = History(lambda: 0.0, self.counters)
+        broadcast = Broadcast("news", (1,), Target(), volatile=True)
+        self.assertEqual(self.registry.deliver(broadcast, history.add(broadcast)), 2)
+        self.assertEqual(raw.writes, [(b'{"event":"news","data":1}', True)])
+        self.assertEqual(polling.writes, [(f'42["news",1,"{history.offset(0)}"]'.encode(), True)])
+
     def test_everybody_gets_the_event_and_is_counted(self) -> None:
         members = [self.add(str(number)) for number in range(3)]
         self.assertEqual(self.registry.deliver(Broadcast("news", (1,), Target())), 3)
@@ -259,6 +338,8 @@ NAMES = st.sampled_from(["a", "b", "c"])
 USERS = st.sampled_from(["alice", "bob"])
 NAMESPACES = st.sampled_from(["/", "/chat"])
 SETS = st.frozensets(NAMES)
+#: rooms of connections
+IDS = st.integers(1, 5).map(str)
 
 
 class RegistryMachine(RuleBasedStateMachine):
@@ -302,10 +383,11 @@ class RegistryMachine(RuleBasedStateMachine):
 
     @rule(
         namespace=NAMESPACES,
-        rooms=SETS,
+        rooms=st.frozensets(NAMES | IDS),
         users=st.frozensets(USERS),
         sessions=SETS,
         skip=st.frozensets(st.integers(1, 5).map(str)),
+        except_rooms=st.frozensets(NAMES | IDS),
     )
     def select(self, **names: Any) -> None:
         chosen = Target(**names)
@@ -315,9 +397,10 @@ class RegistryMachine(RuleBasedStateMachine):
             for member in self.model
             if member.namespace == chosen.namespace
             and member.id not in chosen.skip
+            and not (member.rooms | {member.id}) & chosen.except_rooms
             and (
                 not named
-                or member.rooms & chosen.rooms
+                or (member.rooms | {member.id}) & chosen.rooms
                 or member.user.id in chosen.users
                 or member.user.session in chosen.sessions
             )
@@ -349,7 +432,7 @@ class RegistryMachine(RuleBasedStateMachine):
             for member in self.model:
                 for key in keys_of(member):
                     expected.setdefault(key, set()).add(member)
-            assert tables[name] == expected, name
+            assert {key: set(members) for key, members in tables[name].items()} == expected, name
 
 
 class ModelTests(SynchronousTestCase):

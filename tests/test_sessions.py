@@ -9,6 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.transports.fixtures import ALICE, Service
 from tests.transports.memory import MemoryClient
 from wsservice.auth.revocations import Revocations
+from wsservice.history import History, Saved
 from wsservice.sessions import LONGEST_TOKEN, Sessions
 
 BOB = replace(ALICE, id="bob", username="bob", session="s2")
@@ -18,7 +19,8 @@ class SessionsTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.service = Service()
         self.revocations = Revocations(self.service.clock.seconds)
-        self.sessions = Sessions(self.service.registry, self.revocations, self.service.clock.seconds)
+        self.history = History(self.service.clock.seconds, self.service.counters)
+        self.sessions = Sessions(self.service.registry, self.revocations, self.service.clock.seconds, self.history)
 
     def connect(self, principal: object) -> MemoryClient:
         self.service.authenticator.answer = principal
@@ -40,6 +42,21 @@ class SessionsTests(SynchronousTestCase):
         self.assertTrue(self.revocations.is_revoked("s1"))
         self.service.clock.advance(2)
         self.assertFalse(self.revocations.is_revoked("s1"))
+
+    def test_nobody_comes_back_to_a_session_that_was_signed_out(self) -> None:
+        for principal in (ALICE, BOB):
+            self.history.save(
+                Saved(principal.id, principal.id, "/", principal.id, principal.session, frozenset(), {}, position=0)
+            )
+        self.sessions.end(ALICE)
+        self.assertIsNone(self.history.take("alice"))
+        self.assertIsNotNone(self.history.take("bob"))
+
+    def test_without_recovery_a_logout_is_the_same(self) -> None:
+        client = self.connect(ALICE)
+        Sessions(self.service.registry, self.revocations, self.service.clock.seconds).end(ALICE)
+        client.read()
+        self.assertEqual((client.close, self.revocations.is_revoked("s1")), ((1008, "Signed out"), True))
 
     def test_a_refresh_moves_the_expiry_of_the_sessions_sockets_only(self) -> None:
         first, other = self.connect(ALICE), self.connect(BOB)

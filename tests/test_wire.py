@@ -5,14 +5,17 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.fakes import FakeLink
+from wsservice.clients.wires import Wires
 from wsservice.envelope import RawWire
 from wsservice.frames import PLAIN
+from wsservice.messages import Broadcast, Target
+from wsservice.socketio.packet import encode_event
 from wsservice.wire import Link, Wire
 
 
 class LinkTests(SynchronousTestCase):
     def test_a_link_that_forgets_a_method_cannot_be_made_and_is_told_which(self) -> None:
-        for name in ("write", "is_behind", "close", "pause_reading", "resume_reading"):
+        for name in ("accept", "refuse", "write", "is_behind", "close", "pause_reading", "resume_reading"):
             methods = {key: value for key, value in vars(FakeLink).items() if callable(value) and key != name}
             error = self.assertRaises(TypeError, type("Incomplete", (Link,), methods))
             self.assertIn(name, str(error))
@@ -24,7 +27,14 @@ class LinkTests(SynchronousTestCase):
 
 
 class WireTests(SynchronousTestCase):
-    def test_the_raw_wire_is_one(self) -> None:
-        wire: Wire = RawWire(PLAIN)
-        for name in ("event", "payload", "result", "error"):
-            self.assertTrue(callable(getattr(wire, name)))
+    def test_the_raw_wire_and_those_of_socketio_are_some(self) -> None:
+        wires: list[Wire] = [RawWire(PLAIN), Wires().get("/", None), Wires().get("/", PLAIN)]
+        for wire in wires:
+            for name in ("event", "recoverable", "payload", "result", "error"):
+                self.assertTrue(callable(getattr(wire, name)))
+        self.assertEqual([wire.is_recoverable for wire in wires], [False, True, True])
+
+    def test_where_clients_cannot_recover_an_event_of_the_history_has_no_offset(self) -> None:
+        broadcast, encoded = Broadcast("news", (1,), Target()), encode_event("/", "news", (1, "offset"))
+        wires: list[Wire] = [RawWire(PLAIN), Wires().get("/", PLAIN)]
+        self.assertEqual([b"offset" in wire.recoverable(broadcast, encoded) for wire in wires], [False, True])
