@@ -21,19 +21,28 @@ _RETRY = 1.0
 class RunningClock:
     """Monotonic seconds in which the event loop ran: while it was blocked, or the process stopped, time stands still.
 
-    Nobody's time is up then, since nobody was listened to.
+    Nobody's time is up then, since nobody was listened to. That holds for whoever asks first when the loop runs
+    again, too: what a client has sent meanwhile is read before timers run.
 
     Args:
         now: monotonic seconds, such as `time.monotonic`.
+
+    Attributes:
+        due: when the next timer runs, in seconds of this clock; later than that it cannot be before the timer ran.
     """
 
     def __init__(self, now: Callable[[], float]) -> None:
+        self.due = float("inf")
         self._now = now
         self._lost = 0.0
 
     def seconds(self) -> float:
         """The time."""
-        return self._now() - self._lost
+        now = self._now() - self._lost
+        if now - self.due > _LATE:
+            self.lose(now - self.due)
+            return self.due
+        return now
 
     def lose(self, seconds: float) -> None:
         """So long the loop did not run."""
@@ -92,21 +101,20 @@ class Deadlines:
 
     def _start(self, when: float) -> None:
         self._stop()
-        self._timer_at = when
-        self._timer = self._reactor.callLater(max(0.0, when - self._clock.seconds()), self._fire)
+        now = self._clock.seconds()
+        self._timer_at, self._clock.due = when, max(when, now)
+        self._timer = self._reactor.callLater(max(0.0, when - now), self._fire)
 
     def _stop(self) -> None:
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
         self._timer = None
-        self._timer_at = float("inf")
+        self._timer_at = self._clock.due = float("inf")
 
     def _fire(self) -> None:
-        due, self._timer, self._timer_at = self._timer_at, None, float("inf")
         now = self._clock.seconds()
-        if now - due > _LATE:
-            self._clock.lose(now - due)
-            now = due
+        self._timer = None
+        self._timer_at = self._clock.due = float("inf")
         for owner in self._look(now):
             if self._when.get(owner, float("inf")) <= now:
                 try:
