@@ -283,8 +283,10 @@ class Client:
 
     def pause(self, link: NamespaceLink) -> None:
         """The handlers of a namespace are behind."""
-        if not self._paused and self.socket is not None:
-            self.socket.pause_reading()
+        if not self._paused:
+            self._engine.pause(self._table.now())
+            if self.socket is not None:
+                self.socket.pause_reading()
         self._paused.add(link)
 
     def resume(self, link: NamespaceLink) -> None:
@@ -293,6 +295,7 @@ class Client:
             return
         self._paused.discard(link)
         if not self._paused:
+            self._engine.resume(self._table.now())
             if self.socket is not None:
                 self.socket.resume_reading()
             self._finish_post()

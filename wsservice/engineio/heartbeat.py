@@ -43,12 +43,13 @@ class Heartbeat:
         deadline: monotonic seconds: of the next ping, or of the pong that is awaited.
     """
 
-    __slots__ = ("_awaiting", "_extended", "_settings", "deadline")
+    __slots__ = ("_awaiting", "_extended", "_is_deaf", "_settings", "deadline")
 
     def __init__(self, settings: Settings, now: float) -> None:
         self._settings = settings
         self._awaiting = False
         self._extended = False
+        self._is_deaf = False
         self.deadline = now + settings.ping_interval
 
     def handle_timer(self, now: float) -> Beat:
@@ -56,16 +57,25 @@ class Heartbeat:
         if not is_due(self.deadline, now):
             return Beat.NOTHING
         if self._awaiting:
-            return Beat.DEATH
+            if not self._is_deaf:
+                return Beat.DEATH
+            self.deadline = now + self._settings.ping_timeout
+            return Beat.NOTHING
         self._awaiting = True
         self._extended = False
-        self.deadline += self._settings.ping_timeout
+        self.deadline = (now if self._is_deaf else self.deadline) + self._settings.ping_timeout
         return Beat.DEATH if is_due(self.deadline, now) else Beat.PING
 
     def pong(self, now: float) -> None:
         """A pong arrived, asked for or not: the next ping is an interval away."""
         self._awaiting = False
         self.deadline = now + self._settings.ping_interval
+
+    def listen(self, now: float, *, is_deaf: bool) -> None:
+        """Whether pongs are not read, for now: nobody dies of that, and once they are there is time for one."""
+        self._is_deaf = is_deaf
+        if self._awaiting:
+            self.deadline = max(self.deadline, now + self._settings.ping_timeout)
 
     def traffic(self, now: float) -> None:
         """Something else arrived: once for each ping, the pong may take longer (precedent: engine.io 6.6.12).

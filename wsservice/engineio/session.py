@@ -371,6 +371,14 @@ class Session:
         else:
             self._drop_input()
 
+    def pause(self, now: float) -> None:
+        """The caller reads nothing more for now, so that a pong cannot come."""
+        self._heartbeat.listen(now, is_deaf=True)
+
+    def resume(self, now: float) -> None:
+        """It reads on."""
+        self._heartbeat.listen(now, is_deaf=False)
+
     def get_timer(self) -> float | None:
         """When `handle_timer` is to be called, as far as is known now; None in CLOSED."""
         if self.state is State.CLOSED:
