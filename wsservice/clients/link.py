@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from wsservice.close_codes import CloseCode
 from wsservice.errors import ClientError
+from wsservice.history import Saved
 from wsservice.socketio.packet import Encoded
 from wsservice.wire import Link
 
@@ -24,9 +25,10 @@ class NamespaceLink(Link):
         missed: what a recovered connection is sent before it is told that it is connected.
         pid: the private id by which the connection can be recovered; None where that is off.
         position: of the history, when it connected.
+        saved: what the connection continues; it is given back if the connection breaks before it is accepted.
     """
 
-    __slots__ = ("_client", "connection", "missed", "namespace", "pid", "position")
+    __slots__ = ("_client", "connection", "missed", "namespace", "pid", "position", "saved")
 
     connection: Connection
 
@@ -36,6 +38,7 @@ class NamespaceLink(Link):
         self.missed: list[Encoded] = []
         self.pid: str | None = None
         self.position = 0
+        self.saved: Saved | None = None
 
     def accept(self) -> None:
         """Write CONNECT, before anything else of this namespace."""

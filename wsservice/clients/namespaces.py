@@ -10,7 +10,7 @@ Left, Cancelled    the connection has ended; the session stays
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -23,10 +23,11 @@ from wsservice.auth.principal import Principal
 from wsservice.clients.link import NamespaceLink
 from wsservice.clients.wires import SocketIoWire, to_frames
 from wsservice.connection import Connection
-from wsservice.errors import AuthenticationError, ClientError, KeysUnavailable
+from wsservice.errors import AuthenticationError, ClientError, ExpiredToken, KeysUnavailable
 from wsservice.frames import Framing
 from wsservice.handshake import Handshake
 from wsservice.history import Saved
+from wsservice.messages import Ack, Event
 from wsservice.socketio.session import ConnectRequested, Incoming, Received, Session, State, TooManyNamespaces
 
 if TYPE_CHECKING:
@@ -40,6 +41,14 @@ INVALID_NAMESPACE = "Invalid namespace"
 TOO_MANY_NAMESPACES = "Too many namespaces"
 #: what only the recovery reads of a client's `auth`: the id is a secret
 _RECOVERY_KEYS = frozenset({"pid", "offset"})
+
+
+@dataclass(slots=True)
+class _Asking:
+    """A request of a client whose token is being checked, and the events behind it."""
+
+    request: ConnectRequested
+    early: list[Event | Ack] = field(default_factory=list)
 
 
 class Namespaces:
@@ -69,8 +78,8 @@ class Namespaces:
         #: of a client that is not known: the newest request that may say who it is
         self._credentials: Handshake | None = None if isinstance(speaker, Principal) else handshake
         self._links: dict[str, NamespaceLink] = {}
-        #: whose token is being checked: the client may take a request back, and make another one, meanwhile
-        self._asking: dict[str, ConnectRequested] = {}
+        #: by namespace: the client may take a request back, and make another one, meanwhile
+        self._asking: dict[str, _Asking] = {}
 
     def __len__(self) -> int:
         return len(self._links)
@@ -81,9 +90,11 @@ class Namespaces:
         return self._handshake.request_id
 
     def offer(self, handshake: Handshake) -> None:
-        """A later request of the client, with newer cookies: they count where nobody is known yet, or no longer."""
-        if not (isinstance(self._speaker, Principal) and self._table.is_valid(self._speaker)):
-            self._credentials = handshake
+        """A later request of the client: newer credentials count where nobody is known yet, or no longer."""
+        if isinstance(self._who(), Principal):
+            return
+        if isinstance(self._speaker, Principal) or not _equal_credentials(self._credentials, handshake):
+            self._speaker, self._credentials = None, handshake
 
     def receive(self, message: str | bytes, now: float) -> None:
         """A message of the Engine.IO session, in its turn.
@@ -140,8 +151,11 @@ class Namespaces:
     def _handle(self, incoming: Incoming) -> None:
         link = self._links.get(incoming.namespace)
         if isinstance(incoming, Received):
+            asking = self._asking.get(incoming.namespace)
             if link is not None:  # refused or left meanwhile: what was under way is ignored
                 link.connection.receive(incoming.message)
+            elif asking is not None:
+                asking.early.append(incoming.message)
         elif isinstance(incoming, ConnectRequested):
             self._identify(incoming)
         elif isinstance(incoming, TooManyNamespaces):
@@ -154,33 +168,60 @@ class Namespaces:
     # -- joining
 
     def _identify(self, request: ConnectRequested) -> None:
-        """Know who asks; the second try of a refused client is looked at anew."""
-        speaker, self._speaker = self._speaker, None
-        if isinstance(speaker, Principal) and self._table.is_valid(speaker):
-            self._speaker = speaker
+        """Know who asks. A refusal stands until there are newer credentials: nothing is verified twice.
+
+        Only one for lack of keys, or for a fault of ours, is looked at anew at the client's next try.
+        """
+        speaker = self._who()
+        if isinstance(speaker, Principal):
             self._open(request, speaker)
-        elif isinstance(speaker, AuthenticationError):
+        elif speaker is not None:
+            if isinstance(speaker, KeysUnavailable):
+                self._speaker = None
             self._refuse(request.namespace, speaker.message)
         else:
-            self._asking[request.namespace] = request
-            deciding: Deferred[Principal] = self._table.authenticate(self._credentials or self._handshake)
-            deciding.addCallbacks(
-                self._identified, self._unidentified, callbackArgs=(request,), errbackArgs=(request,)
-            ).addErrback(self._client.failed)
+            credentials = self._credentials or self._handshake
+            asking = self._asking[request.namespace] = _Asking(request)
+            deciding: Deferred[Principal] = self._table.authenticate(credentials)
+            deciding.addCallback(self._identified, asking)
+            deciding.addErrback(self._unidentified, asking, credentials)
+            deciding.addErrback(self._client.failed)
 
-    def _identified(self, principal: Principal, request: ConnectRequested) -> None:
+    def _who(self) -> Principal | AuthenticationError | None:
+        """Whom the client speaks for, if that still holds, or why for nobody; None: ask."""
+        speaker = self._speaker
+        if not isinstance(speaker, Principal):
+            return speaker
+        # A refresh of the session moves the end of its connections, and no handshake tells of it.
+        ends = [link.connection.expires_at for link in self._links.values() if link.connection.is_open]
+        renewed = max(ends, default=speaker.expires_at)
+        if renewed > speaker.expires_at:
+            self._speaker = speaker = replace(speaker, expires_at=renewed)
+        return speaker if self._table.is_valid(speaker) else ExpiredToken("the token of the handshake is over")
+
+    def _identified(self, principal: Principal, asking: _Asking) -> None:
         self._speaker, self._credentials = principal, None
-        if self._asking.get(request.namespace) is request:
+        request = asking.request
+        if self._asking.get(request.namespace) is asking:
             del self._asking[request.namespace]
             self._open(request, principal)
+            link = self._links.get(request.namespace)
+            if link is not None:
+                for message in asking.early:
+                    link.connection.receive(message)
         self._client.work()
 
-    def _unidentified(self, failure: Failure, request: ConnectRequested) -> None:
+    def _unidentified(self, failure: Failure, asking: _Asking, credentials: Handshake) -> None:
         error = failure.value
-        message = error.message if isinstance(error, AuthenticationError) else KeysUnavailable.message
-        if self._asking.get(request.namespace) is request:
-            del self._asking[request.namespace]
-            self._refuse(request.namespace, message)
+        if not isinstance(error, AuthenticationError):
+            log.failure("a client could not be identified ({request_id})", failure, request_id=self.request_id)
+            error = KeysUnavailable("an error inside the service")
+        if credentials is self._credentials and not isinstance(error, KeysUnavailable):
+            self._speaker = error
+        namespace = asking.request.namespace
+        if self._asking.get(namespace) is asking:
+            del self._asking[namespace]
+            self._refuse(namespace, error.message)
         self._client.work()
 
     def _open(self, request: ConnectRequested, principal: Principal) -> None:
@@ -190,7 +231,7 @@ class Namespaces:
             self._refuse(name, INVALID_NAMESPACE)
             return
         link = NamespaceLink(self._client, name)
-        saved = self._recover(link, request, principal)
+        saved = link.saved = self._recover(link, request, principal)
         auth = {key: value for key, value in request.auth.items() if link.pid is None or key not in _RECOVERY_KEYS}
         link.connection = connection = Connection(
             self._table.hub,
@@ -253,7 +294,9 @@ class Namespaces:
         if history is None or link.pid is None:
             return
         history.live.pop(link.pid, None)
-        if reason in close_codes.RECOVERABLE and connection.is_accepted:
+        if reason not in close_codes.RECOVERABLE:
+            return
+        if connection.is_accepted:
             history.save(
                 Saved(
                     id=connection.id,
@@ -267,3 +310,11 @@ class Namespaces:
                     until=self._table.now() + history.window,
                 )
             )
+        elif link.saved is not None:  # it has not got anything of it
+            history.give_back(link.saved)
+
+
+def _equal_credentials(first: Handshake | None, second: Handshake) -> bool:
+    return first is not None and all(
+        first.header_values(name) == second.header_values(name) for name in ("cookie", "authorization")
+    )

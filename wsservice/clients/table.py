@@ -163,7 +163,14 @@ class Clients:
         history = self.hub.history
         assert history is not None
         position = saved.position if offset is None else history.parse(offset)
-        return None if position is None else history.missed(saved, position)
+        missed = None if position is None else history.missed(saved, position)
+        # More would close the client for its slowness, again and again; and there is more to come.
+        return missed if missed is None or _size(missed) <= self.settings.max_queue // 2 else None
+
+
+def _size(packets: list[Encoded]) -> int:
+    """Bytes for a polling client, whose attachments are base64."""
+    return sum(len(packet.text) + sum(len(one) * 4 // 3 for one in packet.attachments) for packet in packets)
 
 
 def _belongs(user: str, namespace: str, request: ConnectRequested, principal: Principal) -> bool:
