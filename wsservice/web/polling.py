@@ -171,13 +171,16 @@ class PollingResource(Resource):
         except OriginNotAllowed:
             raise Forbidden from None
         is_upgrade = (handshake.header("upgrade") or "").lower() == "websocket"
-        return read_query(
+        query = read_query(
             handshake.query,
             self._clients.settings.engine,
             method=handshake.method,
             is_upgrade=is_upgrade,
             knows=self._clients,
-        ).sid
+        )
+        if query.transport != "polling":  # an upgrade by another method than GET
+            raise BadRequest
+        return query.sid
 
     def _begin(self, request: WsRequest) -> None:
         """A new session, for whomever the cookie speaks; a refusal is told when it asks for a namespace."""
@@ -190,6 +193,9 @@ class PollingResource(Resource):
 
     def _started(self, speaker: Principal | AuthenticationError, request: WsRequest) -> None:
         if request.gone:
+            return
+        if self._clients.draining:  # since the token began to be checked
+            request.send(error_answer(stopping(), request.handshake.request_id, self._cors(request.handshake)))
             return
         client = self._clients.prepare(request.handshake, speaker)
         headers: Headers = ()
