@@ -23,7 +23,7 @@ class AdviceTests(SynchronousTestCase):
 
     def test_after_every_other_code_a_client_comes_back_slowly(self) -> None:
         backoff = {code for code in CloseCode if code.advice is Advice.BACKOFF}
-        self.assertEqual(backoff, {1001, 1006, 1011, 1012, 1013, 4408})
+        self.assertEqual(backoff, {1001, 1006, 1011, 1012, 1013, 4408, 4429})
 
 
 class FrontEndTests(SynchronousTestCase):
@@ -45,6 +45,8 @@ class FrontEndTests(SynchronousTestCase):
                 "SERVICE_RESTART": 1012,
                 "TRY_AGAIN_LATER": 1013,
                 "SLOW_CONSUMER": 4408,
+                "REPLACED": 4409,
+                "TOO_MANY": 4429,
             },
         )
 
@@ -62,7 +64,7 @@ class FrontEndTests(SynchronousTestCase):
 class ReasonTests(SynchronousTestCase):
     def test_every_fixed_reason_fits_into_a_close_frame(self) -> None:
         reasons = [value for name, value in vars(close_codes).items() if name.isupper() and isinstance(value, str)]
-        self.assertEqual(len(reasons), 7)
+        self.assertEqual(len(reasons), 10)
         for reason in reasons:
             self.assertEqual(fit_reason(reason), reason)
 

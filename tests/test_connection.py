@@ -12,9 +12,11 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.fakes import Client, Core, FakeLink, make_principal
+from wsservice.alarms import Alarms
 from wsservice.clients.wires import Wires, to_frames
 from wsservice.connection import Connection
-from wsservice.errors import INTERNAL_ERROR, CallRefused, CallTimeout, ClientError, ConnectionClosed
+from wsservice.connection_limits import ConnectionLimits
+from wsservice.errors import INTERNAL_ERROR, CallRefused, CallTimeout, ClientError, ConnectionClosed, TooManyCalls
 from wsservice.frames import BINARY, PLAIN, frame
 from wsservice.history import Saved
 from wsservice.messages import Broadcast, Event, Renew, Target
@@ -1061,3 +1063,72 @@ class AnyLifeTests(SynchronousTestCase):
         self.assertEqual(script.log[-1:], goodbyes or ["connected"])
         self.assertLessEqual(len(client.link.closes), 1)
         self.assertEqual(core.leftovers(), [])
+
+
+class LimitTests(SynchronousTestCase):
+    """What one user and one connection may have."""
+
+    def core(self, **limits: Any) -> Core:
+        core = Core(limits=ConnectionLimits(**limits))
+        core.hub.alarms = Alarms(core.counters, core.clock.seconds)
+        return core
+
+    def test_one_connection_too_many_of_a_user_is_refused(self) -> None:
+        core = self.core(per_user=2)
+        connected: list[str] = []
+        core.app.on_connect(lambda connection: connected.append(connection.user.id))
+        clients = [core.connect("alice") for _ in range(3)]
+        other = core.connect("bob")
+        self.assertEqual([client.link.closes for client in clients], [[], [], [(4429, "Too many connections")]])
+        self.assertEqual((connected, other.link.closes), (["alice", "alice", "bob"], []))
+        self.assertEqual(core.counters.get("limits_hit", "connections_per_user"), 1)
+        clients[0].leave()
+        self.assertEqual(core.connect("alice").link.closes, [])
+
+    def test_a_refused_connection_leaves_nothing_behind(self) -> None:
+        core = self.core(per_user=1)
+        gone: list[str] = []
+        core.app.on_disconnect(lambda connection, reason: gone.append(reason))
+        first, second = core.connect("alice"), core.connect("alice")
+        second.send("message")
+        second.leave()
+        first.leave()
+        self.assertEqual((gone, core.leftovers()), (["transport close"], []))
+
+    def test_or_the_oldest_one_is_replaced(self) -> None:
+        core = self.core(per_user=2, when_full="replace")
+        clients = [core.connect("alice") for _ in range(4)]
+        closes = [client.link.closes for client in clients]
+        replaced = [(4409, "Replaced by a newer connection")]
+        self.assertEqual(closes, [replaced, replaced, [], []])
+
+    def test_a_connection_is_in_so_many_rooms_only(self) -> None:
+        core = self.core(rooms=2)
+        connection = core.connect().connection
+        for room in ("a", "b", "a"):
+            connection.join(room)
+        error = self.assertRaises(ClientError, connection.join, "c")
+        self.assertEqual((error.code, connection.rooms), ("too_many_rooms", {"a", "b"}))
+        other = core.connect("bob").connection
+        core.app.join("d")
+        self.assertEqual((connection.rooms, other.rooms), ({"a", "b"}, {"d"}))
+        connection.leave("a")
+        connection.join("c")
+        self.assertEqual(core.counters.get("limits_hit", "rooms"), 2)
+
+    def test_so_many_calls_wait_for_one_client_only(self) -> None:
+        core = self.core(calls=2)
+        client, other = core.connect(), core.connect("bob")
+        waiting = [client.connection.call("ask") for _ in range(2)]
+        self.failureResultOf(client.connection.call("ask"), TooManyCalls)
+        self.assertEqual(len(client.link.writes), 2)
+        answers = core.app.call("ask")
+        other.acknowledge(core.hub.last_call_id, "yes")
+        self.assertEqual(self.successResultOf(answers), ["yes"])
+        client.acknowledge(1, "first")
+        self.assertEqual(self.successResultOf(waiting[0]), "first")
+        client.connection.call("ask").addErrback(lambda _: None)
+        self.assertEqual(core.counters.get("limits_hit", "calls"), 2)
+        for one in (client, other):
+            one.leave()
+        self.failureResultOf(waiting[1])

@@ -23,6 +23,7 @@ from wsservice.clients.settings import Settings as ClientSettings
 from wsservice.clients.table import Clients
 from wsservice.config import Config
 from wsservice.connection import Connection
+from wsservice.connection_limits import ConnectionLimits
 from wsservice.counters import Counters
 from wsservice.deadlines import RunningClock
 from wsservice.demo.app import make_app
@@ -100,7 +101,8 @@ def assemble(config: Config, reactor: Any, draining: Callable[[], bool]) -> Part
         ConfigurationError: things that the settings name cannot be used; it tells all of them.
     """
     given = _make_given(config, reactor)
-    hub = _make_hub(config, reactor, given)
+    alarms = Alarms(given.counters, time.monotonic)
+    hub = _make_hub(config, reactor, given, alarms)
     revocations = Revocations(time.time)
     authenticator = Authenticator(
         given.provider,
@@ -133,7 +135,6 @@ def assemble(config: Config, reactor: Any, draining: Callable[[], bool]) -> Part
         clients, authenticator, given.origins, PollingSettings(config.http_compression, _sticky_cookie(config))
     )
     open_files = raise_open_files()
-    alarms = Alarms(given.counters, time.monotonic)
     admission = _make_admission(config, alarms, open_files)
     accepting = Accepting(reactor, alarms, highest=max(1, open_files - _SPARE_FILES))
     path, socketio_path = config.ws_path.encode("ascii"), config.socketio_path.encode("ascii")
@@ -210,7 +211,7 @@ def _certificate(config: Config) -> Certificate | None:
     return Certificate(Path(config.tls_cert), Path(config.tls_key or config.tls_cert))
 
 
-def _make_hub(config: Config, reactor: Any, given: _Given) -> Hub:
+def _make_hub(config: Config, reactor: Any, given: _Given, alarms: Alarms) -> Hub:
     registry: Registry[Connection] = Registry(given.counters)
     history = None
     if config.recovery:
@@ -226,6 +227,13 @@ def _make_hub(config: Config, reactor: Any, given: _Given) -> Hub:
         held_limit=config.send_queue_bytes,
         call_timeout=config.call_timeout,
         history=history,
+        limits=ConnectionLimits(
+            per_user=config.max_connections_per_user,
+            when_full=config.when_user_is_full,
+            rooms=config.max_rooms,
+            calls=config.max_calls,
+        ),
+        alarms=alarms,
     )
     given.app.serve(hub)
     return hub

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -10,7 +11,7 @@ from twisted.internet.defer import Deferred
 from wsservice.calls import gather
 from wsservice.close_codes import CloseCode, check_code
 from wsservice.connection import Connection
-from wsservice.errors import AppNotServed
+from wsservice.errors import AppNotServed, ClientError
 from wsservice.hub import Hub
 from wsservice.messages import Broadcast, Disconnect, Target
 
@@ -70,7 +71,8 @@ class Audience:
     ) -> Deferred[list[Any]]:
         """Send an event to many and wait for the acknowledgements of all: `answers = await app.call(...)`.
 
-        The answers come as they arrived; clients that answered an error, or left, are left out.
+        The answers come as they arrived; clients that answered an error, or left, are left out, and those for whom
+        too many calls wait already (`--max-calls`).
 
         Args:
             timeout: seconds; the service's `--call-timeout` if not given.
@@ -83,7 +85,7 @@ class Audience:
         call_id = hub.next_call_id()
         chosen: list[Connection] = []
         for target in self._targets(room, user, session, except_room=except_room, skip=skip):
-            chosen += hub.registry.select(target)
+            chosen += [connection for connection in hub.registry.select(target) if connection.may_call]
         frames = {wire: wire.event(event, args, call_id) for wire in {connection.wire for connection in chosen}}
         answers = [connection.expect(call_id) for connection in chosen]
         for connection in chosen:
@@ -104,7 +106,8 @@ class Audience:
     def join(self, to: str, *, room: Names = None, user: Names = None, session: Names = None) -> None:
         """Let everybody, or those in `room`, of `user` or of `session`, enter the room `to`."""
         for connection in self.connections(room=room, user=user, session=session):
-            connection.join(to)
+            with suppress(ClientError):  # it is in too many rooms already; the alarm was told
+                connection.join(to)
 
     def leave(self, from_: str, *, room: Names = None, user: Names = None, session: Names = None) -> None:
         """Let everybody, or those in `room`, of `user` or of `session`, leave the room `from_`."""

@@ -37,6 +37,10 @@ class CloseCode(IntEnum):
     TRY_AGAIN_LATER = 1013
     #: the client did not read what it was sent; precedent: Centrifugo's 3008 `slow`
     SLOW_CONSUMER = 4408
+    #: the user opened one connection too many, and this one was the oldest
+    REPLACED = 4409
+    #: too many connections of this user, or the client sent too much for too long
+    TOO_MANY = 4429
 
     @property
     def advice(self) -> Advice:
@@ -64,6 +68,7 @@ _ADVICE = {
     CloseCode.INVALID_PAYLOAD: Advice.STOP,
     CloseCode.MESSAGE_TOO_BIG: Advice.STOP,
     CloseCode.POLICY_VIOLATION: Advice.REFRESH,
+    CloseCode.REPLACED: Advice.STOP,
 }
 
 #: close reasons, fixed strings of at most 123 bytes (RFC 6455 section 5.5)
@@ -73,6 +78,9 @@ SHUTTING_DOWN = "Server shutting down"
 SLOW = "Client reads too slowly"
 INTERNAL = "Internal error"
 STUCK = "Messages wait too long"
+REPLACED = "Replaced by a newer connection"
+TOO_MANY_CONNECTIONS = "Too many connections"
+TOO_MUCH = "Too many messages"
 TAKEN_OVER = "Continued on another connection"
 
 #: ends of a Socket.IO session after which a client may come back to its rooms and what it missed (SOCKETIO.md 1.17)

@@ -383,6 +383,30 @@ class Config:
         help="TCP connections of one IPv4 address or IPv6 /64, but for proxies and this machine; past it 429; 0 is no "
         "limit",
     )
+    max_connections_per_user: int = setting(
+        1000,
+        LIMITS,
+        integer(0, 1_048_576, "connections"),
+        help="connections of one user, each namespace of a Socket.IO client for itself; 0 is no limit",
+    )
+    when_user_is_full: Literal["refuse", "replace"] = setting(
+        "refuse",
+        LIMITS,
+        one_of("refuse", "replace"),
+        help="what happens then: the newest connection is refused (4429), or the oldest closed (4409)",
+    )
+    max_rooms: int = setting(
+        1000,
+        LIMITS,
+        integer(0, 1_000_000, "rooms"),
+        help="rooms that one connection may be in; past it `join` raises `ClientError`; 0 is no limit",
+    )
+    max_calls: int = setting(
+        1000,
+        LIMITS,
+        integer(0, 1_000_000, "calls"),
+        help="calls that may wait for one client's answer; past it they fail at once; 0 is no limit",
+    )
     # Centrifugo's default, and OWASP's advice.
     max_message_size: int = setting(
         65536,

@@ -31,7 +31,7 @@ from wsservice import close_codes
 from wsservice.auth.principal import Principal
 from wsservice.calls import Calls, bound_call
 from wsservice.close_codes import CloseCode, check_code, fit_reason
-from wsservice.errors import ClientError, ConnectionClosed
+from wsservice.errors import TOO_MANY_OF_USER, ClientError, ConnectionClosed, TooManyCalls
 from wsservice.handshake import Handshake
 from wsservice.history import Saved
 from wsservice.hub import Handlers, Hub
@@ -175,7 +175,11 @@ class Connection:
         Raises:
             TypeError: the payload is neither, or text that is not Unicode (a lone surrogate).
         """
-        self.write(self.wire.payload(payload))
+        data = self.wire.payload(payload)
+        if self._hub.history is None or not self.wire.is_recoverable:
+            self.write(data)
+        else:  # there it is the event `message`; without an offset, a text would be taken for one
+            self.emit("message", payload)
 
     def call(self, event: str, *args: Any, timeout: float | None = None) -> Deferred[Any]:
         """Send an event and wait for the client's acknowledgement: `answer = await connection.call(...)`.
@@ -187,10 +191,12 @@ class Connection:
 
         Raises:
             TypeError: the arguments are not JSON.
-            CallTimeout, CallRefused, ConnectionClosed: by the Deferred; see `wsservice.errors`.
+            CallTimeout, CallRefused, ConnectionClosed, TooManyCalls: by the Deferred; see `wsservice.errors`.
         """
         if not self.is_open:
             return fail(ConnectionClosed("the connection is closed"))
+        if not self.may_call:
+            return fail(TooManyCalls("too many calls wait for this client (--max-calls)"))
         call_id = self._hub.next_call_id()
         data = self.wire.event(event, args, call_id)
         answer = self.expect(call_id)
@@ -199,9 +205,19 @@ class Connection:
         return answer
 
     def join(self, room: str) -> None:
-        """Enter a room; the connection leaves all rooms by itself when it ends."""
-        if self.is_open:
-            self._hub.registry.join(self, room)
+        """Enter a room; the connection leaves all rooms by itself when it ends.
+
+        Raises:
+            ValueError: the room is another connection's id.
+            ClientError: the connection is in as many rooms as it may be (`--max-rooms`).
+        """
+        if not self.is_open:
+            return
+        limit = self._hub.limits.rooms
+        if limit and len(self.rooms) >= limit and room not in self.rooms:
+            self._hub.alarm("rooms", "--max-rooms")
+            raise ClientError("too_many_rooms", f"A connection may be in {limit} rooms.")
+        self._hub.registry.join(self, room)
 
     def leave(self, room: str) -> None:
         """Leave a room; if it is not in it, nothing happens."""
@@ -222,6 +238,15 @@ class Connection:
             self._link.close(code, fit_reason(reason))
 
     # For the registry, broadcasts and the expiry
+
+    @property
+    def may_call(self) -> bool:
+        """Whether one more call may wait for the client."""
+        limit = self._hub.limits.calls
+        if not limit or self._calls is None or len(self._calls) < limit:
+            return True
+        self._hub.alarm("calls", "--max-calls")
+        return False
 
     def expect(self, call_id: int) -> Deferred[Any]:
         """What fires with the client's acknowledgement of that call, whose event is sent by the caller."""
@@ -277,6 +302,11 @@ class Connection:
 
     def open(self) -> None:
         """The transport is open and the user verified: register, and let the application decide."""
+        if not self._hub.make_room(self.user.id):
+            self._hub.counters.add("connections_refused", "user")
+            self._begin_close("too many connections")
+            self._link.refuse(ClientError(TOO_MANY_OF_USER, close_codes.TOO_MANY_CONNECTIONS))
+            return
         self._hub.registry.add(self)
         self._hub.expirations.add(self)
         self._begin()

@@ -7,6 +7,7 @@
      +-- CallError                 `await connection.call(...)` got no answer
      |    +-- CallTimeout
      |    +-- CallRefused          the client answered with an error
+     |    +-- TooManyCalls
      |    +-- ConnectionClosed
      +-- HandshakeError            a handshake (or a request) that is refused
      |    +-- BadHandshake
@@ -40,13 +41,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from wsservice.close_codes import INTERNAL, CloseCode, fit_reason
+from wsservice.close_codes import INTERNAL, TOO_MANY_CONNECTIONS, CloseCode, fit_reason
 
 if TYPE_CHECKING:
     from wsservice.auth.principal import Principal
 
 #: the code of the ClientError that stands for a fault of the server
 INTERNAL_ERROR = "internal_error"
+#: the code of a connection that is one too many of its user
+TOO_MANY_OF_USER = "too_many_connections"
 #: the code of an event that no handler is declared for
 UNKNOWN_EVENT = "unknown_event"
 
@@ -94,6 +97,8 @@ class ClientError(WsServiceError):
         """How it closes a WebSocket: a 1008 for a fault would have the client refresh its session and come back."""
         if self.code == INTERNAL_ERROR:
             return CloseCode.INTERNAL_ERROR, INTERNAL
+        if self.code == TOO_MANY_OF_USER:
+            return CloseCode.TOO_MANY, TOO_MANY_CONNECTIONS
         return CloseCode.POLICY_VIOLATION, fit_reason(self.message)
 
 
@@ -119,6 +124,10 @@ class CallRefused(CallError):
     def __init__(self, error: Any) -> None:
         super().__init__("the client answered with an error")
         self.error = error
+
+
+class TooManyCalls(CallError):
+    """So many calls wait for this client already (`--max-calls`); nothing was sent."""
 
 
 class ConnectionClosed(CallError):

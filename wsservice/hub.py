@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
+from wsservice import close_codes
+from wsservice.alarms import Alarms
+from wsservice.close_codes import CloseCode
+from wsservice.connection_limits import ConnectionLimits
 from wsservice.counters import Counters
 from wsservice.expiry import Expirations
 from wsservice.history import History
@@ -42,6 +46,8 @@ class Hub:
         held_limit: bytes that may be sent to a connection while its `on_connect` runs.
         call_timeout: seconds, for `Connection.call`.
         history: what clients can recover after a break; None where that is off.
+        limits: what one user and one connection may have.
+        alarms: is told when they bite.
         running: connections whose handlers have not finished; a stop waits for them.
     """
 
@@ -55,12 +61,30 @@ class Hub:
     held_limit: int = 1024 * 1024
     call_timeout: float = 5.0
     history: History | None = None
+    limits: ConnectionLimits = field(default_factory=ConnectionLimits)
+    alarms: Alarms | None = None
     running: int = 0
     last_call_id: int = 0
 
     def __post_init__(self) -> None:
         if self.history is not None:
             self.registry.away = self.history.away
+
+    def make_room(self, user: str) -> bool:
+        """Whether one more connection of a user may open; where the oldest is replaced, it always may."""
+        of_user = self.registry.of_user(user)
+        if not self.limits.per_user or len(of_user) < self.limits.per_user:
+            return True
+        self.alarm("connections_per_user", "--max-connections-per-user")
+        if self.limits.when_full == "refuse":
+            return False
+        next(iter(of_user)).disconnect(CloseCode.REPLACED, close_codes.REPLACED)
+        return True
+
+    def alarm(self, limit: str, option: str) -> None:
+        """A limit bit; see `Alarms.hit`."""
+        if self.alarms is not None:
+            self.alarms.hit(limit, option)
 
     def next_call_id(self) -> int:
         """An id that no other call of this process has: one frame can ask many clients."""

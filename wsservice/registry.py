@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Hashable, Iterable
+from collections.abc import Collection, Container, Hashable, Iterable
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from wsservice.auth.principal import Principal
@@ -54,7 +54,8 @@ class Registry(Generic[M]):
         self._by_id: dict[str, M] = {}
         self._namespaces: dict[str, set[M]] = {}
         self._rooms: dict[tuple[str, str], set[M]] = {}
-        self._users: dict[str, set[M]] = {}
+        #: in the order of their arrival
+        self._users: dict[str, dict[M, None]] = {}
         self._sessions: dict[str, set[M]] = {}
 
     def __len__(self) -> int:
@@ -64,11 +65,15 @@ class Registry(Generic[M]):
         """The connection of that id, if it is here."""
         return self._by_id.get(connection_id)
 
+    def of_user(self, user: str) -> Collection[M]:
+        """A user's connections in all namespaces, the oldest first."""
+        return self._users.get(user, {}).keys()
+
     def add(self, connection: M) -> None:
         """Take a new connection in; its rooms count from now on."""
         self._by_id[connection.id] = connection
         _put(self._namespaces, connection.namespace, connection)
-        _put(self._users, connection.user.id, connection)
+        self._users.setdefault(connection.user.id, {})[connection] = None
         _put(self._sessions, connection.user.session, connection)
         for room in connection.rooms:
             _put(self._rooms, (connection.namespace, room), connection)
@@ -78,7 +83,10 @@ class Registry(Generic[M]):
         if self._by_id.pop(connection.id, None) is None:
             return
         _drop(self._namespaces, connection.namespace, connection)
-        _drop(self._users, connection.user.id, connection)
+        of_user = self._users[connection.user.id]
+        del of_user[connection]
+        if not of_user:
+            del self._users[connection.user.id]
         _drop(self._sessions, connection.user.session, connection)
         for room in connection.rooms:
             _drop(self._rooms, (connection.namespace, room), connection)
@@ -109,8 +117,8 @@ class Registry(Generic[M]):
         else:
             chosen = set().union(
                 *(self._members(namespace, room) for room in target.rooms),
-                *(self._of(self._users, user, namespace) for user in target.users),
-                *(self._of(self._sessions, session, namespace) for session in target.sessions),
+                *(_within(self._users.get(user, ()), namespace) for user in target.users),
+                *(_within(self._sessions.get(session, ()), namespace) for session in target.sessions),
             )
         if target.except_rooms:
             chosen = chosen - set().union(*(self._members(namespace, room) for room in target.except_rooms))
@@ -170,8 +178,9 @@ class Registry(Generic[M]):
             return self._rooms.get((namespace, room), ())
         return (own,) if own.namespace == namespace else ()
 
-    def _of(self, table: dict[str, set[M]], key: str, namespace: str) -> list[M]:
-        return [connection for connection in table.get(key, ()) if connection.namespace == namespace]
+
+def _within(connections: Iterable[M], namespace: str) -> list[M]:
+    return [connection for connection in connections if connection.namespace == namespace]
 
 
 def _put(table: dict[K, set[M]], key: K, connection: M) -> None:

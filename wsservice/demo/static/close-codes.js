@@ -19,6 +19,7 @@ export const ADVICE = Object.freeze({
   1007: "stop",
   1008: "refresh",
   1009: "stop",
+  4409: "stop",
 });
 
 export const EXPIRED = "Authentication expired";
