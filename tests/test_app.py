@@ -599,6 +599,17 @@ class NamespacesTests(Base):
         self.assertIs(self.app.find("/room-7"), rooms)
         self.assertEqual(self.ask(self.core.connect(namespace="/room-7"), "a"), [{"ack": 1, "data": "/room-7"}])
 
+    def test_handlers_are_declared_for_a_pattern_and_not_for_one_name_of_it(self) -> None:
+        self.app.namespace(re.compile("/room-.*"))
+        room = self.app.namespace("/room-7")
+
+        def handler(connection: Connection, *args: Any) -> None: ...
+
+        error = self.assertRaises(ValueError, room.on, "a")
+        self.assertIn("/room-7 has the handlers of the pattern re.compile('/room-.*')", str(error))
+        for declare in (room.on_any, room.on_connect, room.on_disconnect, room.use, room.use_event):
+            self.assertIn("name it before the pattern", str(self.assertRaises(ValueError, declare, handler)))
+
     def test_names_of_a_pattern_that_nobody_holds_are_forgotten(self) -> None:
         self.app.namespace(re.compile("/room-.*"))
         for number in range(100):

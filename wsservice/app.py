@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from copy import copy
 from weakref import WeakSet
 
 from wsservice.hub import Hub
@@ -49,8 +48,7 @@ class App(Namespace):
         if found is None:
             found = self._named[name] = self._adopt(Namespace(name))
         elif found.name != name:  # of a pattern: its handlers, and these clients only
-            found = copy(found)
-            found.name = name
+            found = found.part(name)
             self._parts.add(found)
         return found
 

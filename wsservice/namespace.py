@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from copy import copy
 from inspect import iscoroutine
 from typing import Any, TypeVar
 
@@ -49,6 +50,7 @@ class Namespace(Audience):
     ) -> None:
         self.name = name
         self._find = find
+        self._pattern: Namespace | None = None
         self._handlers: dict[str, Entry] = {}
         self._on_any: Entry | None = None
         self._on_connect: Callable[..., Any] | None = None
@@ -71,11 +73,12 @@ class Namespace(Audience):
             roles: the user must have at least one of these (`cognito:groups`); else it sees `forbidden`.
 
         Raises:
-            ValueError: the event has a handler already.
+            ValueError: the event has a handler already; or this is one name of a pattern, which has them all.
             TypeError: this is no name of an event, or that no handler.
         """
         if not isinstance(event, str):
             raise TypeError(f'name the event: @app.on("message"), not {event!r}')
+        self._check_own()
         allowed = names_of(roles)
 
         def register(function: Handler) -> Handler:
@@ -88,6 +91,7 @@ class Namespace(Audience):
 
     def on_any(self, function: Handler) -> Handler:
         """Register what handles the events that have no handler: `function(connection, event, *args)`."""
+        self._check_own()
         if self._on_any is not None:
             raise ValueError(f"on_any is registered already: {self._on_any.function!r}")
         self._on_any = make_entry(function, frozenset(), leading=2)
@@ -99,6 +103,7 @@ class Namespace(Audience):
         Raise `ClientError` to refuse the connection. Until it has finished, the client's events wait
         and what is sent to the client is held back.
         """
+        self._check_own()
         if self._on_connect is not None:
             raise ValueError(f"on_connect is registered already: {self._on_connect!r}")
         check_handler(function, 1)
@@ -107,6 +112,7 @@ class Namespace(Audience):
 
     def on_disconnect(self, function: Handler) -> Handler:
         """Register what runs once after a connection ended: `function(connection, reason)`."""
+        self._check_own()
         if self._on_disconnect is not None:
             raise ValueError(f"on_disconnect is registered already: {self._on_disconnect!r}")
         check_handler(function, 2)
@@ -119,6 +125,7 @@ class Namespace(Audience):
         Raise `ClientError(code, message, data)` to refuse; a Socket.IO client gets the message and the data as
         its `connect_error`. The first one that refuses is the last that runs.
         """
+        self._check_own()
         check_handler(function, 1)
         self._middleware.append(function)
         return function
@@ -128,11 +135,18 @@ class Namespace(Audience):
 
         `event` has `name`, `args` and `ack_id`. Raise `ClientError` to refuse the event, as a handler would.
         """
+        self._check_own()
         check_handler(function, 2)
         self._event_middleware.append(function)
         return function
 
     # For the service
+
+    def part(self, name: str) -> Namespace:
+        """One name of those that a pattern matches: its clients, and the handlers of all."""
+        part = copy(self)
+        part.name, part._pattern = name, self
+        return part
 
     def serve_by(self, hub: Hub) -> None:
         """Give it the connections that it speaks to."""
@@ -183,6 +197,13 @@ class Namespace(Audience):
             .addErrback(self._fault, connection, "on_disconnect")
             .addCallback(_nothing)
         )
+
+    def _check_own(self) -> None:
+        if self._pattern is not None:
+            raise ValueError(
+                f"{self.name} has the handlers of the pattern {self._pattern.name!r}: declare them there, "
+                "or name it before the pattern"
+            )
 
     def _names(self) -> list[str]:
         if isinstance(self.name, str):
