@@ -812,6 +812,15 @@ class RecoveryTests(Base):
         self.assertEqual((client.link.writes, len(self.history)), ([b'421["question"]'], 0))
         self.finish(client)
 
+    def test_a_payload_has_an_offset_too_lest_a_text_be_taken_for_one(self) -> None:
+        client, raw = self.core.connect(wire=self.wire), self.core.connect()
+        for one in (client, raw):
+            one.connection.send("text")
+        self.assertEqual(client.link.writes, [f'42["message","text","{self.history.offset(1)}"]'.encode()])
+        self.assertEqual((raw.link.writes, len(self.history)), ([b"text"], 1))
+        self.assertRaises(TypeError, client.connection.send, 5)
+        self.finish(client, raw)
+
     def test_what_a_raw_client_alone_is_sent_is_not_kept(self) -> None:
         client = self.core.connect()
         client.connection.emit("news", 1)
