@@ -38,6 +38,7 @@ from wsservice.open_files import most_connections, raise_open_files
 from wsservice.parsers import is_loopback
 from wsservice.registry import Registry
 from wsservice.sessions import Sessions
+from wsservice.traffic import TrafficLimits
 from wsservice.transports.accepting import Accepting
 from wsservice.transports.listen import make_endpoints
 from wsservice.transports.port import PortFactory
@@ -232,6 +233,7 @@ def _make_hub(config: Config, reactor: Any, given: _Given, alarms: Alarms) -> Hu
             when_full=config.when_user_is_full,
             rooms=config.max_rooms,
             calls=config.max_calls,
+            traffic=TrafficLimits(config.message_rate, config.byte_rate),
         ),
         alarms=alarms,
     )
@@ -246,6 +248,9 @@ def _make_raw(config: Config, reactor: Any, hub: Hub, authenticator: Authenticat
         Settings(
             max_message_size=config.max_message_size,
             send_queue_bytes=config.send_queue_bytes,
+            send_queue_messages=config.send_queue_messages,
+            ping_interval=config.ping_interval / 1000,
+            ping_timeout=config.ping_timeout / 1000,
             compression=config.compression,
             reject_by_http=config.reject == "http",
             trusted_proxies=config.trusted_proxy,
@@ -271,6 +276,7 @@ def _make_clients(
             ),
             connect_timeout=config.connect_timeout / 1000,
             max_queue=config.send_queue_bytes,
+            max_queue_messages=config.send_queue_messages,
             max_attachments=config.max_attachments,
             max_namespaces=config.max_namespaces,
         ),

@@ -305,7 +305,7 @@ class Config:
         25000,
         SOCKET_IO,
         integer(10, 86_400_000, "milliseconds"),
-        help="time between the server's pings; keep it below the idle limit of every proxy on the way",
+        help="time between the server's pings, on `/ws`, too; keep it below the idle limit of every proxy on the way",
     )
     ping_timeout: int = setting(
         20000,
@@ -427,6 +427,26 @@ class Config:
         LIMITS,
         integer(1024, 2**30, "bytes"),
         help="what is held for a client that does not read; past it, it is closed with 4408",
+    )
+    send_queue_messages: int = setting(
+        10_000,
+        LIMITS,
+        integer(1, 10_000_000, "messages"),
+        help="the same in messages, since small ones cost more than their bytes",
+    )
+    # Above what people and their pages send; Discord's gateway allows two a second.
+    message_rate: int = setting(
+        1000,
+        LIMITS,
+        integer(0, 1_000_000_000, "messages/s"),
+        help="what a client may send for long, with a burst of two seconds; past it, it is not read from for a while, "
+        "and closed with 4429 if it goes on for `--pause-timeout`; 0 is no limit",
+    )
+    byte_rate: int = setting(
+        4_194_304,
+        LIMITS,
+        integer(0, 2**40, "bytes/s"),
+        help="the same in bytes; 0 is no limit",
     )
     inbox_messages: int = setting(
         100,

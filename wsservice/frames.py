@@ -10,6 +10,7 @@ from functools import cache
 
 TEXT = 0x1
 BINARY = 0x2
+PING = 0x9
 _FIN = 0x80
 #: RFC 7692 section 6: the message is compressed
 _RSV1 = 0x40

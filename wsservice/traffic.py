@@ -45,13 +45,13 @@ class Traffic:
         self._messages = limits.messages * limits.burst or float("inf")
         self._octets = limits.octets * limits.burst or float("inf")
 
-    def take(self, octets: int) -> float:
-        """A message of so many bytes came.
+    def take(self, octets: int, messages: int = 1) -> float:
+        """A message, or several, of so many bytes came.
 
         Returns:
             Seconds that the client should not be read from; 0 where it keeps to its rate.
         """
-        self._messages -= 1
+        self._messages -= messages
         self._octets -= octets
         if self._messages >= 0 and self._octets >= 0:
             return 0.0

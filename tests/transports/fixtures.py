@@ -47,13 +47,13 @@ class FakeAuthenticator:
 class Service:
     """The parts behind a raw WebSocket, on a Clock."""
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, *, hub: dict[str, Any] | None = None, **settings: Any) -> None:
         self.clock = Clock()
         self.counters = Counters()
         self.app = App()
         self.registry: Registry[Connection] = Registry(self.counters)
         self.expirations = Expirations(self.clock, self.clock.seconds)
-        self.hub = Hub(self.app, self.registry, self.expirations, self.clock, self.counters)
+        self.hub = Hub(self.app, self.registry, self.expirations, self.clock, self.counters, **(hub or {}))
         self.app.serve(self.hub)
         self.authenticator = FakeAuthenticator()
         self.factory = RawFactory(self.hub, self.authenticator, Settings(**settings), self.clock)  # type: ignore[arg-type]

@@ -34,6 +34,7 @@ from wsservice.frames import Framing
 from wsservice.handshake import Handshake
 from wsservice.socketio.session import ProtocolViolation
 from wsservice.socketio.session import Session as SocketSession
+from wsservice.traffic import Traffic
 
 if TYPE_CHECKING:
     from wsservice.clients.table import Clients
@@ -90,6 +91,8 @@ class Client:
         "_post_done",
         "_probe",
         "_table",
+        "_throttled",
+        "_traffic",
         "_working",
         "namespaces",
         "socket",
@@ -116,6 +119,10 @@ class Client:
         self._post_done: Callable[[], None] | None = None
         #: whose handlers are behind
         self._paused: set[NamespaceLink] = set()
+        limits = table.hub.limits.traffic
+        #: of its POSTs; each WebSocket counts for itself
+        self._traffic = Traffic(limits, table.now) if limits.are_set else None
+        self._throttled = False
         self._working = False
         self._flush_waits = False
         self._finished = False
@@ -189,10 +196,28 @@ class Client:
             self._engine.receive_payload(body, self._table.now())
         finally:
             self.work()
-        if self._paused:
+        self._throttle(body)
+        if self._paused or self._throttled:
             self._post_done = done
         else:
             done()
+
+    def _throttle(self, body: bytes) -> None:
+        """Let a client wait that sent more than its rate allows: until its POST is answered, it sends no other."""
+        if self._traffic is None or self.has_ended:
+            return
+        wait = self._traffic.take(len(body), body.count(b"\x1e") + 1)
+        if wait:
+            hub = self._table.hub
+            hub.counters.add("reading_paused", "traffic")
+            hub.alarm("traffic", "--message-rate, --byte-rate")
+            self._throttled = True
+            hub.clock.callLater(min(wait, hub.pause_timeout), self._calmed)
+
+    def _calmed(self) -> None:
+        self._throttled = False
+        if not self._paused:
+            self._finish_post()
 
     def post_lost(self) -> None:
         """The body will not come."""
@@ -242,10 +267,14 @@ class Client:
 
     def write(self, data: bytes) -> None:
         """Send finished bytes of the present transport's wire."""
+        settings = self._table.settings
         if self.socket is not None:
             self.socket.write(data)
         elif self._engine.send(data):
-            if self._engine.queued_bytes > self._table.settings.max_queue:
+            if (
+                self._engine.queued_bytes > settings.max_queue
+                or self._engine.queued_pieces > settings.max_queue_messages
+            ):
                 self.too_slow()
             else:
                 self._flush_later()
@@ -261,6 +290,7 @@ class Client:
         """The client does not read or poll."""
         if not self.has_ended:
             self._table.hub.counters.add("slow_consumers")
+            self._table.hub.alarm("send_queue", "--send-queue-bytes, --send-queue-messages")
             self.end(close_codes.SLOW, code=CloseCode.SLOW_CONSUMER, discard=True)
 
     def end(self, reason: str, *, code: int = CloseCode.NORMAL, discard: bool = False) -> None:
@@ -298,7 +328,8 @@ class Client:
             self._engine.resume(self._table.now())
             if self.socket is not None:
                 self.socket.resume_reading()
-            self._finish_post()
+            if not self._throttled:
+                self._finish_post()
 
     # -- for the table
 

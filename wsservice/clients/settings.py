@@ -14,7 +14,8 @@ class Settings:
     Attributes:
         engine: of the transport sessions.
         connect_timeout: until a client must have joined a namespace.
-        max_queue: bytes that may wait for a client that does not read or poll; past it the client is closed.
+        max_queue, max_queue_messages: bytes and messages that may wait for a client that does not read or poll; past
+            it the client is closed.
         max_attachments: of one packet; precedent: socket.io-parser 4.2.6.
         max_namespaces: that one client may join.
     """
@@ -22,5 +23,6 @@ class Settings:
     engine: EngineSettings = field(default_factory=EngineSettings)
     connect_timeout: float = 45.0
     max_queue: int = 1024 * 1024
+    max_queue_messages: int = 10_000
     max_attachments: int = 10
     max_namespaces: int = 100

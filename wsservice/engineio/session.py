@@ -149,6 +149,11 @@ class Session:
         """What waits for a GET; it grows until the client comes, so the caller bounds it, by `close`."""
         return self._outbox.size
 
+    @property
+    def queued_pieces(self) -> int:
+        """How many pieces wait for a GET."""
+        return len(self._outbox)
+
     # -- what is to be sent
 
     def send(self, piece: bytes) -> bool:

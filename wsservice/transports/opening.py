@@ -27,8 +27,9 @@ from wsservice.counters import Counters
 from wsservice.errors import AuthenticationError, BadHandshake, HandshakeError
 from wsservice.handshake import Handshake, Network, make_request_id, parse_head
 from wsservice.transports.deflate import accept_deflate, decline
-from wsservice.transports.outgoing import OutgoingProtocol
+from wsservice.transports.incoming import IncomingProtocol
 from wsservice.transports.refusals import http_refusal
+from wsservice.transports.slim import EARLY
 
 if TYPE_CHECKING:
     from wsservice.auth.authenticator import Authenticator
@@ -54,6 +55,8 @@ class OpeningFactory(_Factory):  # type: ignore[misc]
     """
 
     noisy = False
+    #: is told when a limit bites; see `Hub.alarm`
+    alarm: Callable[[str, str], None]
     #: whoever counts connections is told by it, with the TCP peer's address, that one has gone
     lost: Callable[[str], None] = staticmethod(lambda peer: None)
 
@@ -112,7 +115,7 @@ class _Timer:
         return self._clock.callLater(delay, function)
 
 
-class OpeningProtocol(OutgoingProtocol):
+class OpeningProtocol(IncomingProtocol):
     """One client, until its handshake is done."""
 
     factory: OpeningFactory
@@ -132,7 +135,7 @@ class OpeningProtocol(OutgoingProtocol):
         """Look at the head once, strictly, before Autobahn does; keep what comes behind it."""
         if self._handshake is not None:
             if len(self.data) > MAX_EARLY:
-                self.pause_reading()
+                self.pause_reading(EARLY)
             return
         end = self.data.find(b"\r\n\r\n")
         if end < 0:
@@ -199,7 +202,7 @@ class OpeningProtocol(OutgoingProtocol):
         handshake = self._handshake
         assert handshake is not None
         self._forget_head()
-        self.resume_reading()
+        self.resume_reading(EARLY)
         self.opened(handshake)
 
     def opened(self, handshake: Handshake) -> None:

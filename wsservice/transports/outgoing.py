@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections import deque
 from typing import ClassVar
 
-from wsservice.transports.slim import SlimProtocol
+from wsservice.transports.slim import ANY_REASON, SlimProtocol
 
 
 class OutgoingProtocol(SlimProtocol):
     """Writes finished frames; the transport says when it is full, by the push producer's calls."""
 
+    #: bytes, and messages
     max_backlog: ClassVar[int] = 1024 * 1024
+    max_backlog_messages: ClassVar[int] = 10_000
 
     #: what waits for the client, since the transport said that it is full; None while it is not
     _backlog: deque[bytes] | None = None
@@ -35,7 +37,7 @@ class OutgoingProtocol(SlimProtocol):
             return
         self._backlog.append(data)
         self._backlog_bytes += len(data)
-        if self._backlog_bytes > self.max_backlog:
+        if self._backlog_bytes > self.max_backlog or len(self._backlog) > self.max_backlog_messages:
             self._backlog = deque()
             self.too_slow()
 
@@ -46,7 +48,7 @@ class OutgoingProtocol(SlimProtocol):
     def close(self, code: int, reason: str) -> None:
         """Start the closing handshake. Autobahn's `sendClose` would refuse the codes below 3000."""
         if self.state == self.STATE_OPEN:
-            self.resume_reading()
+            self.resume_reading(ANY_REASON)
             for data in self._backlog or ():
                 self.transport.write(data)
             self._backlog = None

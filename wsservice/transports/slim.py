@@ -22,6 +22,10 @@ from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+#: why reading pauses: the handlers are behind, the client is over its rate, or it sent too much too early
+HANDLERS, TRAFFIC, EARLY = 1, 2, 4
+ANY_REASON = HANDLERS | TRAFFIC | EARLY
+
 
 class _QuietLog:
     """Autobahn's log lines are for its developers; its warnings quote peers and are ours at debug."""
@@ -125,8 +129,8 @@ class SlimProtocol(_Base):  # type: ignore[misc]
     current_frame = None
     websocket_version = 13
 
-    #: whether what arrives is left unparsed
-    _is_paused = False
+    #: why what arrives is left unread and unparsed: any of the reasons
+    _pauses = 0
     #: cuts off a transport that does not come to its end
     _cut: Any = None
 
@@ -185,19 +189,24 @@ class SlimProtocol(_Base):  # type: ignore[misc]
 
     def processData(self) -> bool:
         """Parse one frame, if there is a whole one and it is wanted now: one read may have brought thousands."""
-        return not self._is_paused and bool(super().processData())
+        return not self._pauses and bool(super().processData())
 
-    def pause_reading(self) -> None:
+    def pause_reading(self, reason: int = HANDLERS) -> None:
         """Let the client wait; what was read already waits, too."""
-        self._is_paused = True
-        self.transport.pauseProducing()
+        if not self._pauses:
+            self.transport.pauseProducing()
+        self._pauses |= reason
 
-    def resume_reading(self) -> None:
-        """Read on, first what was read before; not at once, since a message may be under way on the stack."""
-        if self._is_paused:
-            self._is_paused = False
-            self.transport.resumeProducing()
-            self.factory._batched_timer.call_later(0, self._read_on)
+    def resume_reading(self, reason: int = HANDLERS) -> None:
+        """Read on, unless there is another reason, and first what was read before.
+
+        Not at once: a message may be under way on the stack.
+        """
+        if self._pauses & reason:
+            self._pauses &= ~reason
+            if not self._pauses:
+                self.transport.resumeProducing()
+                self.factory._batched_timer.call_later(0, self._read_on)
 
     def _read_on(self) -> None:
         if self.state != self.STATE_CLOSED:

@@ -65,9 +65,12 @@ class SocketIoFactory(OpeningFactory):
                 "maxMessagePayloadSize": size,
                 "maxFramePayloadSize": size,
                 "max_backlog": clients.settings.max_queue,
+                "max_backlog_messages": clients.settings.max_queue_messages,
+                "patience": clients.hub.pause_timeout,
             },
         )
         self.clients = clients
+        self.alarm = clients.hub.alarm
         self.cookie = cookie
 
 
@@ -108,6 +111,7 @@ class SocketIoProtocol(OpeningProtocol):
         clients = self.factory.clients
         self.framing = framing_of(self._perMessageCompress)
         self.watch_transport()
+        self.limit_traffic(clients.hub.limits.traffic)
         self._handshake = None
         if self._sid:
             client = clients.get(self._sid)
@@ -128,6 +132,8 @@ class SocketIoProtocol(OpeningProtocol):
         client = self._client
         if client is None:
             return
+        if self.traffic is not None:
+            self.count(self.traffic, len(payload))
         try:
             client.receive(self, payload if isBinary else payload.decode())
         except Exception:
@@ -150,6 +156,11 @@ class SocketIoProtocol(OpeningProtocol):
     def send(self, message: str | bytes) -> None:
         """Send one message."""
         self.write(message_frame(message, self.framing))
+
+    def too_much(self) -> None:
+        """The client sends too much."""
+        if self._client is not None:
+            self._client.end(close_codes.TOO_MUCH, code=CloseCode.TOO_MANY)
 
     def too_slow(self) -> None:
         """The client does not read."""

@@ -25,6 +25,7 @@ from wsservice.envelope import decode_binary, decode_text
 from wsservice.errors import AuthenticationError, ClientError
 from wsservice.handshake import Handshake, Network
 from wsservice.hub import Hub
+from wsservice.pings import Pings
 from wsservice.transports.deflate import raw_wire
 from wsservice.transports.opening import OpeningFactory, OpeningProtocol
 from wsservice.wire import Link
@@ -41,17 +42,21 @@ class Settings:
 
     Attributes:
         max_message_size: bytes of a message, decompressed; more closes 1009.
-        send_queue_bytes: bytes that may wait for a client that does not read; more closes 4408.
+        send_queue_bytes, send_queue_messages: what may wait for a client that does not read; more closes 4408.
         compression: whether permessage-deflate is accepted (RFC 7692).
         reject_by_http: answer 401 or 503 instead of 101 and a close.
         trusted_proxies: whose `X-Forwarded-*` headers count.
+        ping_interval, ping_timeout: seconds, between two pings, and for an answer.
     """
 
     max_message_size: int = 65536
     send_queue_bytes: int = 1024 * 1024
+    send_queue_messages: int = 10_000
     compression: bool = False
     reject_by_http: bool = False
     trusted_proxies: tuple[Network, ...] = ()
+    ping_interval: float = 25.0
+    ping_timeout: float = 20.0
 
 
 class RawFactory(OpeningFactory):
@@ -74,10 +79,14 @@ class RawFactory(OpeningFactory):
                 "maxMessagePayloadSize": settings.max_message_size,
                 "maxFramePayloadSize": settings.max_message_size,
                 "max_backlog": settings.send_queue_bytes,
+                "max_backlog_messages": settings.send_queue_messages,
+                "patience": hub.pause_timeout,
             },
         )
         self.hub = hub
+        self.alarm = hub.alarm
         self.settings = settings
+        self.pings = Pings(clock, interval=settings.ping_interval, timeout=settings.ping_timeout)
 
 
 class RawProtocol(OpeningProtocol, Link):
@@ -108,6 +117,8 @@ class RawProtocol(OpeningProtocol, Link):
             return
         counters.add("handshakes", "ok")
         self.watch_transport()
+        self.limit_traffic(self.factory.hub.limits.traffic)
+        self.factory.pings.add(self)
         self._handshake = self._principal = None
         self._connection = connection = Connection(
             self.factory.hub, self, raw_wire(self._perMessageCompress), principal, handshake.without_secrets()
@@ -126,6 +137,8 @@ class RawProtocol(OpeningProtocol, Link):
         connection = self._connection
         if connection is None:
             return
+        if self.traffic is not None:
+            self.count(self.traffic, len(payload))
         try:
             connection.receive(decode_binary(payload) if isBinary else decode_text(payload.decode()))
         except Exception:
@@ -138,7 +151,10 @@ class RawProtocol(OpeningProtocol, Link):
         connection, self._connection = self._connection, None
         if connection is None:
             return
+        self.factory.pings.discard(self)
         end = "transport close" if wasClean else "parse error" if self.failedByMe else "transport error"
+        if self.is_gone:
+            end = "ping timeout"
         sent = self.localCloseCode if self.closedByMe or self.failedByMe else self.remoteCloseCode
         self.factory.counters.add("connections_closed", str(_known(sent)))
         log.debug(
@@ -159,9 +175,15 @@ class RawProtocol(OpeningProtocol, Link):
         """Close, with the reason in words."""
         self.close(*error.close)
 
+    def too_much(self) -> None:
+        """The client sends too much."""
+        if self._connection is not None:
+            self._connection.disconnect(CloseCode.TOO_MANY, close_codes.TOO_MUCH)
+
     def too_slow(self) -> None:
         """The client does not read."""
         self.factory.counters.add("slow_consumers")
+        self.factory.alarm("send_queue", "--send-queue-bytes, --send-queue-messages")
         if self._connection is not None:
             self._connection.disconnect(CloseCode.SLOW_CONSUMER, close_codes.SLOW)
 

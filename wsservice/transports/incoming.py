@@ -1,0 +1,77 @@
+"""How much a WebSocket client may send, and whether it is still there.
+
+A client over its rate is not read from for as long as it was ahead; one that is ahead all the time is closed.
+A client that does not answer a ping in time is gone, and its transport is cut off.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from wsservice.frames import PING, frame
+from wsservice.traffic import Traffic, TrafficLimits
+from wsservice.transports.outgoing import OutgoingProtocol
+from wsservice.transports.slim import HANDLERS, TRAFFIC
+
+#: seconds without a pause after which a client keeps to its rate again
+_CALM = 5.0
+_PING = frame(b"", PING)
+
+
+class IncomingProtocol(OutgoingProtocol):
+    """Counts what a client sends, and pings it."""
+
+    #: seconds that a client may be over its rate, with short pauses
+    patience: ClassVar[float] = 30.0
+
+    traffic: Traffic | None = None
+    pong_awaited = False
+    #: whether it was cut off since no answer came
+    is_gone = False
+    _over_since = 0.0
+    _calm_at = 0.0
+
+    def too_much(self) -> None:
+        """The client sends too much all the time. Close it."""
+        raise NotImplementedError
+
+    def limit_traffic(self, limits: TrafficLimits) -> None:
+        """Count from now on, if there are limits."""
+        if limits.are_set:
+            self.traffic = Traffic(limits, self.factory.clock.seconds)
+
+    def count(self, traffic: Traffic, octets: int) -> None:
+        """A message came."""
+        wait = traffic.take(octets)
+        if not wait:
+            return
+        clock = self.factory.clock
+        now = clock.seconds()
+        if now >= self._calm_at:
+            self._over_since = now
+        self._calm_at = now + wait + _CALM
+        self.factory.counters.add("reading_paused", "traffic")
+        self.factory.alarm("traffic", "--message-rate, --byte-rate")
+        if now - self._over_since > self.patience:
+            self.too_much()
+        else:
+            self.pause_reading(TRAFFIC)
+            clock.callLater(wait, self.resume_reading, TRAFFIC)
+
+    # Pinged
+
+    def ping(self) -> None:
+        """Ask whether the peer is there; behind what waits, since only who reads is."""
+        self.write(_PING)
+
+    def onPong(self, payload: bytes) -> None:
+        """It is."""
+        self.pong_awaited = False
+
+    def pong_missing(self) -> None:
+        """It is gone, or does not read. While we do not read ourselves, nobody knows."""
+        if self._pauses & HANDLERS:
+            return
+        self.factory.counters.add("pings_unanswered")
+        self.is_gone = True
+        self.transport.abortConnection()
