@@ -113,6 +113,25 @@ class SelectionTests(Base):
         self.assertRaises(ValueError, self.chat.disconnect, except_room="red")
 
 
+class NameTests(Base):
+    def test_what_socket_io_keeps_for_itself_is_sent_to_nobody(self) -> None:
+        client = self.core.connect("alice")
+        for name, error in (("disconnect", ValueError), ("connect", ValueError), ("", ValueError), (5, TypeError)):
+            for send in (
+                self.core.app.emit,
+                self.core.app.call,
+                client.connection.emit,
+                client.connection.broadcast,
+                client.connection.call,
+            ):
+                self.assertRaises(error, send, name)
+        self.assertEqual(client.link.writes, [])
+
+    def test_nodes_names_of_the_life_cycle_are_no_events(self) -> None:
+        for name in ("connect", "connection", "disconnect"):
+            self.assertIn("on_connect", str(self.assertRaises(ValueError, self.core.app.on, name)))
+
+
 class CallTests(Base):
     def answer(self, letter: str, data: Any = None, error: Any = None) -> None:
         client: Client = self.clients[letter]

@@ -58,6 +58,22 @@ class MiddlewareTests(Base):
         self.core.clock.advance(1)
         self.assertEqual((self.log, client.link.accepted), (["first", "second", "third", "on_connect"], 1))
 
+    def test_nothing_more_runs_for_a_client_that_left_meanwhile(self) -> None:
+        for end in ("leave", "disconnect"):
+            waiting: Deferred[None] = Deferred()
+            namespace = self.core.app.namespace(f"/{end}")
+            namespace.use(lambda connection, waiting=waiting: waiting)
+            namespace.use(self.noting("second"))
+            namespace.on_connect(self.noting("on_connect"))
+            namespace.on_disconnect(self.noting("on_disconnect"))
+            client = self.core.connect("alice", namespace=f"/{end}")
+            if end == "leave":
+                client.leave()
+            else:
+                client.connection.disconnect()
+            waiting.callback(None)
+            self.assertEqual([name for name in self.log if name != "on_disconnect"], [])
+
     def test_middleware_alone_lets_in(self) -> None:
         self.chat.use(self.noting("first"))
         self.assertEqual((self.connect().link.accepted, self.log), (1, ["first"]))
@@ -190,7 +206,7 @@ class OnAnyTests(Base):
         self.assertEqual(self.receive(client, "b", ack_id=1), [{"ack": 1, "data": ["b", None]}])
         self.assertEqual(self.receive(client, "b", 1, None, ack_id=1), [{"ack": 1, "data": ["b", 1]}])
         (answer,) = self.receive(client, "b", 1, 2, ack_id=1)
-        self.assertEqual(answer["error"]["message"], "This event takes 1 arguments, and 2 came.")
+        self.assertEqual(answer["error"]["message"], "This event takes 1 argument, and 2 came.")
 
     def test_there_is_one(self) -> None:
         self.chat.on_any(self.noting("first"))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule, run_state_machine_as_test
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.fakes import BARE_WIRE, BareFraming, make_principal
+from tests.fakes import BARE_WIRE, BareFraming, Core, make_principal
 from wsservice.auth.principal import Principal
 from wsservice.clients.wires import Wires
 from wsservice.counters import Counters
@@ -139,6 +139,16 @@ class TablesTests(Base):
         self.registry.remove(member)
         self.registry.join(member, "a")
         self.assertEqual(self.ids(target(rooms="a")), [])
+
+
+class BrokenLinkTests(SynchronousTestCase):
+    def test_one_that_cannot_be_written_to_keeps_it_from_nobody(self) -> None:
+        core = Core()
+        clients = [core.connect(user) for user in ("alice", "bob", "carol")]
+        self.patch(clients[1].link, "write", lambda data: 1 / 0)
+        core.app.emit("news", 1)
+        self.assertEqual([len(client.link.writes) for client in clients], [1, 0, 1])
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
 
 class SelectTests(Base):

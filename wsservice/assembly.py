@@ -103,7 +103,8 @@ def assemble(config: Config, reactor: Any, draining: Callable[[], bool]) -> Part
     """
     given = _make_given(config, reactor)
     alarms = Alarms(given.counters, time.monotonic)
-    hub = _make_hub(config, reactor, given, alarms)
+    clock = RunningClock(time.monotonic)
+    hub = _make_hub(config, reactor, given, clock, alarms)
     revocations = Revocations(time.time)
     authenticator = Authenticator(
         given.provider,
@@ -112,7 +113,7 @@ def assemble(config: Config, reactor: Any, draining: Callable[[], bool]) -> Part
         revocations=revocations,
         counters=given.counters,
     )
-    clients = _make_clients(config, hub, given.app, authenticator, revocations)
+    clients = _make_clients(config, hub, given, clock, authenticator, revocations)
     raw = _make_raw(config, reactor, hub, authenticator)
     socketio = SocketIoFactory(
         clients,
@@ -212,11 +213,11 @@ def _certificate(config: Config) -> Certificate | None:
     return Certificate(Path(config.tls_cert), Path(config.tls_key or config.tls_cert))
 
 
-def _make_hub(config: Config, reactor: Any, given: _Given, alarms: Alarms) -> Hub:
+def _make_hub(config: Config, reactor: Any, given: _Given, clock: RunningClock, alarms: Alarms) -> Hub:
     registry: Registry[Connection] = Registry(given.counters)
     history = None
     if config.recovery:
-        history = History(time.monotonic, given.counters, window=config.recovery, max_bytes=config.recovery_bytes)
+        history = History(clock.seconds, given.counters, window=config.recovery, max_bytes=config.recovery_bytes)
     hub = Hub(
         given.app,
         registry,
@@ -260,7 +261,12 @@ def _make_raw(config: Config, reactor: Any, hub: Hub, authenticator: Authenticat
 
 
 def _make_clients(
-    config: Config, hub: Hub, app: App, authenticator: Authenticator, revocations: Revocations
+    config: Config,
+    hub: Hub,
+    given: _Given,
+    clock: RunningClock,
+    authenticator: Authenticator,
+    revocations: Revocations,
 ) -> Clients:
     return Clients(
         hub,
@@ -280,10 +286,10 @@ def _make_clients(
             max_attachments=config.max_attachments,
             max_namespaces=config.max_namespaces,
         ),
-        find=app.find,
+        find=given.app.find,
         authenticate=authenticator.authenticate,
         is_revoked=revocations.is_revoked,
-        clock=RunningClock(time.monotonic),
+        clock=clock,
         wall_clock=time.time,
     )
 

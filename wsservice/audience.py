@@ -13,7 +13,7 @@ from wsservice.close_codes import CloseCode, check_code
 from wsservice.connection import Connection
 from wsservice.errors import AppNotServed, ClientError
 from wsservice.hub import Hub
-from wsservice.messages import Broadcast, Disconnect, Target
+from wsservice.messages import Broadcast, Disconnect, Target, check_name
 
 #: one name or several; None for no choice by this
 Names = str | Iterable[str] | None
@@ -55,6 +55,7 @@ class Audience:
             AppNotServed: the service has not started.
         """
         hub = self._served()
+        check_name(event)
         for target in self._targets(room, user, session, except_room=except_room, skip=skip):
             hub.broadcast(Broadcast(event, args, target, volatile, local))
 
@@ -79,9 +80,11 @@ class Audience:
 
         Raises:
             TypeError: the arguments are not JSON or bytes; nobody was sent anything.
+            ValueError: Socket.IO keeps this event for itself (`connect`, `disconnect`, ...).
             CallTimeout: by the Deferred: somebody did not answer in time; its `answers` are those that came.
         """
         hub = self._served()
+        check_name(event)
         call_id = hub.next_call_id()
         chosen: list[Connection] = []
         for target in self._targets(room, user, session, except_room=except_room, skip=skip):
@@ -93,25 +96,52 @@ class Audience:
         return gather(answers, hub.clock, hub.call_timeout if timeout is None else timeout)
 
     def connections(
-        self, *, room: Names = None, user: Names = None, session: Names = None, except_room: Names = None
+        self,
+        *,
+        room: Names = None,
+        user: Names = None,
+        session: Names = None,
+        except_room: Names = None,
+        skip: Connections = None,
     ) -> list[Connection]:
         """The connections of this process: all, or those in `room`, of `user`, of `session`."""
         registry = self._served().registry
         return [
             connection
-            for target in self._targets(room, user, session, except_room=except_room)
+            for target in self._targets(room, user, session, except_room=except_room, skip=skip)
             for connection in registry.select(target)
         ]
 
-    def join(self, to: str, *, room: Names = None, user: Names = None, session: Names = None) -> None:
-        """Let everybody, or those in `room`, of `user` or of `session`, enter the room `to`."""
-        for connection in self.connections(room=room, user=user, session=session):
-            with suppress(ClientError):  # it is in too many rooms already; the alarm was told
+    def join(
+        self,
+        to: str,
+        *,
+        room: Names = None,
+        user: Names = None,
+        session: Names = None,
+        except_room: Names = None,
+        skip: Connections = None,
+    ) -> None:
+        """Let everybody, or those in `room`, of `user` or of `session`, enter the room `to`.
+
+        Those who are in too many rooms already (`--max-rooms`) stay outside.
+        """
+        for connection in self.connections(room=room, user=user, session=session, except_room=except_room, skip=skip):
+            with suppress(ClientError):
                 connection.join(to)
 
-    def leave(self, from_: str, *, room: Names = None, user: Names = None, session: Names = None) -> None:
+    def leave(
+        self,
+        from_: str,
+        *,
+        room: Names = None,
+        user: Names = None,
+        session: Names = None,
+        except_room: Names = None,
+        skip: Connections = None,
+    ) -> None:
         """Let everybody, or those in `room`, of `user` or of `session`, leave the room `from_`."""
-        for connection in self.connections(room=room, user=user, session=session):
+        for connection in self.connections(room=room, user=user, session=session, except_room=except_room, skip=skip):
             connection.leave(from_)
 
     def disconnect(
@@ -121,6 +151,7 @@ class Audience:
         user: Names = None,
         session: Names = None,
         except_room: Names = None,
+        skip: Connections = None,
         code: int = CloseCode.NORMAL,
         reason: str = "Disconnected by the server",
     ) -> None:
@@ -136,7 +167,7 @@ class Audience:
             raise ValueError("say whom to disconnect: room=, user= or session=")
         check_code(code)
         registry = self._served().registry
-        for target in self._targets(room, user, session, except_room=except_room):
+        for target in self._targets(room, user, session, except_room=except_room, skip=skip):
             registry.disconnect(Disconnect(target, code, reason))
 
     def _served(self) -> Hub:

@@ -36,7 +36,7 @@ from wsservice.handshake import Handshake
 from wsservice.history import Saved
 from wsservice.hub import Handlers, Hub
 from wsservice.log_context import serving
-from wsservice.messages import ROOT, Ack, Broadcast, Event, Target
+from wsservice.messages import ROOT, Ack, Broadcast, Event, Target, check_name
 from wsservice.wire import Link, Wire
 
 log = Logger()
@@ -150,6 +150,7 @@ class Connection:
             TypeError: the arguments are not JSON or bytes.
             ValueError: Socket.IO keeps this event for itself (`connect`, `disconnect`, ...).
         """
+        check_name(event)
         if self._hub.history is None or not self.wire.is_recoverable:
             self.write(self.wire.event(event, args), volatile)
         else:  # what is lost with the connection can be recovered
@@ -164,6 +165,7 @@ class Connection:
         Raises:
             TypeError: the arguments are not JSON or bytes; nobody was sent anything.
         """
+        check_name(event)
         rooms = frozenset([room] if isinstance(room, str) else room or ())
         if room is None or rooms:
             target = Target(namespace=self.namespace, rooms=rooms, skip=frozenset({self.id}))
@@ -197,6 +199,7 @@ class Connection:
             return fail(ConnectionClosed("the connection is closed"))
         if not self.may_call:
             return fail(TooManyCalls("too many calls wait for this client (--max-calls)"))
+        check_name(event)
         call_id = self._hub.next_call_id()
         data = self.wire.event(event, args, call_id)
         answer = self.expect(call_id)

@@ -39,7 +39,8 @@ class Entry:
         while len(args) > self.most and args[-1] is None:
             args = args[:-1]
         if len(args) > self.most:
-            raise ClientError("bad_arguments", f"This event takes {self.most} arguments, and {len(args)} came.")
+            plural = "" if self.most == 1 else "s"
+            raise ClientError("bad_arguments", f"This event takes {self.most} argument{plural}, and {len(args)} came.")
         return args
 
 

@@ -26,6 +26,9 @@ from wsservice.socketio.packet import Encoded, encode_event
 if TYPE_CHECKING:
     from wsservice.connection import Connection
 
+#: events that are kept: each client that comes back looks at all that it may have missed, some 5 ms for so many;
+#: precedent: the streams adapter of socket.io trims at about 10,000
+MAX_EVENTS = 20_000
 #: what an entry costs beside its bytes
 _OVERHEAD = 200
 
@@ -46,7 +49,7 @@ class Saved:
     """A connection that broke, as it comes back.
 
     Attributes:
-        position: the number of the last event before it connected: from there it missed what it does not know of.
+        position: up to which it has every event, whatever offset it knows of: from there on it missed them.
         until: when it is forgotten, in the history's clock; set by `save`.
     """
 
@@ -136,8 +139,8 @@ class History:
             self._number = number
             self._entries.append(entry)
             self._bytes += size
-            while self._bytes > self._max_bytes:
-                self._counters.add("history_dropped", "bytes")
+            while self._bytes > self._max_bytes or len(self._entries) > MAX_EVENTS:
+                self._counters.add("history_dropped", "bytes" if self._bytes > self._max_bytes else "events")
                 self._drop_first()
         return entry
 

@@ -6,6 +6,16 @@ from dataclasses import dataclass
 from typing import Any
 
 ROOT = "/"
+#: names that a Socket.IO client's own library emits; neither side may send them (`error` is not one of them)
+RESERVED = frozenset({"connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"})
+
+
+def check_name(event: str) -> None:
+    """Raise TypeError or ValueError for what cannot be the name of an event, to clients of either protocol."""
+    if not isinstance(event, str):
+        raise TypeError(f"an event's name is a str, not {type(event).__name__}")
+    if event in RESERVED or not event:
+        raise ValueError(f"{event!r} cannot be emitted: Socket.IO keeps this name for itself")
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from wsservice.counters import Counters
 from wsservice.errors import INTERNAL_ERROR, UNKNOWN_EVENT, ClientError
 from wsservice.handlers import Entry, check_handler, make_entry
 from wsservice.hub import Hub
-from wsservice.messages import Event
+from wsservice.messages import RESERVED, Event
 
 log = Logger()
 
@@ -30,6 +30,10 @@ Handler = TypeVar("Handler", bound=Callable[..., Any])
 
 #: the codes of ours, for the counter; an application's own are many
 _CODES = frozenset({INTERNAL_ERROR, UNKNOWN_EVENT, "forbidden", "bad_arguments"})
+
+
+#: what people who come from Node may take for the life-cycle callbacks
+_LIFE = RESERVED | {"connection"}
 
 
 class Namespace(Audience):
@@ -73,11 +77,14 @@ class Namespace(Audience):
             roles: the user must have at least one of these (`cognito:groups`); else it sees `forbidden`.
 
         Raises:
-            ValueError: the event has a handler already; or this is one name of a pattern, which has them all.
+            ValueError: the event has a handler already; or it is one of those that Node's socket.io has for the
+                life-cycle callbacks; or this is one name of a pattern, which has them all.
             TypeError: this is no name of an event, or that no handler.
         """
         if not isinstance(event, str):
             raise TypeError(f'name the event: @app.on("message"), not {event!r}')
+        if event in _LIFE:
+            raise ValueError(f"{event!r} is no event that clients send: use @app.on_connect or @app.on_disconnect")
         self._check_own()
         allowed = names_of(roles)
 
@@ -212,6 +219,8 @@ class Namespace(Audience):
 
     async def _let_in(self, connection: Connection) -> None:
         for function in (*self._middleware, *([self._on_connect] if self._on_connect else ())):
+            if not connection.is_open:
+                return  # it left, or was closed
             await maybeDeferred(function, connection)
 
     async def _through_middleware(self, connection: Connection, event: Event) -> Any:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Container, Hashable, Iterable
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
+from twisted.logger import Logger
+
 from wsservice.auth.principal import Principal
 from wsservice.counters import Counters
 from wsservice.messages import Broadcast, Disconnect, Renew, Target
@@ -31,6 +33,8 @@ class Member(Hashable, Protocol):
     def disconnect(self, code: int, reason: str) -> None: ...
     def renew(self, expires_at: float) -> None: ...
 
+
+log = Logger()
 
 M = TypeVar("M", bound=Member)
 K = TypeVar("K", bound=Hashable)
@@ -146,7 +150,11 @@ class Registry(Generic[M]):
         else:
             frames = {wire: wire.recoverable(broadcast, entry.encoded) for wire in wires}
         for connection in recipients:
-            connection.write(frames[connection.wire], broadcast.volatile)
+            try:
+                connection.write(frames[connection.wire], broadcast.volatile)
+            except Exception:  # the others get it all the same
+                log.failure("connection {connection_id} could not be written to", connection_id=connection.id)
+                self._counters.add("internal_errors")
         self._counters.add("deliveries", amount=len(recipients))
         return len(recipients)
 

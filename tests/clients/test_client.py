@@ -526,6 +526,7 @@ class SlowReaderTests(ClientCase):
         self.assertEqual(self.ends(), [])
         for _ in range(24):
             self.bench.app.emit("x", "y" * 90)
+        self.bench.clock.advance(0)
         self.assertEqual(
             sorted(self.ends()),
             [("disconnect", "/", "Client reads too slowly"), ("disconnect", "/other", "Client reads too slowly")],
@@ -543,10 +544,31 @@ class SlowReaderTests(ClientCase):
         self.assertEqual(self.ends(), [])
         for _ in range(24):
             self.bench.app.emit("x", "y" * 90)
+        self.bench.clock.advance(0)
         self.assertEqual(self.ends(), [("disconnect", "/", "Client reads too slowly")])
         self.assertEqual(poller.fetch(), ["1"])
         self.assertEqual(self.bench.ask("GET", poller.query).json, UNKNOWN)
         self.assertEqual(len(self.other.hear()), 119)
+
+    def test_many_at_once_do_not_nest(self) -> None:
+        pollers = [self.bench.poller("alice", "/") for _ in range(200)]
+        left: list[str] = []
+        depth = 0
+
+        def gone(connection: Any, reason: str) -> None:
+            nonlocal depth
+            depth += 1
+            left.append(reason)
+            self.assertEqual(depth, 1)
+            self.bench.app.emit("gone", connection.id)
+            depth -= 1
+
+        self.bench.app._on_disconnect = gone
+        for _ in range(119):
+            self.bench.app.emit("x", "y" * 90)
+        self.bench.clock.advance(0)
+        self.assertEqual(left, ["Client reads too slowly"] * 200)
+        self.assertEqual(len(pollers), 200)
 
     def test_a_poller_that_floods_us_with_requests_and_never_polls_is_closed(self) -> None:
         poller = self.bench.poller("alice", "/")

@@ -156,6 +156,20 @@ class ComingBackTests(RecoveryCase):
         self.assertEqual((events, memory.recovered), ([("a", 1), "CONNECT"], True))
 
     @rows(TRANSPORTS)
+    def test_one_that_got_nothing_for_longer_than_the_window_comes_back_too(self, row: Transport) -> None:
+        self.begin(window=60.0)
+        peer, memory = self.connect(row.name)
+        if isinstance(peer, Poller):
+            peer.listen()
+        for _ in range(10):
+            self.emit("for others", user="bob")
+            self.bench.advance(20)
+        self.lose(peer)
+        self.emit("a")
+        _, events = self.come_back(memory, row.name)
+        self.assertEqual((events, memory.recovered), ([("a", 1), "CONNECT"], True))
+
+    @rows(TRANSPORTS)
     def test_so_it_does_where_nothing_happened_at_all(self, row: Transport) -> None:
         peer, memory = self.connect(row.name)
         for _ in range(3):

@@ -87,6 +87,8 @@ class Client:
         "_engine",
         "_finished",
         "_flush_waits",
+        "_marked_ping",
+        "_marked_position",
         "_paused",
         "_post_done",
         "_probe",
@@ -123,6 +125,9 @@ class Client:
         #: of its POSTs; each WebSocket counts for itself
         self._traffic = Traffic(limits, table.now) if limits.are_set else None
         self._throttled = False
+        #: the last ping, and the position of the history when it was sent
+        self._marked_ping = 0
+        self._marked_position = 0
         self._working = False
         self._flush_waits = False
         self._finished = False
@@ -291,7 +296,10 @@ class Client:
         if not self.has_ended:
             self._table.hub.counters.add("slow_consumers")
             self._table.hub.alarm("send_queue", "--send-queue-bytes, --send-queue-messages")
-            self.end(close_codes.SLOW, code=CloseCode.SLOW_CONSUMER, discard=True)
+            self._close = (CloseCode.SLOW_CONSUMER, close_codes.SLOW)
+            self._engine.close(self._table.now(), close_codes.SLOW, discard=True)
+            # Not at once: it may be one of many in a broadcast, whose `on_disconnect` broadcasts again.
+            self._table.hub.clock.callLater(0, self.work)
 
     def end(self, reason: str, *, code: int = CloseCode.NORMAL, discard: bool = False) -> None:
         """End the whole session, with no `41`: a stock client comes back by itself.
@@ -438,9 +446,18 @@ class Client:
 
     def _schedule(self) -> None:
         """Set the one deadline of the two machines; once the first is at its end, forget the client."""
+        if self._table.hub.history is not None:
+            self._mark(self._table.hub.history.position)
         if self._engine.state is State.CLOSED:
             self._table.deadlines.set(self, None)
             self._table.forget(self)
             return
         times = (self._engine.get_timer(), self.namespaces.session.get_timer())
         self._table.deadlines.set(self, min((time for time in times if time is not None), default=None))
+
+    def _mark(self, position: int) -> None:
+        """What was sent before a ping that was answered has arrived: a quiet client missed only the rest."""
+        if self._engine.pings != self._marked_ping:
+            self._marked_ping, self._marked_position = self._engine.pings, position
+        if self._engine.answered_ping == self._marked_ping:
+            self.namespaces.arrived(self._marked_position)

@@ -24,7 +24,7 @@ class NamespaceLink(Link):
     Attributes:
         missed: what a recovered connection is sent before it is told that it is connected.
         pid: the private id by which the connection can be recovered; None where that is off.
-        position: of the history, when it connected.
+        position: of the history, up to which the client has everything.
         saved: what the connection continues; it is given back if the connection breaks before it is accepted.
     """
 

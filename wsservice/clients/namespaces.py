@@ -137,6 +137,12 @@ class Namespaces:
         for link in self._links.values():
             link.connection.reframe(self._table.wires.get(link.namespace, framing), convert)
 
+    def arrived(self, position: int) -> None:
+        """The client has everything up to this position of the history."""
+        for link in self._links.values():
+            if link.connection.is_accepted:
+                link.position = max(link.position, position)
+
     def end(self, reason: str) -> None:
         """The session is over: every connection ends, once."""
         self.session.close()
@@ -307,7 +313,6 @@ class Namespaces:
                     rooms=frozenset(connection.rooms),
                     data=connection.saved_data,
                     position=link.position,
-                    until=self._table.now() + history.window,
                 )
             )
         elif link.saved is not None:  # it has not got anything of it

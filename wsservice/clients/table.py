@@ -162,7 +162,8 @@ class Clients:
     def _missed(self, saved: Saved, offset: Any) -> list[Encoded] | None:
         history = self.hub.history
         assert history is not None
-        position = saved.position if offset is None else history.parse(offset)
+        known = saved.position if offset is None else history.parse(offset)
+        position = None if known is None else max(known, saved.position)
         missed = None if position is None else history.missed(saved, position)
         # More would close the client for its slowness, again and again; and there is more to come.
         return missed if missed is None or _size(missed) <= self.settings.max_queue // 2 else None

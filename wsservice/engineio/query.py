@@ -6,7 +6,7 @@ all of them come before the WebSocket's 101.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -71,7 +71,9 @@ class Query:
     sid: str
 
 
-def read_query(query: Mapping[str, str], settings: Settings, *, method: str, is_upgrade: bool, knows: object) -> Query:
+def read_query(
+    query: Mapping[str, str], settings: Settings, *, method: str, is_upgrade: bool, knows: Container[str]
+) -> Query:
     """Check the query of a request.
 
     Args:
@@ -91,7 +93,7 @@ def read_query(query: Mapping[str, str], settings: Settings, *, method: str, is_
         raise TransportUnknown
     sid = query.get("sid", "")
     if sid:
-        if sid not in knows:  # type: ignore[operator]
+        if sid not in knows:
             raise UnknownSid
     elif method != "GET":
         raise BadHandshakeMethod

@@ -91,6 +91,8 @@ class Session:
     Attributes:
         state: where it is.
         end_reason: None while it lives; set once, by CLOSING or CLOSED.
+        pings: how many were sent.
+        answered_ping: the number of the last one that was answered; what was sent before it has arrived.
     """
 
     __slots__ = (
@@ -107,7 +109,9 @@ class Session:
         "_probed",
         "_probes",
         "_settings",
+        "answered_ping",
         "end_reason",
+        "pings",
         "sid",
         "state",
     )
@@ -117,6 +121,8 @@ class Session:
         self.state = State.WEBSOCKET if websocket else State.POLLING
         self.end_reason: str | None = None
         self._settings = settings
+        self.pings = 0
+        self.answered_ping = 0
         self._heartbeat = Heartbeat(settings, now)
         self._deadline = 0.0  # of the upgrade in PROBING, of the grace in CLOSING
         self._outbox = Outbox()
@@ -406,6 +412,7 @@ class Session:
         if beat is Beat.DEATH:
             self._end(PING_TIMEOUT)
         elif beat is Beat.PING:
+            self.pings += 1
             self.send(_PING)
 
     # -- the machine
@@ -430,6 +437,7 @@ class Session:
             self._messages.append(packet.data)
         elif packet.type is PacketType.PONG:
             self._heartbeat.pong(now)
+            self.answered_ping = self.pings
         elif packet.type is PacketType.CLOSE:
             self._end(TRANSPORT_CLOSE, farewell=_NOOP)
         elif packet.type is PacketType.PING:

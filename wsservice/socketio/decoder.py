@@ -18,8 +18,8 @@ from typing import Any
 
 import msgspec
 
-from wsservice.messages import ROOT
-from wsservice.socketio.packet import PLACEHOLDER, RESERVED, PacketType
+from wsservice.messages import RESERVED, ROOT
+from wsservice.socketio.packet import PLACEHOLDER, PacketType
 
 #: ids travel through JavaScript's doubles
 MAX_ID = 2**53 - 1

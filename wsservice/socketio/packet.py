@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from wsservice.messages import ROOT
+from wsservice.messages import RESERVED, ROOT
 
 
 class PacketType(IntEnum):
@@ -30,8 +30,6 @@ class PacketType(IntEnum):
     BINARY_ACK = 6
 
 
-#: names that a client's own library emits; neither side may send them (`error` is not one of them)
-RESERVED = frozenset({"connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"})
 #: the member that marks a placeholder where it is true
 PLACEHOLDER = "_placeholder"
 
