@@ -129,6 +129,9 @@ class SlimProtocol(_Base):  # type: ignore[misc]
     current_frame = None
     websocket_version = 13
 
+    #: frames of one message; precedent: ws 8.21 (CVE-2026-48779). Empty ones pass every bound of bytes
+    max_fragments: ClassVar[int] = 131_072
+
     #: why what arrives is left unread and unparsed: any of the reasons
     _pauses = 0
     #: cuts off a transport that does not come to its end
@@ -190,6 +193,12 @@ class SlimProtocol(_Base):  # type: ignore[misc]
     def processData(self) -> bool:
         """Parse one frame, if there is a whole one and it is wanted now: one read may have brought thousands."""
         return not self._pauses and bool(super().processData())
+
+    def onMessageFrameBegin(self, length: int) -> None:
+        """A frame of a message begins; what was read of the message is a list of pieces."""
+        super().onMessageFrameBegin(length)
+        if not self.failedByMe and len(self.message_data) >= self.max_fragments:
+            self._fail_connection(self.CLOSE_STATUS_CODE_POLICY_VIOLATION, "too many fragments")
 
     def pause_reading(self, reason: int = HANDLERS) -> None:
         """Let the client wait; what was read already waits, too."""
