@@ -187,8 +187,11 @@ class OpeningProtocol(IncomingProtocol):
             return
         handshake = self._handshake
         request_id = handshake.request_id if handshake else make_request_id()
-        answer = http_refusal(code, self._refusal, request_id, responseHeaders or [])
-        self._answer(answer, reason, request_id)
+        self._answer(self.refusal(code, request_id, responseHeaders or []), reason, request_id)
+
+    def refusal(self, code: int, request_id: str, headers: list[tuple[str, str]]) -> bytes:
+        """The whole HTTP answer that refuses a handshake: fixed text."""
+        return http_refusal(code, self._refusal, request_id, headers)
 
     def drain(self) -> None:
         """End this connection, since the service stops."""

@@ -21,7 +21,7 @@ from wsservice.clients.client import Client
 from wsservice.clients.table import Clients, make_sid
 from wsservice.clients.wires import message_frame
 from wsservice.close_codes import CloseCode
-from wsservice.engineio.query import RequestError, read_query
+from wsservice.engineio.query import BadRequest, Forbidden, RequestError, read_query
 from wsservice.engineio.session import TRANSPORT_CLOSE, TRANSPORT_ERROR
 from wsservice.errors import AuthenticationError
 from wsservice.frames import Framing
@@ -95,6 +95,14 @@ class SocketIoProtocol(OpeningProtocol):
         self._sid = query.sid
         return None
 
+    def refusal(self, code: int, request_id: str, headers: list[tuple[str, str]]) -> bytes:
+        """In Engine.IO's words where it has them."""
+        if code == Forbidden.http_status:
+            return _refusal(Forbidden(), request_id)
+        if code == BadRequest.http_status and not headers:
+            return _refusal(BadRequest(), request_id)
+        return super().refusal(code, request_id, headers)
+
     def onConnect(self, request: ConnectionRequest) -> Any:
         """Authenticate where a session begins."""
         if self._sid:
@@ -145,7 +153,7 @@ class SocketIoProtocol(OpeningProtocol):
         """The WebSocket is gone."""
         client, self._client = self._client, None
         if client is not None:
-            client.socket_lost(self, TRANSPORT_CLOSE if wasClean else TRANSPORT_ERROR)
+            client.socket_lost(self, TRANSPORT_CLOSE if wasClean and not self.failedByMe else TRANSPORT_ERROR)
 
     def drain_open(self) -> None:
         """End the session, since the service stops; the table does so for all, this is for the rest."""
