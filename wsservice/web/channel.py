@@ -211,7 +211,8 @@ class WsChannel(HTTPChannel):
         if self.state is State.CLOSING:
             return
         self.state = State.CLOSING
-        if self.requests:
+        upload = self.requests[-1].upload if self.requests else None
+        if upload is not None:
             self.requests[-1].lose_upload()
         self.setTimeout(None)
         self.clearLineBuffer()
@@ -219,7 +220,7 @@ class WsChannel(HTTPChannel):
         received = self.requests[-1].requestHeaders if self.requests else Headers()
         request_id = choose_request_id(_first(received, "x-request-id"))
         self.site.refused(error, peer=self.peer, request_id=request_id)
-        answer = error_answer(error, request_id)
+        answer = error_answer(error, request_id, () if upload is None else upload.headers)
         headers = Headers()
         for name, value in (
             *security_headers(secure=self.isSecure(), host=_first(received, "host") or ""),

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
-from twisted.web.resource import IResource, Resource
+from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
 from wsservice.auth.origin import OriginPolicy
@@ -73,9 +73,14 @@ class PollingUpload(Upload):
     """
 
     def __init__(
-        self, limit: int, client: Client | None = None, refusal: RequestError | SessionError | None = None
+        self,
+        limit: int,
+        client: Client | None = None,
+        refusal: RequestError | SessionError | None = None,
+        *,
+        headers: Headers = (),
     ) -> None:
-        super().__init__(limit, UPLOAD_TIMEOUT, is_kept=refusal is None)
+        super().__init__(limit, UPLOAD_TIMEOUT, is_kept=refusal is None, headers=headers)
         self.refusal = refusal
         self._client = client
 
@@ -110,20 +115,17 @@ class PollingResource(Resource):
         self._origins = origins
         self._settings = settings
 
-    def getChild(self, path: bytes, request: WsRequest) -> IResource:
-        """Nothing is below."""
-        return self
-
     def open_upload(self, handshake: Handshake) -> Upload:
         """The head of a POST arrived: what may come behind it."""
         limit = self._clients.settings.engine.max_payload
+        cors = self._cors(handshake)
         try:
             client = self._clients.get(self._check(handshake))
             assert client is not None  # a POST without a session is refused
             client.post_begins()
         except (RequestError, SessionError) as error:
-            return PollingUpload(limit, refusal=error)
-        return PollingUpload(limit, client)
+            return PollingUpload(limit, refusal=error, headers=cors)
+        return PollingUpload(limit, client, headers=cors)
 
     def render(self, request: WsRequest) -> int:
         """Answer, now or later."""
@@ -133,8 +135,7 @@ class PollingResource(Resource):
             if any(request.postpath or ()):
                 raise not_found()
             if handshake.method == "OPTIONS":
-                headers = _encode(self._origins.preflight_headers(handshake))
-                request.send(empty_answer(((b"Allow", _METHODS.encode()), *headers)))
+                request.send(empty_answer(((b"Allow", _METHODS.encode()), *self._preflight(handshake))))
             elif isinstance(request.upload, PollingUpload):
                 self._post(request, request.upload)
             else:
@@ -251,6 +252,16 @@ class PollingResource(Resource):
 
     def _cors(self, handshake: Handshake) -> Headers:
         return _encode(self._origins.cors_headers(handshake))
+
+    def _preflight(self, handshake: Handshake) -> Headers:
+        """What an allowed page may send: any headers, such as a client's `extraHeaders`."""
+        wanted = handshake.header("access-control-request-headers")
+        return _encode(
+            [
+                (name, wanted if wanted and name == "Access-Control-Allow-Headers" else value)
+                for name, value in self._origins.preflight_headers(handshake)
+            ]
+        )
 
 
 def _only_refusals(failure: Failure) -> AuthenticationError:

@@ -70,6 +70,7 @@ class WsRequest(Request):
         self.is_quiet = False
         self._started = self.site.reactor.seconds()
         self._is_whole = False
+        self._is_lost = False
         self._received = 0
 
     # -- the body
@@ -82,7 +83,8 @@ class WsRequest(Request):
 
     def lose_upload(self) -> None:
         """The body will not come to its end."""
-        if self.upload is not None and not self._is_whole:
+        if self.upload is not None and not self._is_whole and not self._is_lost:
+            self._is_lost = True
             self.upload.lost()
 
     @property

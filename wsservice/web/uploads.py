@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 
 from wsservice.handshake import Handshake
+from wsservice.web.headers import Headers
 
 
 class Upload(ABC):
@@ -15,12 +16,14 @@ class Upload(ABC):
         limit: bytes; a larger one is refused with 413.
         timeout: seconds from the head to the body's end.
         is_kept: whether anybody will look at it; else it is only read.
+        headers: for the answer, where the body is refused before its end.
     """
 
-    def __init__(self, limit: int, timeout: float, *, is_kept: bool) -> None:
+    def __init__(self, limit: int, timeout: float, *, is_kept: bool, headers: Headers = ()) -> None:
         self.limit = limit
         self.timeout = timeout
         self.is_kept = is_kept
+        self.headers = headers
 
     @abstractmethod
     def lost(self) -> None:
