@@ -28,7 +28,7 @@ from wsservice.frames import Framing
 from wsservice.handshake import Handshake
 from wsservice.history import Saved
 from wsservice.messages import Ack, Event
-from wsservice.socketio.session import ConnectRequested, Incoming, Received, Session, State, TooManyNamespaces
+from wsservice.socketio.session import ConnectRequested, Incoming, Received, Session, TooManyNamespaces
 
 if TYPE_CHECKING:
     from wsservice.clients.client import Client
@@ -263,9 +263,8 @@ class Namespaces:
         connection.open()
 
     def _refuse(self, namespace: str, message: str, data: Any = None) -> None:
-        if self.session.state(namespace) is State.CONNECTING:
-            self.session.refuse(namespace)
-            self._client.write(self._connect_error(namespace, message, data))
+        self.session.refuse(namespace)
+        self._client.write(self._connect_error(namespace, message, data))
 
     def _connect_error(self, namespace: str, message: str, data: Any) -> bytes:
         try:
@@ -276,8 +275,9 @@ class Namespaces:
 
     def _drop(self, link: NamespaceLink, reason: str) -> None:
         """One connection is over; the session stays."""
-        if self._links.get(link.namespace) is link:
-            del self._links[link.namespace]
+        if self._links.get(link.namespace) is not link:  # over already
+            return
+        del self._links[link.namespace]
         self._client.resume(link)
         self._save(link, reason)
         link.connection.ended(reason)
