@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from tests.clients.bench import BenchCase, Poller, Socketeer, event, join, split
+from twisted.internet.defer import succeed
+
+from tests.clients.bench import BenchCase, Poller, Socketeer, event, join, principal, split
 from tests.tables import by_row, rows
 from wsservice.clients.client import Client
 from wsservice.clients.namespaces import Namespaces
@@ -219,15 +221,12 @@ class EndTests(ClientCase):
                 self.bench.connection().disconnect(code, "because")
                 heard = peer.hear()
                 self.assertIn('42["last"]', heard)
-                self.assertGone(peer, code, "because") if isinstance(peer, Socketeer) else self.assertEqual(
-                    heard[-1], "1"
-                )
+                self.assertEqual(heard[1:], [] if isinstance(peer, Socketeer) else ["1"])
+                self.assertEqual(peer.close, (code, "because") if isinstance(peer, Socketeer) else None)
                 self.assertEqual(self.ends(), [("disconnect", "/", "because"), ("disconnect", "/other", "because")])
 
     @rows(TRANSPORTS)
     def test_an_expired_token_ends_the_session_without_a_41(self, row: Transport) -> None:
-        from tests.clients.bench import principal
-
         self.bench.gate.answers["alice"] = principal("alice", expires_at=100.0)
         peer = self.bench.peer(row.name, "alice", "/", "/other")
         self.bench.advance(99)
@@ -296,6 +295,56 @@ class EndTests(ClientCase):
                     peer.say(event("leave", code), event("m", 1))
                     self.assertEqual(self.received(), further)
                     self.assertEqual(self.ends(), [("disconnect", "/", "asked for")])
+
+    @rows(TRANSPORTS)
+    def test_what_ends_first_counts(self, row: Transport) -> None:
+        @self.bench.app.on("end")
+        def end(connection: Any) -> None:
+            other = self.bench.connection("alice", "/other")
+            connection.disconnect(1012, "first")
+            other.emit("x", "y" * 2_000_000)
+            other.disconnect(1013, "second")
+            connection.disconnect()
+
+        peer = self.bench.peer(row.name, "alice", "/", "/other")
+        self.bench.steps.clear()
+        if isinstance(peer, Socketeer):
+            peer.current.pauseProducing()
+        peer.say(event("end"), event("m"), event("m", namespace="/other"))
+        self.assertEqual(self.ends(), [("disconnect", "/", "first"), ("disconnect", "/other", "second")])
+        self.assertEqual(self.received(), [])
+        if isinstance(peer, Socketeer):
+            self.assertEqual(peer.close, (1012, "first"))
+
+    @rows(TRANSPORTS)
+    def test_a_namespace_that_is_left_behind_a_clients_own_end_is_left(self, row: Transport) -> None:
+        @self.bench.app.on("leave")
+        def leave(connection: Any) -> None:
+            connection.disconnect(1000, "asked for")
+
+        peer = self.bench.peer(row.name, "alice", "/", "/other")
+        self.bench.steps.clear()
+        peer.say(event("leave"), event("m"), "1")
+        self.assertEqual(
+            sorted(self.ends()), [("disconnect", "/", "asked for"), ("disconnect", "/other", "transport close")]
+        )
+        self.assertEqual(self.received(), [])
+
+    @rows(TRANSPORTS)
+    def test_an_end_may_end_the_others_of_the_same_client(self, row: Transport) -> None:
+        ends: list[tuple[str, str]] = []
+        namespaces = [self.bench.app.namespace(f"/n{number}") for number in range(3)]
+        for namespace in namespaces:
+
+            @namespace.on_disconnect
+            def left(connection: Any, reason: str) -> None:
+                ends.append((connection.namespace, reason))
+                for one in namespaces:
+                    one.disconnect(user="alice", reason="and all")
+
+        peer = self.bench.peer(row.name, "alice", "/n0", "/n1", "/n2")
+        peer.say("1")
+        self.assertEqual(sorted(ends), [("/n0", "transport close"), ("/n1", "and all"), ("/n2", "and all")])
 
     def test_rooms_are_readable_when_the_end_is_told_and_nobody_is_in_them(self) -> None:
         seen: list[Any] = []
@@ -424,19 +473,22 @@ class SlowHandlerTests(ClientCase):
 
     def test_namespaces_wait_for_each_other(self) -> None:
         socket = self.bench.socketeer("alice", "/", "/other")
-        for namespace in ("/", "/other"):
-            socket.say(*self.waits(1, 2, 3, 4, namespace=namespace)[: 4 if namespace == "/" else 0])
-        socket.raw(b"")
+        both = zip(self.waits(1, 2, 3, 4), self.waits(5, 6, 7, 8, namespace="/other"), strict=True)
+        frames = [f"\x81{chr(0x80 | len(packet))}\0\0\0\0{packet}" for pair in both for packet in pair]
+        socket.raw("".join(frames).encode("latin-1"))
         self.assertTrue(socket.transport.paused)
-        client = socket.server
-        assert client is not None
-        other = self.bench.connection("alice", "/other")
-        other._link.pause_reading()
-        for _ in range(4):
+        while self.bench.waiting:
             self.go_on()
+        self.assertFalse(socket.transport.paused)
+        self.assertEqual([step[1] for step in self.received() if step[1] < 5], [1, 2, 3, 4])
+        self.assertEqual([step[1] for step in self.received() if step[1] > 4], [5, 6, 7, 8])
+        one, other = (self.bench.connection("alice", name)._link for name in ("/", "/other"))
+        for link in (one, other):
+            link.pause_reading()
+        one.resume_reading()
+        one.resume_reading()
         self.assertTrue(socket.transport.paused)
-        other._link.resume_reading()
-        other._link.resume_reading()
+        other.resume_reading()
         self.assertFalse(socket.transport.paused)
 
     def test_a_namespace_that_is_left_holds_up_nobody(self) -> None:
@@ -501,7 +553,7 @@ class SlowHandlerTests(ClientCase):
     def test_a_thousand_asynchronous_ones_too(self) -> None:
         @self.bench.app.on("later")
         async def later(connection: Any, number: int) -> int:
-            await self.bench.hub.clock.callLater(0, lambda: None) if False else None
+            await succeed(None)
             self.bench.steps.append(("later", number))
             return number
 

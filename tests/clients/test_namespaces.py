@@ -342,7 +342,18 @@ class TokenCheckTests(NamespaceCase):
         peer.say("40")
         self.assertHears(peer, error(FAILED))
         checking: Deferred[Any] = Deferred()
-        self.bench.gate.answers["alice"] = checking
+        followers: list[Deferred[Any]] = []
+
+        def decided(result: Any) -> None:
+            for follower in followers:
+                follower.callback(result)
+
+        def ask() -> Deferred[Any]:
+            followers.append(Deferred())
+            return followers[-1]
+
+        checking.addBoth(decided)
+        self.bench.gate.answers["alice"] = ask
         peer.say("40")
         return peer, checking
 
@@ -354,6 +365,13 @@ class TokenCheckTests(NamespaceCase):
         self.assertHears(peer, CONNECT)
         peer.say("40/other,")
         self.assertHears(peer, re.compile("^40/other,"))
+
+    @rows(TRANSPORTS)
+    def test_a_good_one_does_not_make_a_namespace(self, row: Transport) -> None:
+        peer, checking = self.trying(row)
+        peer.say("41", "40/nope,", event("m", namespace="/nope"))
+        checking.callback(principal("alice"))
+        self.assertHears(peer, error("Invalid namespace", "/nope"))
 
     @rows(TRANSPORTS)
     def test_a_bad_one_is_refused(self, row: Transport) -> None:

@@ -666,6 +666,15 @@ class PendingTests(RecoveryCase):
         self.assertTrue(memory.recovered)
 
     @rows(TRANSPORTS)
+    def test_a_break_before_the_first_decision_is_no_connection_that_broke(self, row: Transport) -> None:
+        peer = self.bench.peer(row.name, "alice")
+        peer.say("40/slow,")
+        self.lose(peer)
+        self.bench.waiting.pop().callback(None)
+        assert self.bench.history is not None
+        self.assertEqual((self.bench.history._saved, len(self.bench.history.live)), ({}, 2))
+
+    @rows(TRANSPORTS)
     def test_a_refusal_uses_the_private_id_up(self, row: Transport) -> None:
         peer, memory = self.connect(row.name, namespace="/deciding")
         self.lose(peer)
