@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
+from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -49,6 +50,10 @@ class Socket(Protocol):
     """A WebSocket, as a client uses it."""
 
     framing: Framing
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether it is not read, for whatever reason; it calls `Client.reading_changed`."""
 
     def write(self, data: bytes) -> None:
         """Send finished frames; past the bound of the queue, call `Client.too_slow`."""
@@ -124,7 +129,8 @@ class Client:
         limits = table.hub.limits.traffic
         #: of its POSTs; each WebSocket counts for itself
         self._traffic = Traffic(limits, table.now) if limits.are_set else None
-        self._throttled = False
+        #: ends the wait of a client that was over its rate
+        self._throttled: IDelayedCall | None = None
         #: the last ping, and the position of the history when it was sent
         self._marked_ping = 0
         self._marked_position = 0
@@ -202,7 +208,7 @@ class Client:
         finally:
             self.work()
         self._throttle(body)
-        if self._paused or self._throttled:
+        if self._paused or self._throttled is not None:
             self._post_done = done
         else:
             done()
@@ -216,11 +222,12 @@ class Client:
             hub = self._table.hub
             hub.counters.add("reading_paused", "traffic")
             hub.alarm("traffic", "--message-rate, --byte-rate")
-            self._throttled = True
-            hub.clock.callLater(min(wait, hub.pause_timeout), self._calmed)
+            self._throttled = hub.clock.callLater(min(wait, hub.pause_timeout), self._calmed)
+            self.reading_changed()
 
     def _calmed(self) -> None:
-        self._throttled = False
+        self._throttled = None
+        self.reading_changed()
         if not self._paused:
             self._finish_post()
 
@@ -321,11 +328,10 @@ class Client:
 
     def pause(self, link: NamespaceLink) -> None:
         """The handlers of a namespace are behind."""
-        if not self._paused:
-            self._engine.pause(self._table.now())
-            if self.socket is not None:
-                self.socket.pause_reading()
+        if not self._paused and self.socket is not None:
+            self.socket.pause_reading()
         self._paused.add(link)
+        self.reading_changed()
 
     def resume(self, link: NamespaceLink) -> None:
         """They have caught up, or the namespace is left."""
@@ -333,11 +339,19 @@ class Client:
             return
         self._paused.discard(link)
         if not self._paused:
-            self._engine.resume(self._table.now())
             if self.socket is not None:
                 self.socket.resume_reading()
-            if not self._throttled:
+            self.reading_changed()
+            if self._throttled is None:
                 self._finish_post()
+
+    def reading_changed(self) -> None:
+        """A transport is read again, or no longer: a pong that we do not read is not late."""
+        is_deaf = bool(self._paused) or self._throttled is not None
+        if is_deaf or (self.socket is not None and self.socket.is_paused):
+            self._engine.pause(self._table.now())
+        else:
+            self._engine.resume(self._table.now())
 
     # -- for the table
 
@@ -360,6 +374,7 @@ class Client:
         self._working = True
         try:
             self._flush()
+            self._mark()  # before the messages, whose handlers send what no ping is behind
             while messages := self._engine.messages_received():
                 for message in messages:
                     if self._close is not None:  # the service ended it: nothing more is handled
@@ -426,6 +441,7 @@ class Client:
         self.namespaces.reframe(probe.framing)
         if self._paused:
             probe.pause_reading()
+        self.reading_changed()
 
     def _finish(self) -> None:
         """The session is over for the application."""
@@ -436,6 +452,9 @@ class Client:
             code, words = self._close or (_CLOSE_CODES.get(reason, CloseCode.NORMAL), reason)
             socket.close(code, words)
         self._paused.clear()
+        if self._throttled is not None:
+            self._throttled.cancel()
+            self._throttled = None
         self._finish_post()
         self.namespaces.end(reason)
 
@@ -446,8 +465,6 @@ class Client:
 
     def _schedule(self) -> None:
         """Set the one deadline of the two machines; once the first is at its end, forget the client."""
-        if self._table.hub.history is not None:
-            self._mark(self._table.hub.history.position)
         if self._engine.state is State.CLOSED:
             self._table.deadlines.set(self, None)
             self._table.forget(self)
@@ -455,8 +472,12 @@ class Client:
         times = (self._engine.get_timer(), self.namespaces.session.get_timer())
         self._table.deadlines.set(self, min((time for time in times if time is not None), default=None))
 
-    def _mark(self, position: int) -> None:
+    def _mark(self) -> None:
         """What was sent before a ping that was answered has arrived: a quiet client missed only the rest."""
+        history = self._table.hub.history
+        if history is None:
+            return
+        position = history.position
         if self._engine.pings != self._marked_ping:
             self._marked_ping, self._marked_position = self._engine.pings, position
         if self._engine.answered_ping == self._marked_ping:

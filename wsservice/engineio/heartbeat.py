@@ -73,6 +73,8 @@ class Heartbeat:
 
     def listen(self, now: float, *, is_deaf: bool) -> None:
         """Whether pongs are not read, for now: nobody dies of that, and once they are there is time for one."""
+        if is_deaf is self._is_deaf:
+            return
         self._is_deaf = is_deaf
         if self._awaiting:
             self.deadline = max(self.deadline, now + self._settings.ping_timeout)

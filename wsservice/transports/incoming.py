@@ -42,7 +42,7 @@ class IncomingProtocol(OutgoingProtocol):
 
     def count(self, traffic: Traffic, octets: int) -> None:
         """A message came."""
-        wait = traffic.take(octets)
+        wait = min(traffic.take(octets), self.patience)
         if not wait:
             return
         clock = self.factory.clock

@@ -28,6 +28,7 @@ from wsservice.frames import Framing
 from wsservice.handshake import Handshake, Network
 from wsservice.transports.deflate import framing_of
 from wsservice.transports.opening import OpeningFactory, OpeningProtocol
+from wsservice.transports.slim import HANDLERS
 
 if TYPE_CHECKING:
     from wsservice.auth.authenticator import Authenticator
@@ -160,6 +161,23 @@ class SocketIoProtocol(OpeningProtocol):
         self.close(CloseCode.GOING_AWAY, close_codes.SHUTTING_DOWN)
 
     # Socket, beside what OutgoingProtocol has
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether it is not read."""
+        return bool(self._pauses)
+
+    def pause_reading(self, reason: int = HANDLERS) -> None:
+        """Read nothing more for now."""
+        super().pause_reading(reason)
+        if self._client is not None:
+            self._client.reading_changed()
+
+    def resume_reading(self, reason: int = HANDLERS) -> None:
+        """Read on."""
+        super().resume_reading(reason)
+        if self._client is not None:
+            self._client.reading_changed()
 
     def send(self, message: str | bytes) -> None:
         """Send one message."""
