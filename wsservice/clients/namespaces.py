@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 log = Logger()
 
 CLIENT_LEFT = "client namespace disconnect"
+REFUSED = "refused"
 INVALID_NAMESPACE = "Invalid namespace"
 TOO_MANY_NAMESPACES = "Too many namespaces"
 #: what only the recovery reads of a client's `auth`: the id is a secret
@@ -129,7 +130,7 @@ class Namespaces:
     def refused(self, link: NamespaceLink, error: ClientError) -> None:
         """The application refuses the connection."""
         self._refuse(link.namespace, error.message, error.data)
-        self._drop(link, "refused")
+        self._drop(link, REFUSED)
 
     def reframe(self, framing: Framing) -> None:
         """The client moved to a WebSocket."""
@@ -300,7 +301,7 @@ class Namespaces:
         if history is None or link.pid is None:
             return
         history.live.pop(link.pid, None)
-        if reason not in close_codes.RECOVERABLE:
+        if reason not in close_codes.RECOVERABLE and reason != REFUSED:
             return
         if connection.is_accepted:
             history.save(

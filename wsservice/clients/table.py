@@ -166,7 +166,9 @@ class Clients:
         position = None if known is None else max(known, saved.position)
         missed = None if position is None else history.missed(saved, position)
         # More would close the client for its slowness, again and again; and there is more to come.
-        return missed if missed is None or _size(missed) <= self.settings.max_queue // 2 else None
+        if missed is None or 2 * _size(missed) > self.settings.max_queue:
+            return None
+        return missed if 2 * len(missed) <= self.settings.max_queue_messages else None
 
 
 def _size(packets: list[Encoded]) -> int:
