@@ -12,8 +12,10 @@ from tests.tables import by_row, rows
 from wsservice.clients.client import Client
 from wsservice.clients.namespaces import Namespaces
 from wsservice.clients.settings import Settings
+from wsservice.connection_limits import ConnectionLimits
 from wsservice.engineio.settings import Settings as EngineSettings
 from wsservice.errors import CallTimeout, ClientError, ConnectionClosed
+from wsservice.traffic import TrafficLimits
 
 UNKNOWN = {"code": 1, "message": "Session ID unknown"}
 MISMATCH = {"code": 3, "message": "Bad request"}
@@ -564,6 +566,124 @@ class SlowHandlerTests(ClientCase):
 
 
 @by_row
+class FastSenderTests(ClientCase):
+    """Ten messages a second, twenty at once."""
+
+    def begin(self, settings: Settings | None = None, **options: Any) -> None:
+        limits = ConnectionLimits(traffic=TrafficLimits(messages=10, octets=0, burst=2.0))
+        hub = {"inbox_limit": 3, "pause_timeout": 30.0, "limits": limits, **options.pop("hub", {})}
+        super().begin(settings, hub=hub, **options)
+
+    def send_too_much(self, peer: Poller | Socketeer, count: int = 60) -> Any:
+        """So many messages at once; gives the POST."""
+        if isinstance(peer, Poller):
+            peer.pongs = False
+            return peer.post(join([event("m", number) for number in range(count)]))
+        packets = [event("m", number) for number in range(count)]
+        peer.raw("".join(f"\x81{chr(0x80 | len(one))}\0\0\0\0{one}" for one in packets).encode("latin-1"))
+        return None
+
+    def test_the_ok_of_a_post_waits(self) -> None:
+        poller = self.bench.poller("alice", "/")
+        posting = self.send_too_much(poller, 59)
+        self.assertEqual(len(self.received()), 59)
+        self.bench.advance(3.9, step=0.1)
+        self.assertEqual(posting.received(), [])
+        self.bench.advance(0.2, step=0.1)
+        self.assertEqual(posting.answer().body, b"ok")
+        self.assertEqual(self.bench.counters.get("reading_paused", "traffic"), 1)
+        self.bench.advance(2)
+        self.assertWorks(poller)
+
+    def test_a_websocket_is_not_read(self) -> None:
+        socket = self.bench.socketeer("alice", "/")
+        self.send_too_much(socket)
+        self.assertLess(len(self.received()), 25)
+        self.assertTrue(socket.transport.paused)
+        self.bench.advance(5, step=0.1)
+        self.assertEqual(self.received(), [("m", number) for number in range(60)])
+        self.bench.advance(2)
+        self.assertWorks(socket)
+
+    @rows(TRANSPORTS)
+    def test_nobody_dies_of_a_pong_that_we_do_not_read(self, row: Transport) -> None:
+        self.begin(hub={"pause_timeout": 100.0})
+        peer = self.bench.peer(row.name, "alice", "/")
+        peer.hear()
+        self.bench.advance(24)
+        posting = self.send_too_much(peer, 500)  # 240 more than the seconds before allow
+        peer.pongs = False
+        self.bench.advance(23, step=0.1)
+        self.assertEqual(self.ends(), [])
+        if isinstance(peer, Poller):
+            self.assertEqual(posting.received(), [])
+            self.bench.advance(2)
+            self.assertEqual(posting.answer().body, b"ok")
+            peer.say("3")
+        peer.pongs = True
+        self.bench.advance(15)
+        self.assertEqual(self.ends(), [])
+
+    def test_a_client_that_goes_away_meanwhile_leaves_no_timer(self) -> None:
+        timers = self.bench.sizes()["timers"]
+        poller = self.bench.poller("alice", "/")
+        posting = self.send_too_much(poller, 100)
+        poller.get().disconnect()
+        self.assertEqual(posting.answer().body, b"ok")
+        posting.transport.drop()
+        self.assertEqual(self.bench.sizes()["timers"], timers)
+        self.assertEqual(self.ends(), [("disconnect", "/", "transport error")])
+
+    def test_what_ends_the_session_itself_waits_for_nothing(self) -> None:
+        poller = self.bench.poller("alice", "/")
+        packets = [*["3"] * 100, "1"]
+        self.assertEqual(poller.send(join(packets)).body, b"ok")
+
+    def test_slow_handlers_and_a_fast_sender_are_waited_for_both(self) -> None:
+        for handlers_first in (True, False):
+            with self.subTest(handlers_first=handlers_first):
+                poller = self.bench.poller("alice", "/")
+                poller.pongs = False
+                posting = poller.post(join([*[event("wait", number) for number in range(4)], *["3"] * 36]))
+                if handlers_first:
+                    while self.bench.waiting:
+                        self.bench.waiting.pop(0).callback(None)
+                    self.assertEqual(posting.received(), [])
+                    self.bench.advance(2.1, step=0.1)
+                else:
+                    self.bench.advance(2.1, step=0.1)
+                    self.assertEqual(posting.received(), [])
+                    while self.bench.waiting:
+                        self.bench.waiting.pop(0).callback(None)
+                self.assertEqual(posting.answer().body, b"ok")
+                self.bench.connection().disconnect()
+
+    def test_a_websocket_that_never_keeps_to_its_rate_is_closed(self) -> None:
+        socket = self.bench.socketeer("alice", "/")
+        for _ in range(70):
+            if socket.close is None:
+                self.send_too_much(socket, 15)
+                self.bench.advance(1, step=0.1)
+        self.assertEqual(socket.close, (4429, "Too many messages"))
+        self.assertEqual(self.ends(), [("disconnect", "/", "Too many messages")])
+        protocol = socket.current
+        socket.drop()
+        protocol.too_much()
+
+    def test_a_session_that_moves_is_not_read_for_its_pause(self) -> None:
+        poller = self.bench.poller("alice", "/")
+        socket = Socketeer(self.bench, sid=poller.sid)
+        socket.deliver()
+        socket.say(*["2probe"] * 25)
+        self.assertTrue(socket.transport.paused)
+        self.bench.advance(2)
+        socket.say("5")
+        self.bench.advance(2)
+        socket.hear()
+        self.assertWorks(socket)
+
+
+@by_row
 class SlowReaderTests(ClientCase):
     def begin(self, settings: Settings | None = None, **options: Any) -> None:
         super().begin(settings or Settings(max_queue=10_000), **options)
@@ -793,6 +913,17 @@ class FaultTests(ClientCase):
         self.assertIn(("disconnect", "/", "ping timeout"), self.ends())
         self.assertEqual(self.bench.connections().count(self.bench.connection("bob")), 1)
         self.mend()
+
+    @rows(TRANSPORTS)
+    def test_one_recipient_whose_write_fails_stops_nobody(self, row: Transport) -> None:
+        broken = self.bench.peer(row.name, "alice", "/")
+        later = self.bench.peer(row.name, "carol", "/")
+        self.break_for(broken, Client, "write", lambda client: client)
+        for _ in range(3):
+            self.bench.app.emit("all", 1)
+        self.mend()
+        self.assertEqual(len(later.hear()), 3)
+        self.assertEqual(len(self.other.hear()), 3)
 
     def test_calls_end_by_their_time_an_error_or_the_end(self) -> None:
         socket = self.bench.socketeer("alice", "/")

@@ -604,6 +604,17 @@ class BoundTests(RecoveryCase):
             self.come_back(memory, row.name, f"user-{number}")
         self.assertEqual([memory.recovered for memory in lost], [False, True, True])
 
+    def test_nor_are_many_small_messages(self) -> None:
+        self.begin(Settings(max_queue_messages=50))
+        for count, recovers in ((25, True), (26, False)):
+            peer, memory = self.connect("polling")
+            self.lose(peer)
+            self.emit(*["x"] * count)
+            self.other.hear()
+            self.come_back(memory, "polling")
+            self.assertEqual(memory.recovered, recovers)
+            self.bench.connection().disconnect()
+
     def test_what_was_missed_is_no_reason_to_be_slow(self) -> None:
         self.begin(Settings(max_queue=5_000))
         peer, memory = self.connect("polling")
@@ -621,6 +632,36 @@ class BoundTests(RecoveryCase):
             self.bench.app.emit("x", b"y" * 90)
         self.come_back(memory, "polling")
         self.assertTrue(memory.recovered)
+
+
+class QuietTests(RecoveryCase):
+    """A client without an offset has what was sent before the last ping that it answered, and no more than that."""
+
+    def test_a_quiet_client_is_not_sent_again_what_arrived(self) -> None:
+        self.begin(max_bytes=2_000)
+        peer, memory = self.connect("websocket")
+        for _ in range(3):
+            self.emit(*["not for it"] * 20, user="bob")
+            self.bench.advance(26)
+        self.lose(peer)
+        self.emit("a")
+        _, events = self.come_back(memory, "websocket")
+        self.assertEqual((events, memory.recovered), ([("a", 1), "CONNECT"], True))
+
+    def test_what_a_handler_sends_behind_a_ping_has_not_arrived_by_its_pong(self) -> None:
+        peer, memory = self.connect("websocket")
+        assert isinstance(peer, Socketeer)
+        peer.pongs = False
+        self.bench.clock.rightNow += 25.0  # the ping is due, and the timer has not run yet
+        peer.client.send_text(event("back", 1).encode())
+        peer.current.dataReceived(peer.flush())
+        data = peer.transport.value()
+        self.assertLess(data.index(b"\x81\x012"), data.index(b"back"))
+        peer.client.send_text(b"3")  # it got the ping, and the rest gets lost
+        peer.current.dataReceived(peer.flush())
+        self.lose(peer)
+        _, events = self.come_back(memory, "websocket")
+        self.assertEqual(events, [("back", 1), "CONNECT"])
 
 
 @by_row
@@ -675,12 +716,13 @@ class PendingTests(RecoveryCase):
         self.assertEqual((self.bench.history._saved, len(self.bench.history.live)), ({}, 2))
 
     @rows(TRANSPORTS)
-    def test_a_refusal_uses_the_private_id_up(self, row: Transport) -> None:
+    def test_a_refusal_does_not_use_the_private_id_up(self, row: Transport) -> None:
         peer, memory = self.connect(row.name, namespace="/deciding")
         self.lose(peer)
         again, _ = self.come_back(memory, row.name, namespace="/deciding")
         self.deciding[0].errback(ClientError("no"))
         self.assertEqual(again.hear(), ['44/deciding,{"message":"no"}'])
         again.say(memory.connect("/deciding"))
+        self.deciding[1].callback(None)
         memory.take(again.hear())
-        self.assertFalse(memory.recovered)
+        self.assertTrue(memory.recovered)
