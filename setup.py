@@ -16,6 +16,7 @@ TEST = [
     "flask",
     "flask-cors",
     "selenium>=4.20",
+    "python-socketio[asyncio-client]>=5.12",
     # builds the wheel that the tests install
     "setuptools>=70.1",
 ]

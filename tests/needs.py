@@ -21,10 +21,11 @@ def require(part: str) -> None:
         AssertionError: one is not, and `CI=true`: there a missing real part is a failure.
     """
     programs, how_to_get = PARTS[part]
-    missing = [program for program in programs if shutil.which(program) is None]
-    if not missing:
-        return
-    text = f"{' and '.join(missing)} not installed: {how_to_get}"
-    if os.environ.get("CI") == "true":
-        raise AssertionError(text)
-    raise SkipTest(text)
+    absent = [program for program in programs if shutil.which(program) is None]
+    if absent:
+        raise missing(f"{' and '.join(absent)} not installed: {how_to_get}")
+
+
+def missing(text: str) -> Exception:
+    """What to raise for the want of a part: a reason to skip, or a failure where `CI=true`."""
+    return AssertionError(text) if os.environ.get("CI") == "true" else SkipTest(text)
