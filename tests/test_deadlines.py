@@ -212,6 +212,27 @@ class RunningClockTests(Base):
         self.loop.run(5)
         self.assertEqual(nearest.called, [10.0, 20.0])
 
+    def test_who_asks_before_the_timer_runs_finds_that_it_stands_still(self) -> None:
+        owner = self.owner(10.0)
+        self.reactor.rightNow += 100
+        self.assertEqual(self.loop.clock.seconds(), 10.0)
+        self.assertEqual(owner.called, [])
+        self.reactor.advance(0)
+        self.assertEqual((owner.called, self.loop.clock.seconds()), ([10.0], 10.0))
+        self.nothing_is_left()
+
+    def test_a_wall_clock_that_is_set_back_does_not_keep_deadlines_away(self) -> None:
+        owner = self.owner(10.0, every=10.0)
+        self.reactor.rightNow -= 3600
+        self.loop.blocked += 3600
+        self.loop.run(12)
+        self.assertEqual(owner.called, [])
+        self.assertEqual(self.loop.clock.seconds(), 10.0)  # somebody asks
+        self.loop.run(0)
+        self.assertEqual(owner.called, [10.0])
+        self.loop.run(10)
+        self.assertEqual(owner.called, [10.0, 20.0])
+
     def test_a_loop_that_is_a_little_late_loses_nothing(self) -> None:
         owner = self.owner(10.0)
         self.reactor.advance(11)

@@ -29,10 +29,12 @@ class RunningClock:
 
     Attributes:
         due: when the next timer runs, in seconds of this clock; later than that it cannot be before the timer ran.
+        on_late: is called when somebody finds that the timer should have run.
     """
 
     def __init__(self, now: Callable[[], float]) -> None:
         self.due = float("inf")
+        self.on_late: Callable[[], None] = lambda: None
         self._now = now
         self._lost = 0.0
 
@@ -41,6 +43,7 @@ class RunningClock:
         now = self._now() - self._lost
         if now - self.due > _LATE:
             self.lose(now - self.due)
+            self.on_late()
             return self.due
         return now
 
@@ -76,6 +79,7 @@ class Deadlines:
         self._order = count()
         self._timer: IDelayedCall | None = None
         self._timer_at = float("inf")
+        clock.on_late = self._hurry
 
     def __len__(self) -> int:
         return len(self._when)
@@ -110,6 +114,12 @@ class Deadlines:
             self._timer.cancel()
         self._timer = None
         self._timer_at = self._clock.due = float("inf")
+
+    def _hurry(self) -> None:
+        """The loop was blocked, or the wall clock was set back, and with it every timer of the reactor."""
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+            self._timer = self._reactor.callLater(0, self._fire)
 
     def _fire(self) -> None:
         now = self._clock.seconds()

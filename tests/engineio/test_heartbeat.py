@@ -71,6 +71,22 @@ class HeartbeatTests(SynchronousTestCase):
         heart = Heartbeat(Settings(ping_interval=interval, ping_timeout=timeout), now)
         self.assertIs(heart.handle_timer(now + (interval + timeout)), Beat.DEATH)
 
+    def test_who_is_not_listened_to_does_not_die_of_it(self) -> None:
+        self.heart.listen(120, is_deaf=True)
+        self.assertIs(self.heart.handle_timer(150), Beat.PING)  # no matter how late
+        self.assertEqual(self.heart.deadline, 170)
+        self.assertIs(self.heart.handle_timer(170), Beat.NOTHING)
+        self.assertEqual(self.heart.deadline, 190)
+        self.heart.listen(189, is_deaf=False)
+        self.assertEqual(self.heart.deadline, 209)  # time for a pong
+        self.heart.listen(200, is_deaf=False)
+        self.assertIs(self.heart.handle_timer(209), Beat.DEATH)
+
+    def test_not_listening_puts_off_no_ping(self) -> None:
+        self.heart.listen(120, is_deaf=True)
+        self.heart.listen(121, is_deaf=False)
+        self.assertEqual(self.heart.deadline, 125)
+
     def test_a_deadline_is_due_when_it_has_come(self) -> None:
         self.assertTrue(is_due(1.0, 1.0))
         self.assertTrue(is_due(0.1 + 0.2, 0.3))
