@@ -121,6 +121,7 @@ def assemble(config: Config, reactor: Any, draining: Callable[[], bool]) -> Part
         clock=reactor,
         trusted_proxies=config.trusted_proxy,
         compression=config.compression,
+        max_fragments=config.max_fragments,
         cookie=_sticky_cookie(config),
     )
     services = AuthServices(
@@ -248,6 +249,7 @@ def _make_raw(config: Config, reactor: Any, hub: Hub, authenticator: Authenticat
         authenticator,
         Settings(
             max_message_size=config.max_message_size,
+            max_fragments=config.max_fragments,
             send_queue_bytes=config.send_queue_bytes,
             send_queue_messages=config.send_queue_messages,
             ping_interval=config.ping_interval / 1000,
@@ -288,6 +290,7 @@ def _make_clients(
         ),
         find=given.app.find,
         authenticate=authenticator.authenticate,
+        has_token=authenticator.has_token,
         is_revoked=revocations.is_revoked,
         clock=clock,
         wall_clock=time.time,

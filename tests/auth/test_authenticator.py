@@ -109,6 +109,17 @@ class TokenTests(Case):
             self.assert_refused(MissingToken, *headers)
         self.assertEqual((self.provider.seen, self.counted()), ([], {"missing": 4}))
 
+    def test_whether_there_is_a_token_at_all_is_known_without_a_look_at_it(self) -> None:
+        for headers, expected in (
+            ((), False),
+            ((cookie(""),), False),
+            ((("authorization", "Basic dTpw"),), False),
+            ((cookie("bad"),), True),
+            ((bearer("bad"),), True),
+            ((cookie("a"), cookie("b")), True),
+        ):
+            self.assertIs(self.authenticator.has_token(handshake(*headers)), expected)
+
     def test_another_scheme_is_not_for_us(self) -> None:
         for value in ("Basic YTpi", "Digest good", "Bearerish good", "good"):
             self.assert_refused(MissingToken, ("authorization", value))

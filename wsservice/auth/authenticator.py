@@ -68,6 +68,16 @@ class Authenticator:
             self._note_refusal(error, handshake)
             raise
 
+    def has_token(self, handshake: Handshake) -> bool:
+        """Whether a request brings anything to authenticate it by, good or bad."""
+        try:
+            self._find_token(handshake)
+        except MissingToken:
+            return False
+        except InvalidToken:
+            pass
+        return True
+
     def authenticate(self, handshake: Handshake) -> Deferred[Principal]:
         """Fire with who the handshake speaks for: at once where the key is known, else within the key set's wait.
 

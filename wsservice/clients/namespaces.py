@@ -91,8 +91,11 @@ class Namespaces:
         return self._handshake.request_id
 
     def offer(self, handshake: Handshake) -> None:
-        """A later request of the client: newer credentials count where nobody is known yet, or no longer."""
-        if isinstance(self._who(), Principal):
+        """A later request of the client: newer credentials count where nobody is known yet, or no longer.
+
+        One without any does not: some clients, python-socketio's for one, send the cookie with the first request only.
+        """
+        if isinstance(self._who(), Principal) or not self._table.has_token(handshake):
             return
         if isinstance(self._speaker, Principal) or not _equal_credentials(self._credentials, handshake):
             self._speaker, self._credentials = None, handshake

@@ -36,6 +36,7 @@ class Clients:
     Args:
         find: the handlers of a namespace, or None if there is no such namespace.
         authenticate: who a handshake speaks for; see `Authenticator.authenticate`.
+        has_token: whether a request brings anything for that; see `Authenticator.has_token`.
         is_revoked: whether a session was signed out.
         clock: for the deadlines of sessions.
         wall_clock: POSIX seconds, in which tokens expire.
@@ -51,11 +52,13 @@ class Clients:
         is_revoked: Callable[[str], bool],
         clock: RunningClock,
         wall_clock: Callable[[], float],
+        has_token: Callable[[Handshake], bool] = lambda handshake: True,
     ) -> None:
         self.hub = hub
         self.settings = settings
         self.find = find
         self.authenticate = authenticate
+        self.has_token = has_token
         self.now = clock.seconds
         self.wires = Wires()
         self.deadlines = Deadlines(hub.clock, clock)

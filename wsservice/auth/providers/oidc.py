@@ -9,7 +9,8 @@ from twisted.internet.defer import Deferred, fail
 from wsservice.auth.keys import VerifyKey
 from wsservice.auth.principal import Principal
 from wsservice.auth.providers.base import IdentityProvider, KeySource, Readiness
-from wsservice.auth.tokens import Rules, parse_token, verify_token
+from wsservice.auth.tokens import Rules, UnverifiedToken, parse_token, verify_token
+from wsservice.auth.verified import Verified, VerifiedTokens
 from wsservice.errors import InvalidToken
 
 
@@ -26,21 +27,33 @@ class OidcProvider(IdentityProvider):
         self._keys = keys
         self._rules = rules
         self._now = now
+        self._verified = VerifiedTokens()
 
     def verify(self, token: str) -> Deferred[Principal]:
         """Check a token whole; the Deferred has already fired when the key is at hand.
 
         Fails with `InvalidToken`, `ExpiredToken`, `NotPermitted` or `KeysUnavailable`.
         """
+        found = self._verified.find(token)
+        if found is not None:
+            return self._keys.get(found.key.kid).addCallback(self._check_again, token, found)
         try:
             unverified = parse_token(token)
         except InvalidToken as error:
             return fail(error)
+        return self._keys.get(unverified.kid).addCallback(self._check, token, unverified)
 
-        def check(key: VerifyKey) -> Principal:
-            return verify_token(unverified, key, self._rules, self._now())
+    def _check(self, key: VerifyKey, token: str, unverified: UnverifiedToken) -> Principal:
+        principal = verify_token(unverified, key, self._rules, self._now())
+        self._verified.add(token, key, principal)
+        return principal
 
-        return self._keys.get(unverified.kid).addCallback(check)
+    def _check_again(self, key: VerifyKey, token: str, found: Verified) -> Principal:
+        """A token that was good is so still, with the same key and before its end."""
+        if key is found.key and found.principal.expires_at > self._now():
+            return found.principal
+        self._verified.drop(token)
+        return self._check(key, token, parse_token(token))
 
     def readiness(self) -> Readiness:
         """Ready with at least one key."""
