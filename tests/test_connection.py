@@ -365,6 +365,26 @@ class OrderTests(Base):
         self.assertEqual(client.link.reading, ["pause", "resume"])
         self.finish(client)
 
+    def test_large_events_pause_reading_before_there_are_many(self) -> None:
+        self.start(inbox_bytes=1000)
+        client = self.connect()
+        waits = [self.script.wait_for(str(number)) for number in range(5)]
+        for number, size in enumerate((5000, 400, 500, 200)):
+            client.connection.receive(Event(str(number), ()), size)
+            self.assertEqual(client.link.reading, ["pause"] if number == 3 else [])
+        waits[0].callback(None)
+        waits[1].callback(None)
+        self.assertEqual(client.link.reading, ["pause"])
+        waits[2].callback(None)
+        self.assertEqual(client.link.reading, ["pause", "resume"])
+        waits[3].callback(None)
+        client.connection.receive(Event("4", ()), 10**6)
+        client.connection.receive(Event("5", ()), 10**6)
+        waits[4].callback(None)
+        self.assertEqual(client.link.reading, ["pause", "resume"] * 2)
+        self.assertEqual(self.script.log, list("012345"))
+        self.finish(client)
+
     def test_a_pause_ends_in_time_by_closing(self) -> None:
         self.start(inbox_limit=1, pause_timeout=10)
         client = self.connect()

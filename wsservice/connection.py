@@ -75,6 +75,7 @@ class Connection:
         "_held_bytes",
         "_hub",
         "_inbox",
+        "_inbox_bytes",
         "_inline",
         "_link",
         "_pause",
@@ -121,7 +122,9 @@ class Connection:
         self._data: dict[str, Any] | None = None if saved is None else saved.data
         self._held: list[bytes] | None = None
         self._held_bytes = 0
-        self._inbox: deque[Event] | None = None
+        #: events that wait for handlers, each with the size of its message
+        self._inbox: deque[tuple[Event, int]] | None = None
+        self._inbox_bytes = 0
         self._pause: IDelayedCall | None = None
 
     def __repr__(self) -> str:
@@ -317,8 +320,12 @@ class Connection:
             accepted = self._handlers.connected(self)
         accepted.addCallbacks(self._opened, self._refused).addErrback(self._broken)
 
-    def receive(self, message: Event | Ack) -> None:
-        """The client sent this; events wait their turn, acknowledgements do not."""
+    def receive(self, message: Event | Ack, size: int = 0) -> None:
+        """The client sent this; events wait their turn, acknowledgements do not.
+
+        Args:
+            size: bytes of the message.
+        """
         if isinstance(message, Ack):
             if self._calls is None or not self._calls.settle(message):
                 self._hub.counters.add("acks_ignored")
@@ -327,8 +334,11 @@ class Connection:
         elif self._busy:
             if self._inbox is None:
                 self._inbox = deque()
-            self._inbox.append(message)
-            if len(self._inbox) >= self._hub.inbox_limit and self._pause is None:
+            self._inbox.append((message, size))
+            self._inbox_bytes += size
+            hub = self._hub
+            is_full = len(self._inbox) >= hub.inbox_limit or self._inbox_bytes >= hub.inbox_bytes
+            if is_full and self._pause is None:
                 self._hub.counters.add("reading_paused", "inbox")
                 self._pause = self._hub.clock.callLater(self._hub.pause_timeout, self._stuck)
                 self._link.pause_reading()
@@ -390,6 +400,7 @@ class Connection:
         if self._inbox:
             self._hub.counters.add("events_dropped", "closing", len(self._inbox))
         self._inbox = None
+        self._inbox_bytes = 0
 
     # One handler after the other
 
@@ -456,9 +467,17 @@ class Connection:
         if not self._inbox:
             self._inbox = None
             return None
-        if self._pause is not None and len(self._inbox) <= max(1, self._hub.inbox_limit // 2) and self._end_pause():
+        hub, waiting = self._hub, len(self._inbox)
+        if (
+            self._pause is not None
+            and waiting <= max(1, hub.inbox_limit // 2)
+            and (waiting == 1 or self._inbox_bytes <= hub.inbox_bytes // 2)
+            and self._end_pause()
+        ):
             self._link.resume_reading()
-        return self._inbox.popleft()
+        event, size = self._inbox.popleft()
+        self._inbox_bytes -= size
+        return event
 
     def _finish(self) -> None:
         if self._accepted:

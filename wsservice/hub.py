@@ -41,7 +41,8 @@ class Hub:
 
     Attributes:
         handlers: of the main namespace.
-        inbox_limit: events that may wait for a connection's handlers before reading pauses.
+        inbox_limit, inbox_bytes: events, and bytes of them, that may wait for a connection's handlers before reading
+            pauses.
         pause_timeout: seconds that reading may pause: a client that leaves meanwhile would not be noticed.
         held_limit: bytes that may be sent to a connection while its `on_connect` runs.
         call_timeout: seconds, for `Connection.call`.
@@ -57,6 +58,7 @@ class Hub:
     clock: IReactorTime
     counters: Counters
     inbox_limit: int = 100
+    inbox_bytes: int = 1024 * 1024
     pause_timeout: float = 30.0
     held_limit: int = 1024 * 1024
     call_timeout: float = 5.0

@@ -1,7 +1,7 @@
 """Tokens that were verified lately, by digest: a reconnect storm brings the same ones again.
 
 Of a hit only the signature and the claims that cannot change are not looked at again: the key must still be the one
-that verified it, so a token dies with its key, and the caller checks the token's end. The tokens themselves are not kept.
+that verified it, so a token dies with its key, and the caller checks the token's end. The tokens are not kept.
 Measured (a token of 700 bytes, Python 3.11): 32 us for a whole verification, 3 for a hit.
 """
 

@@ -112,7 +112,7 @@ class Namespaces:
         else:
             incoming = session.receive_binary(message, now)
         if incoming is not None:
-            self._handle(incoming)
+            self._handle(incoming, len(message))
 
     def leave(self, link: NamespaceLink, reason: str) -> None:
         """The application closes a connection, by a `41`; the session and its other namespaces stay."""
@@ -158,12 +158,12 @@ class Namespaces:
         """The wire of a namespace over the client's present transport."""
         return self._table.wires.get(namespace, self._client.framing)
 
-    def _handle(self, incoming: Incoming) -> None:
+    def _handle(self, incoming: Incoming, size: int) -> None:
         link = self._links.get(incoming.namespace)
         if isinstance(incoming, Received):
             asking = self._asking.get(incoming.namespace)
             if link is not None:  # refused or left meanwhile: what was under way is ignored
-                link.connection.receive(incoming.message)
+                link.connection.receive(incoming.message, size)
             elif asking is not None:
                 asking.early.append(incoming.message)
         elif isinstance(incoming, ConnectRequested):
