@@ -85,6 +85,8 @@ class AssemblyTests(Base):
         self.assertEqual(protocol.max_backlog, 70000)
         self.assertEqual(parts.hub.inbox_limit, 7)
         self.assertTrue(parts.raw.settings.reject_by_http)
+        parts = self.assemble(max_fragments="9")
+        self.assertEqual([one.buildProtocol(None).max_fragments for one in (parts.raw, parts.socketio)], [9, 9])
 
     def test_the_path_of_the_websocket_can_be_set(self) -> None:
         parts = self.assemble(ws_path="/socket")

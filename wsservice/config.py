@@ -414,6 +414,13 @@ class Config:
         integer(1, 2**30, "bytes"),
         help="the largest message from a client; a larger one closes it with 1009",
     )
+    # ws (`maxFragments`).
+    max_fragments: int = setting(
+        131_072,
+        LIMITS,
+        integer(1, 2**31, "frames"),
+        help="frames that one message from a client may come in, empty ones too; more close it with 1008",
+    )
     # Autobahn's default.
     handshake_timeout: float = setting(
         5.0, LIMITS, number(0.1, 300, "seconds"), help="how long a client may take for the head of its first request"
@@ -453,6 +460,9 @@ class Config:
         LIMITS,
         integer(1, 1_000_000, "messages"),
         help="what may wait for a client's handlers before the service stops reading from it",
+    )
+    inbox_bytes: int = setting(
+        1_048_576, LIMITS, integer(1024, 2**30, "bytes"), help="the same in bytes, whichever is reached first"
     )
     # Node's http server gives a whole request 300 s, nginx a body 60 s between two reads.
     pause_timeout: float = setting(

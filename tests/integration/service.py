@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
@@ -51,16 +51,27 @@ class RunningService:
         arguments: of `wsservice`; `--port 0` is put before them.
         env: on top of an environment without any setting of the caller's.
         cwd: the working directory; a folder of the test's own.
+        before: a program that runs it, with its arguments, such as `prlimit`.
+        twistd: options of `twistd`; the port must be known another way if the log goes elsewhere.
     """
 
-    def __init__(self, *arguments: str, cwd: str | Path, env: dict[str, str] | None = None, tls: bool = False) -> None:
+    def __init__(
+        self,
+        *arguments: str,
+        cwd: str | Path,
+        env: dict[str, str] | None = None,
+        tls: bool = False,
+        before: Sequence[str] = (),
+        twistd: Sequence[str] = (),
+    ) -> None:
         kept = {name: os.environ[name] for name in os.environ if name in _KEPT or name.startswith("COVERAGE")}
         self._tls = tls
         self.cwd = Path(cwd)
         self._lines: queue.Queue[str | None] = queue.Queue()
         self._log: list[str] = []
+        command = [*before, sys.executable, "-c", _TWISTD, "--pidfile=", "-n", *twistd]
         self.process = subprocess.Popen(
-            [sys.executable, "-c", _TWISTD, "--pidfile=", "-n", "wsservice", "--port", "0", *arguments],
+            [*command, "wsservice", "--port", "0", *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             cwd=cwd,

@@ -6,11 +6,12 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
-from websockets.frames import Opcode
+from websockets.frames import Frame, Opcode
 
 from tests.transports.fixtures import Service
 from tests.transports.memory import MemoryClient
 from wsservice.connection_limits import ConnectionLimits
+from wsservice.errors import InvalidToken
 from wsservice.traffic import TrafficLimits
 
 
@@ -68,6 +69,48 @@ class RateTests(Base):
         client.deliver()
         client.transport.finish()
         self.assertEqual(self.gone, ["Too many messages"])
+
+    def test_what_was_read_is_parsed_before_more_is_read(self) -> None:
+        client = self.connect()
+        read = Frame(Opcode.TEXT, b"").serialize(mask=True) * 1000
+        for _ in range(200):
+            if not client.transport.paused:
+                client.current.dataReceived(read)
+            self.assertLessEqual(len(client.current.data), len(read))
+            self.clock.advance(0.05)
+        self.assertGreater(len(self.events), 100)
+
+    def test_pings_and_pieces_of_messages_cost_as_much_as_messages(self) -> None:
+        for opcode, fin in ((Opcode.PING, True), (Opcode.PONG, True), (Opcode.CONT, False)):
+            client = self.connect()
+            if not fin:
+                client.client.send_text(b"", fin=False)
+                client.deliver()
+            before = self.counters.get("reading_paused", "traffic")
+            (data := bytearray()).extend(Frame(opcode, b"", fin).serialize(mask=True) * 30)
+            client.current.dataReceived(bytes(data))
+            self.assertTrue(client.transport.paused, opcode)
+            for _ in range(40):
+                self.clock.advance(0.1)
+            self.assertFalse(client.transport.paused, opcode)
+            self.assertGreaterEqual(self.counters.get("reading_paused", "traffic") - before, 18)
+
+    def test_a_client_that_is_closed_for_its_flood_is_read_no_faster(self) -> None:
+        client = self.connect()
+        for _ in range(400):
+            self.flood(client, 5)
+            self.clock.advance(0.1)
+            if client.close is not None:
+                break
+        client.current.dataReceived(Frame(Opcode.PING, b"").serialize(mask=True) * 30)
+        self.assertTrue(client.transport.paused)
+
+    def test_a_refused_client_is_read_no_faster_until_it_has_gone(self) -> None:
+        self.service.authenticator.answer = InvalidToken("bad")
+        client = self.connect()
+        self.assertEqual(client.close, (1008, "Invalid authentication token"))
+        client.current.dataReceived(Frame(Opcode.PING, b"").serialize(mask=True) * 30)
+        self.assertTrue(client.transport.paused)
 
     def test_now_and_then_a_burst_is_forgiven(self) -> None:
         client = self.connect()

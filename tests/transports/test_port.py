@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from twisted.internet.address import IPv4Address
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
@@ -209,6 +210,24 @@ class PortTests(SynchronousTestCase):
             self.assertEqual(len(admission), 1)
             factory.lost("192.0.2.7")
             self.assertEqual(len(admission), 0)
+
+    def test_behind_the_proxy_protocol_the_address_that_comes_with_the_first_bytes_counts(self) -> None:
+        admission = self.limited(per_address=2)
+        clients = []
+        for last, statuses in ((1, [b"", b"", b"429"]), (2, [b""])):
+            for status in statuses:
+                transport = MemoryTransport()
+                protocol = transport.protocol = self.factory.buildProtocol(IPv4Address("TCP", "10.0.0.1", 1))
+                protocol.makeConnection(transport)
+                transport.peerAddr = IPv4Address("TCP", f"192.0.2.{last}", 40000)
+                protocol.dataReceived(UPGRADE[:10])
+                protocol.dataReceived(UPGRADE[10:])
+                self.assertEqual(transport.value()[9:12], status)
+                clients.append(transport)
+        self.assertEqual(len(admission), 3)
+        for transport in (clients[0], clients[1], clients[3]):
+            self.ws.lost(transport.getPeer().host)
+        self.assertEqual((len(admission), admission._by_address), (0, {}))
 
     def test_a_connection_that_no_factory_wants_is_no_longer_counted(self) -> None:
         admission = self.limited()

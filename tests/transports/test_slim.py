@@ -45,6 +45,36 @@ class SlimTests(SynchronousTestCase):
         for name in SlimProtocol._HEAD:
             self.assertNotIn(name, vars(protocol))
 
+    def test_a_message_of_many_pieces_is_kept_in_one(self) -> None:
+        service = Service(max_message_size=1000, max_fragments=400)
+        heard: list[object] = []
+        service.app.on("message")(lambda connection, data: heard.append(data))
+        client = MemoryClient(service.factory)
+        client.deliver()
+        (protocol,) = service.factory.live
+        for text in ("abc", "de"):
+            client.client.send_text(text.encode(), fin=False)
+            for _ in range(300):
+                client.client.send_continuation(b"", fin=False)
+            client.deliver()
+            self.assertEqual(protocol.message_data, [text.encode()])
+            client.client.send_continuation(b"!", fin=True)
+            client.deliver()
+        self.assertEqual((heard, client.close), (["abc!", "de!"], None))
+
+    def test_a_message_of_too_many_pieces_closes_1008(self) -> None:
+        service = Service(max_fragments=400)
+        client = MemoryClient(service.factory)
+        client.deliver()
+        client.client.send_binary(b"", fin=False)
+        for _ in range(400):
+            client.client.send_continuation(b"", fin=False)
+        client.deliver()
+        self.assertEqual(client.close, (1008, "too many fragments"))
+        client.deliver()
+        client.transport.finish()
+        self.assertEqual(service.counters.get("connections_closed", "1008"), 1)
+
     def test_what_autobahn_warns_of_is_logged_at_debug(self) -> None:
         with capturedLogs() as events:
             SlimProtocol.log.debug("{a}", a=1)

@@ -158,6 +158,7 @@ class HandshakeTests(Base):
         client.current.dataReceived(Frame(Opcode.BINARY, b"x" * 60000).serialize(mask=True))
         self.assertTrue(client.transport.paused)
         waiting.callback(ALICE)
+        self.service.clock.advance(0)
         self.assertFalse(client.transport.paused)
         self.assertEqual([len(event) for event in self.events], [60000, 60000])
 

@@ -6,15 +6,19 @@ A client that does not answer a ping in time is gone, and its transport is cut o
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from wsservice.frames import PING, frame
 from wsservice.traffic import Traffic, TrafficLimits
 from wsservice.transports.outgoing import OutgoingProtocol
-from wsservice.transports.slim import HANDLERS, TRAFFIC
+from wsservice.transports.slim import TRAFFIC
 
 #: seconds without a pause after which a client keeps to its rate again
 _CALM = 5.0
+#: opcodes above it are pings and pongs (RFC 6455 section 5.2)
+_CLOSE = 0x8
+#: seconds of a pause, at least: who is over its rate all the time must not cost a timer for each message
+_SHORTEST_PAUSE = 0.05
 _PING = frame(b"", PING)
 
 
@@ -40,8 +44,15 @@ class IncomingProtocol(OutgoingProtocol):
         if limits.are_set:
             self.traffic = Traffic(limits, self.factory.clock.seconds)
 
+    def onFrameBegin(self) -> None:
+        """A frame begins; a ping, or a piece of a message, even an empty one, costs as much as a message."""
+        super().onFrameBegin()
+        head: Any = self.current_frame
+        if self.traffic is not None and (head.opcode > _CLOSE or not head.fin):
+            self.count(self.traffic, 0)
+
     def count(self, traffic: Traffic, octets: int) -> None:
-        """A message came."""
+        """A message came, or what costs as much."""
         wait = min(traffic.take(octets), self.patience)
         if not wait:
             return
@@ -49,14 +60,14 @@ class IncomingProtocol(OutgoingProtocol):
         now = clock.seconds()
         if now >= self._calm_at:
             self._over_since = now
+        wait = max(wait, _SHORTEST_PAUSE)
         self._calm_at = now + wait + _CALM
         self.factory.counters.add("reading_paused", "traffic")
         self.factory.alarm("traffic", "--message-rate, --byte-rate")
-        if now - self._over_since > self.patience:
+        if now - self._over_since > self.patience and self.state == self.STATE_OPEN:
             self.too_much()
-        else:
-            self.pause_reading(TRAFFIC)
-            clock.callLater(wait, self.resume_reading, TRAFFIC)
+        self.pause_reading(TRAFFIC)  # until it has gone, too
+        clock.callLater(wait, self.resume_reading, TRAFFIC)
 
     # Pinged
 
@@ -70,7 +81,7 @@ class IncomingProtocol(OutgoingProtocol):
 
     def pong_missing(self) -> None:
         """It is gone, or does not read. While we do not read ourselves, nobody knows."""
-        if self._pauses & HANDLERS:
+        if self._pauses:
             return
         self.factory.counters.add("pings_unanswered")
         self.is_gone = True

@@ -38,6 +38,7 @@ class OutgoingProtocol(SlimProtocol):
         self._backlog.append(data)
         self._backlog_bytes += len(data)
         if self._backlog_bytes > self.max_backlog or len(self._backlog) > self.max_backlog_messages:
+            self.factory.counters.add("messages_dropped", "slow", len(self._backlog))
             self._backlog = deque()
             self.too_slow()
 

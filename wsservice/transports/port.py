@@ -120,11 +120,8 @@ class Port(Protocol):
         if not self._factory.accepting.accepts(self.transport):
             self.transport.abortConnection()
             return
-        refusal = self._factory.admission.admit(self._peer)
-        if refusal is not None:
-            self._refuse(refusal)
+        if not self._admit():
             return
-        self._is_admitted = True
         self._factory.waiting.add(self)
         error = RequestTimeout("a head that did not end in time")
         self._deadline = self._factory.clock.callLater(self._factory.head_timeout, self._refuse, error)
@@ -132,6 +129,8 @@ class Port(Protocol):
     def dataReceived(self, data: bytes) -> None:
         """Collect the head; once it is whole, hand over."""
         if self not in self._factory.waiting:  # refused; what is still under way does not matter
+            return
+        if not self._head and not self._is_still_admitted():
             return
         self._head += data
         end = self._head.find(b"\r\n\r\n")
@@ -146,6 +145,23 @@ class Port(Protocol):
         self._done()
         if self._is_admitted:
             self._factory.admission.release(self._peer)
+
+    def _admit(self) -> bool:
+        refusal = self._factory.admission.admit(self._peer)
+        if refusal is not None:
+            self._refuse(refusal)
+        self._is_admitted = refusal is None
+        return self._is_admitted
+
+    def _is_still_admitted(self) -> bool:
+        """By the PROXY protocol the client's own address comes with its first bytes: from then on that one counts."""
+        address = self.transport.getPeer()
+        peer = getattr(address, "host", "")
+        if peer == self._peer:
+            return True
+        self._factory.admission.release(self._peer)
+        self._address, self._peer = address, peer
+        return self._admit()
 
     def _hand_over(self, path: bytes | None) -> None:
         factory = self._factory.web if path is None else self._factory.websockets.get(path, self._factory.web)

@@ -41,6 +41,7 @@ class SocketIoFactory(OpeningFactory):
 
     Args:
         clients: where their sessions are.
+        max_fragments: frames of a message; more close 1008.
         cookie: the line of the sticky cookie for a sid, or None where there is none.
     """
 
@@ -52,6 +53,7 @@ class SocketIoFactory(OpeningFactory):
         clock: IReactorTime,
         trusted_proxies: tuple[Network, ...] = (),
         compression: bool = False,
+        max_fragments: int = 131_072,
         cookie: Any = None,
     ) -> None:
         size = clients.settings.engine.max_payload
@@ -65,6 +67,7 @@ class SocketIoFactory(OpeningFactory):
             options={
                 "maxMessagePayloadSize": size,
                 "maxFramePayloadSize": size,
+                "max_fragments": max_fragments,
                 "max_backlog": clients.settings.max_queue,
                 "max_backlog_messages": clients.settings.max_queue_messages,
                 "patience": clients.hub.pause_timeout,

@@ -42,6 +42,7 @@ class Settings:
 
     Attributes:
         max_message_size: bytes of a message, decompressed; more closes 1009.
+        max_fragments: frames of a message; more close 1008.
         send_queue_bytes, send_queue_messages: what may wait for a client that does not read; more closes 4408.
         compression: whether permessage-deflate is accepted (RFC 7692).
         reject_by_http: answer 401 or 503 instead of 101 and a close.
@@ -50,6 +51,7 @@ class Settings:
     """
 
     max_message_size: int = 65536
+    max_fragments: int = 131_072
     send_queue_bytes: int = 1024 * 1024
     send_queue_messages: int = 10_000
     compression: bool = False
@@ -78,6 +80,7 @@ class RawFactory(OpeningFactory):
             options={
                 "maxMessagePayloadSize": settings.max_message_size,
                 "maxFramePayloadSize": settings.max_message_size,
+                "max_fragments": settings.max_fragments,
                 "max_backlog": settings.send_queue_bytes,
                 "max_backlog_messages": settings.send_queue_messages,
                 "patience": hub.pause_timeout,
@@ -110,6 +113,7 @@ class RawProtocol(OpeningProtocol, Link):
     def opened(self, handshake: Handshake) -> None:
         """Make the connection, or close with the refusal."""
         principal, counters = self._principal, self.factory.counters
+        self.limit_traffic(self.factory.hub.limits.traffic)  # of who is refused, too: it may send until it has gone
         if self._refusal is not None or principal is None:
             refusal = self._refusal or AuthenticationError("no principal")
             counters.add("handshakes", refusal.word)
@@ -117,7 +121,6 @@ class RawProtocol(OpeningProtocol, Link):
             return
         counters.add("handshakes", "ok")
         self.watch_transport()
-        self.limit_traffic(self.factory.hub.limits.traffic)
         self.factory.pings.add(self)
         self._handshake = self._principal = None
         self._connection = connection = Connection(
@@ -140,7 +143,7 @@ class RawProtocol(OpeningProtocol, Link):
         if self.traffic is not None:
             self.count(self.traffic, len(payload))
         try:
-            connection.receive(decode_binary(payload) if isBinary else decode_text(payload.decode()))
+            connection.receive(decode_binary(payload) if isBinary else decode_text(payload.decode()), len(payload))
         except Exception:
             log.failure("connection {connection_id} failed", connection_id=connection.id)
             self.factory.counters.add("internal_errors")
