@@ -10,7 +10,7 @@ TESTS ?=
 # make run ARGS="--log-level debug"
 ARGS ?=
 
-.PHONY: run test style types bench docs conformance conformance-quick socketio-suites clean
+.PHONY: run test style types bench docs conformance conformance-quick socketio-suites fuzz clean
 
 run: $(VENV)/run.stamp
 	$(BIN)/twistd --pidfile= -n wsservice --port $(PORT) --dev $(ARGS)
@@ -36,6 +36,12 @@ conformance: $(VENV)/test.stamp
 
 conformance-quick: $(VENV)/test.stamp
 	$(BIN)/python -m tests.conformance.run --quick
+
+# Every parser against mutated input: make fuzz INPUTS=1000000 TARGETS="handshake port"; pip install atheris: guided by coverage
+INPUTS ?= 100000
+TARGETS ?=
+fuzz: $(VENV)/test.stamp
+	nice -n 10 $(BIN)/python -m fuzz.run --inputs $(INPUTS) $(TARGETS)
 
 # The official protocol suites: make socketio-suites SUITES=<a checkout of github.com/socketio/socket.io>
 SUITES ?=

@@ -1,0 +1,1 @@
+"""Fuzzing of everything that reads a peer's bytes; `fuzz/README.md` is the page for people."""
