@@ -14,10 +14,10 @@ from twisted.trial.unittest import SynchronousTestCase
 import wsservice.demo
 from tests.needs import require
 from wsservice import close_codes
-from wsservice.identity import LOGIN_TIMEOUT
 from wsservice.close_codes import Advice, CloseCode
 from wsservice.envelope import decode_text
 from wsservice.errors import InvalidToken, MissingToken
+from wsservice.identity import LOGIN_TIMEOUT
 from wsservice.messages import Event
 
 STATIC = Path(wsservice.demo.__file__).parent / "static"
