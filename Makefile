@@ -10,7 +10,7 @@ TESTS ?=
 # make run ARGS="--log-level debug"
 ARGS ?=
 
-.PHONY: run test style types bench docs conformance conformance-quick socketio-suites fuzz clean
+.PHONY: run test style types bench docs conformance conformance-quick socketio-suites fuzz soak clean
 
 run: $(VENV)/run.stamp
 	$(BIN)/twistd --pidfile= -n wsservice --port $(PORT) --dev $(ARGS)
@@ -42,6 +42,12 @@ INPUTS ?= 100000
 TARGETS ?=
 fuzz: $(VENV)/test.stamp
 	nice -n 10 $(BIN)/python -m fuzz.run --inputs $(INPUTS) $(TARGETS)
+
+# A crowd of clients for minutes: nothing may be lost, nothing may leak (docs/reliability.md)
+MINUTES ?= 10
+CONNECTIONS ?= 2000
+soak: $(VENV)/test.stamp
+	$(BIN)/python -m soak.run --minutes $(MINUTES) --connections $(CONNECTIONS) --json soak.json
 
 # The official protocol suites: make socketio-suites SUITES=<a checkout of github.com/socketio/socket.io>
 SUITES ?=
