@@ -6,7 +6,7 @@ from twisted.internet.task import Clock
 from twisted.logger import LogEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
-from wsservice.alarms import Alarms
+from wsservice.alarms import WATCHED, Alarms
 from wsservice.counters import Counters
 
 
@@ -46,3 +46,12 @@ class AlarmsTests(SynchronousTestCase):
         self.assertEqual(self.alarms.recent(), ["a", "b"])
         self.clock.advance(1)
         self.assertEqual(self.alarms.recent(), ["a"])
+
+    def test_limits_that_are_far_away_are_seen_by_their_counts(self) -> None:
+        self.alarms.watch()
+        for (name, reason), (limit, _) in WATCHED.items():
+            before = self.counters.get("limits_hit", limit)
+            self.counters.add(name, reason)
+            self.assertEqual(self.counters.get("limits_hit", limit), before + 1)
+        self.counters.add("logins", "ok")
+        self.assertEqual(self.alarms.recent(), sorted({limit for limit, _ in WATCHED.values()}))

@@ -16,6 +16,7 @@ class Peer:
     def __init__(self, pings: Pings, clock: Clock) -> None:
         self.pings, self.clock = pings, clock
         self.pong_awaited = False
+        self.ping_slot: int | None = None
         self.answers = True
         self.pinged_at: list[float] = []
         self.gone_at: float | None = None

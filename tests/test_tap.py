@@ -343,9 +343,9 @@ class MakeServiceTests(Base):
         service.startService()
         self.assertTrue(FakeServer.made[0].running)
         told = [event for event in events if event["log_namespace"] == "wsservice.tap"]
-        self.assertEqual(told[0]["settings"], "host=127.0.0.1 dev=yes cookie_secure=never")
-        self.assertIn("DEVELOPMENT ONLY", told[1]["concern"])
-        self.assertIn("plain http", told[2]["concern"])
+        self.assertEqual(told[1]["settings"], "host=127.0.0.1 dev=yes cookie_secure=never")
+        self.assertIn("DEVELOPMENT ONLY", told[2]["concern"])
+        self.assertIn("plain http", told[3]["concern"])
 
     def test_the_log_goes_to_stdout_in_the_foreground(self) -> None:
         for logfile in (None, "", "-"):

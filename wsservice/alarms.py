@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from twisted.logger import Logger
 
@@ -16,8 +17,26 @@ QUIET = 10.0
 RECENT = 60.0
 
 
+#: counts that grow when a limit bites -> the limit's name, and what an operator would change
+WATCHED = {
+    ("heads_refused", "head_too_large"): ("head", "fixed at 16 KiB and 100 lines"),
+    ("http_refused", "head_too_large"): ("head", "fixed at 16 KiB and 100 lines"),
+    ("heads_refused", "timeout"): ("head_time", "--handshake-timeout"),
+    ("http_refused", "timeout"): ("request_time", "--handshake-timeout; 5 s for a body, 30 s for one of Socket.IO"),
+    ("http_refused", "too_large"): ("body", "--max-http-buffer-size; fixed at 8 KiB for /auth"),
+    ("frames_refused", "1009"): ("message_size", "--max-message-size, --max-http-buffer-size"),
+    ("reading_paused", "inbox"): ("inbox", "--inbox-messages, --inbox-bytes"),
+    ("pauses_timed_out", ""): ("pause", "--pause-timeout"),
+    ("pings_unanswered", ""): ("ping", "--ping-interval, --ping-timeout"),
+    ("logins", "rate_limited"): ("logins", "--login-burst, --login-interval, or the provider's own"),
+    ("jwks_cooldown", ""): ("unknown_keys", "fixed at one fetch in 10 s"),
+    ("history_dropped", "bytes"): ("recovery", "--recovery-bytes"),
+    ("history_dropped", "events"): ("recovery", "fixed at 20,000 events"),
+}
+
+
 class Alarms:
-    """Counts `limits_hit` by the limit's name.
+    """Counts `limits_hit` by the limit's name; `watch` the counters for those limits that are far from here.
 
     Args:
         now: monotonic seconds.
@@ -29,6 +48,11 @@ class Alarms:
         self._hit: dict[str, float] = {}
         self._told: dict[str, float] = {}
         self._untold: dict[str, int] = {}
+
+    def watch(self) -> None:
+        """Be told of the limits in `WATCHED` by the counters."""
+        for (name, reason), (limit, option) in WATCHED.items():
+            self._counters.watch(name, reason, partial(self.hit, limit, option))
 
     def hit(self, limit: str, option: str, about: str = "") -> None:
         """A limit bit.

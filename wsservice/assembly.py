@@ -103,6 +103,7 @@ def assemble(config: Config, reactor: Any, draining: Callable[[], bool]) -> Part
     """
     given = _make_given(config, reactor)
     alarms = Alarms(given.counters, time.monotonic)
+    alarms.watch()
     clock = RunningClock(time.monotonic)
     hub = _make_hub(config, reactor, given, clock, alarms)
     revocations = Revocations(time.time)

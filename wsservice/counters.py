@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 
 
 class Counters:
@@ -10,10 +11,18 @@ class Counters:
 
     def __init__(self) -> None:
         self._counts: Counter[tuple[str, str]] = Counter()
+        self._watched: dict[tuple[str, str], Callable[[], None]] = {}
+
+    def watch(self, name: str, reason: str, told: Callable[[], None]) -> None:
+        """Call `told` whenever that count grows; there is one for each count."""
+        self._watched[name, reason] = told
 
     def add(self, name: str, reason: str = "", amount: int = 1) -> None:
         """Count `amount` more of `name`, for `reason` (a fixed word, never a client's text)."""
         self._counts[name, reason] += amount
+        told = self._watched.get((name, reason))
+        if told is not None:
+            told()
 
     def get(self, name: str, reason: str = "") -> int:
         """How often `add` was called with these words."""

@@ -26,6 +26,8 @@ class Pinged(Protocol):
 
     #: set before `ping`; to be cleared by the answer
     pong_awaited: bool
+    #: where it stands in the ring; None outside of it. Kept here, since a table of all would cost 100 bytes for each
+    ping_slot: int | None
 
     def ping(self) -> None:
         """Send a ping."""
@@ -48,30 +50,33 @@ class Pings:
         self._slots: list[set[Pinged]] = [set() for _ in range(max(1, round(interval / self._tick)))]
         wait = min(len(self._slots), max(1, ceil(timeout / self._tick)))
         self._awaited: list[set[Pinged]] = [set() for _ in range(wait)]
-        self._slot_of: dict[Pinged, int] = {}
+        self._count = 0
         self._now = 0
         self._timer: IDelayedCall | None = None
 
     def __len__(self) -> int:
-        return len(self._slot_of)
+        return self._count
 
     def add(self, connection: Pinged) -> None:
         """Ping a connection from now on, first when an interval has passed."""
         slot = self._now % len(self._slots)
         self._slots[slot].add(connection)
-        self._slot_of[connection] = slot
+        connection.ping_slot = slot
+        self._count += 1
         if self._timer is None:
             self._timer = self._clock.callLater(self._tick, self._turn)
 
     def discard(self, connection: Pinged) -> None:
         """Ping it no longer."""
-        slot = self._slot_of.pop(connection, None)
+        slot = connection.ping_slot
         if slot is None:
             return
+        connection.ping_slot = None
+        self._count -= 1
         self._slots[slot].discard(connection)
         for waiting in self._awaited:
             waiting.discard(connection)
-        if not self._slot_of and self._timer is not None:
+        if not self._count and self._timer is not None:
             self._timer.cancel()
             self._timer = None
 

@@ -174,14 +174,16 @@ class Server(MultiService):
         parts.accepting.ports = []
         while self._ports:
             await maybeDeferred(self._ports.pop().stopListening)
-        parts.port.close_waiting()
-        parts.web.close_idle()
+        parts.web.finish_up()
         deadline = self._reactor.seconds() + self._config.drain_timeout
         await self._close_clients()
         looked = False  # once at least, whatever the hurry: in that turn the close frames leave
         while self._is_busy() and not (looked and (self._hurry or self._reactor.seconds() >= deadline)):
             await deferLater(self._reactor, _LOOK)
             looked = True
+        if parts.hub.running:
+            log.warn("{count} clients' handlers have not ended and are left alone", count=parts.hub.running)
+        parts.port.close_waiting()
         for protocol in (*parts.raw.live, *parts.socketio.live):
             protocol.transport.abortConnection()
         parts.web.close_all()

@@ -10,6 +10,7 @@ import getopt
 import os
 import signal
 import sys
+import textwrap
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -148,7 +149,9 @@ class Service(MultiService):
 
     def startService(self) -> None:
         """Say what was started, and start it."""
-        log.info("wsservice {version}: {settings}", version=wsservice.__version__, settings=self._config.describe())
+        log.info("wsservice {version}", version=wsservice.__version__)
+        for line in textwrap.wrap(self._config.describe(), 200, break_long_words=False, break_on_hyphens=False):
+            log.info("settings: {settings}", settings=line)
         for warning in self._config.warnings():
             log.warn("{concern}", concern=warning)
         super().startService()  # type: ignore[no-untyped-call]

@@ -59,7 +59,7 @@ class IdTests(BenchCase):
 class DrainTests(BenchCase):
     def drain(self) -> None:
         """As the server does it."""
-        self.bench.site.close_idle()
+        self.bench.site.finish_up()
         self.bench.clients.drain()
         self.bench.sockets.drain()
 

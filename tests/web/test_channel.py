@@ -336,16 +336,18 @@ class TimeTests(Base):
 
 
 class StopTests(Base):
-    def test_an_idle_connection_is_closed_at_once(self) -> None:
+    def test_an_idle_connection_keeps_nobody_busy_and_gets_one_more_answer(self) -> None:
         self.client.send(head("/hello"))
         self.client.received()
-        self.bench.site.close_idle()
-        self.assertEqual(self.client.ended, "closed")
+        self.bench.site.finish_up()
         self.assertFalse(self.bench.site.is_busy)
+        self.client.send(head("/hello"))
+        self.assertEqual(self.client.answer().header("Connection"), "close")
+        self.assertEqual(self.client.ended, "closed")
 
     def test_a_request_under_way_is_answered_first(self) -> None:
         self.client.send(head("/later") + head("/hello"))
-        self.bench.site.close_idle()
+        self.bench.site.finish_up()
         self.assertIsNone(self.client.ended)
         self.assertTrue(self.bench.site.is_busy)
         self.bench.later[0].callback(json_answer(200, {}))
@@ -359,7 +361,7 @@ class StopTests(Base):
                 client = self.bench.connect()
                 data = head("/echo", "Content-Length: 3", method="POST") + b"abc"
                 client.send(data[:cut])
-                self.bench.site.close_idle()
+                self.bench.site.finish_up()
                 self.assertTrue(self.bench.site.is_busy)
                 client.send(data[cut:])
                 self.assertEqual(client.answer().header("Connection"), "close")

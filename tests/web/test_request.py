@@ -260,7 +260,7 @@ class StopTests(Base):
         self.assertFalse(self.bench.site.is_busy)
         client = self.bench.connect()
         client.send(head("/later"))
-        self.bench.site.close_idle()
+        self.bench.site.finish_up()
         self.assertTrue(self.bench.site.is_busy)
         self.bench.site.close_all()
         self.assertEqual(client.ended, "aborted")

@@ -55,7 +55,7 @@ class RemoteKeySet(KeySource):
         max_stale: seconds past `ttl` that the set still serves while no request succeeds. It bounds how long
             someone who keeps us from the provider can keep a withdrawn key alive.
         random: a float in [0, 1).
-        counters: gets `jwks_fetch` (by result) and `jwks_unknown_kid`.
+        counters: gets `jwks_fetch` (by result), `jwks_unknown_kid` and `jwks_cooldown`.
     """
 
     def __init__(
@@ -139,6 +139,7 @@ class RemoteKeySet(KeySource):
 
     def _while_cooling_down(self, kid: str) -> Deferred[VerifyKey]:
         """What an unknown key id gets while none may start a request: only for want of any key it may wait."""
+        self._counters.add("jwks_cooldown")
         if self._keys:
             return fail(InvalidToken("unknown key id; the keys were asked for moments ago"))
         if self._timer is not None and self._timer.getTime() - self._clock.seconds() < self._wait:

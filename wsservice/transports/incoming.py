@@ -28,8 +28,11 @@ class IncomingProtocol(OutgoingProtocol):
     #: seconds that a client may be over its rate, with short pauses
     patience: ClassVar[float] = 30.0
 
-    traffic: Traffic | None = None
+    traffic_limits: ClassVar[TrafficLimits | None] = None
+    #: made for the first message: many connections only listen
+    _traffic: Traffic | None = None
     pong_awaited = False
+    ping_slot: int | None = None
     #: whether it was cut off since no answer came
     is_gone = False
     _over_since = 0.0
@@ -39,20 +42,25 @@ class IncomingProtocol(OutgoingProtocol):
         """The client sends too much all the time. Close it."""
         raise NotImplementedError
 
-    def limit_traffic(self, limits: TrafficLimits) -> None:
-        """Count from now on, if there are limits."""
-        if limits.are_set:
-            self.traffic = Traffic(limits, self.factory.clock.seconds)
+    def _fail_connection(self, code: int, reason: str) -> None:
+        """The client broke the protocol or a bound."""
+        self.factory.counters.add("frames_refused", str(int(code)))
+        super()._fail_connection(code, reason)
 
     def onFrameBegin(self) -> None:
         """A frame begins; a ping, or a piece of a message, even an empty one, costs as much as a message."""
         super().onFrameBegin()
         head: Any = self.current_frame
-        if self.traffic is not None and (head.opcode > _CLOSE or not head.fin):
-            self.count(self.traffic, 0)
+        if self.traffic_limits is not None and (head.opcode > _CLOSE or not head.fin):
+            self.count(0)
 
-    def count(self, traffic: Traffic, octets: int) -> None:
+    def count(self, octets: int) -> None:
         """A message came, or what costs as much."""
+        traffic = self._traffic
+        if traffic is None:
+            if self.traffic_limits is None:
+                return
+            traffic = self._traffic = Traffic(self.traffic_limits, self.factory.clock.seconds)
         wait = min(traffic.take(octets), self.patience)
         if not wait:
             return

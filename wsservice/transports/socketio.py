@@ -71,6 +71,7 @@ class SocketIoFactory(OpeningFactory):
                 "max_backlog": clients.settings.max_queue,
                 "max_backlog_messages": clients.settings.max_queue_messages,
                 "patience": clients.hub.pause_timeout,
+                "traffic_limits": clients.hub.limits.traffic if clients.hub.limits.traffic.are_set else None,
             },
         )
         self.clients = clients
@@ -123,7 +124,6 @@ class SocketIoProtocol(OpeningProtocol):
         clients = self.factory.clients
         self.framing = framing_of(self._perMessageCompress)
         self.watch_transport()
-        self.limit_traffic(clients.hub.limits.traffic)
         self._handshake = None
         if self._sid:
             client = clients.get(self._sid)
@@ -144,8 +144,7 @@ class SocketIoProtocol(OpeningProtocol):
         client = self._client
         if client is None:
             return
-        if self.traffic is not None:
-            self.count(self.traffic, len(payload))
+        self.count(len(payload))
         try:
             client.receive(self, payload if isBinary else payload.decode())
         except Exception:

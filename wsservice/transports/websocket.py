@@ -84,6 +84,7 @@ class RawFactory(OpeningFactory):
                 "max_backlog": settings.send_queue_bytes,
                 "max_backlog_messages": settings.send_queue_messages,
                 "patience": hub.pause_timeout,
+                "traffic_limits": hub.limits.traffic if hub.limits.traffic.are_set else None,
             },
         )
         self.hub = hub
@@ -113,7 +114,6 @@ class RawProtocol(OpeningProtocol, Link):
     def opened(self, handshake: Handshake) -> None:
         """Make the connection, or close with the refusal."""
         principal, counters = self._principal, self.factory.counters
-        self.limit_traffic(self.factory.hub.limits.traffic)  # of who is refused, too: it may send until it has gone
         if self._refusal is not None or principal is None:
             refusal = self._refusal or AuthenticationError("no principal")
             counters.add("handshakes", refusal.word)
@@ -140,8 +140,7 @@ class RawProtocol(OpeningProtocol, Link):
         connection = self._connection
         if connection is None:
             return
-        if self.traffic is not None:
-            self.count(self.traffic, len(payload))
+        self.count(len(payload))
         try:
             connection.receive(decode_binary(payload) if isBinary else decode_text(payload.decode()), len(payload))
         except Exception:

@@ -198,10 +198,8 @@ class WsChannel(HTTPChannel):
         super().loseConnection()
 
     def finish_up(self) -> None:
-        """Close as soon as no request is under way."""
+        """Close after the request that is under way, or the next one."""
         self._is_last = True
-        if self.state is State.IDLE:
-            self.loseConnection()
         for request in self.requests:
             self.persistent = False
             request.setHeader(b"Connection", b"close")

@@ -238,11 +238,11 @@ class WsSite(Site):
 
     @property
     def is_busy(self) -> bool:
-        """Whether a request is under way; call `close_idle` before."""
+        """Whether a request is under way."""
         return any(channel.state in (State.READING, State.ANSWERING) for channel in self.channels)
 
-    def close_idle(self) -> None:
-        """Close the connections without a request, and each other one after its answer."""
+    def finish_up(self) -> None:
+        """Close each connection after its next answer, such as that of `/ready`, which says that the service stops."""
         for channel in list(self.channels):
             channel.finish_up()
 
