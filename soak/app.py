@@ -183,6 +183,12 @@ def _malloc() -> dict[str, int]:
     return {"in_use": info.uordblks, "free": info.fordblks, "mapped": info.hblkhd}
 
 
+def _name(kind: type) -> str:
+    """A class made by `type()` of one with a metaclass is said to be in the metaclass's module."""
+    module = kind.__mro__[1].__module__ if kind.__module__ == "abc" and len(kind.__mro__) > 1 else kind.__module__
+    return f"{module}.{kind.__qualname__}"
+
+
 @app.on("counts", roles=["admin"])
 def counts(connection: Connection, _: Any) -> dict[str, Any]:
     """What a sample has of the inside."""
@@ -200,6 +206,6 @@ def census(connection: Connection, collect: bool) -> dict[str, Any]:
     """How many objects of which types there are; takes a part of a second, in which nobody is served."""
     if collect:
         gc.collect()
-    types = Counter(f"{type(one).__module__}.{type(one).__qualname__}" for one in gc.get_objects())
+    types = Counter(_name(type(one)) for one in gc.get_objects())
     ours = {name: count for name, count in types.items() if name.startswith(("wsservice.", "twisted."))}
     return {"objects": types.total(), "most": types.most_common(30), "ours": ours, "malloc": _malloc()}

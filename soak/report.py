@@ -20,6 +20,17 @@ _MINUTE_2, _WINDOW = 120.0, 15.0
 _LONG = 240.0
 _MIB = 2**20
 _TRIPS = ("median", "p99", "max")
+#: what must be gone when its client is; the watcher still has one of some
+_MORTAL = {
+    "wsservice.connection.Connection": 1,
+    "wsservice.transports.websocket.ConfiguredRawProtocol": 1,
+    "twisted.internet.tcp.Server": 1,
+    "wsservice.transports.opening.ConfiguredSocketIoProtocol": 0,
+    "wsservice.clients.client.Client": 0,
+    "wsservice.engineio.session.Session": 0,
+    "wsservice.web.channel.WsChannel": 0,
+    "wsservice.web.request.WsRequest": 0,
+}
 _BAD = ("error", "critical", "fatal")
 
 
@@ -65,6 +76,12 @@ class Report:
         return statistics.median(early), statistics.median(late)
 
     @property
+    def left(self) -> int:
+        """How many objects outlived the clients that they were made for, after a garbage collection."""
+        ours = self.census.get("afterwards", {}).get("ours", {})
+        return sum(max(0, ours.get(name, 0) - rightly) for name, rightly in _MORTAL.items())
+
+    @property
     def verdicts(self) -> list[tuple[str, str, bool]]:
         """What was demanded, what was found, and whether that is good."""
         load, memory = self.load, self.memory
@@ -81,6 +98,7 @@ class Report:
                 self.last_files == self.idle_files,
             ),
             ("connections still known then", str(self.last_connections - 1), self.last_connections == 1),
+            ("objects left of clients that left", str(self.left), self.left == 0),
             ("exit status after SIGTERM", str(self.status), self.status == 0),
             ("messages heard", f"{heard:,}", heard > 0),
         ]
