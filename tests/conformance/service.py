@@ -123,7 +123,9 @@ def _command(port: int) -> list[str]:
     # The script `twistd` may belong to another Python and does not look into PYTHONPATH's twisted/plugins by itself.
     twistd = [sys.executable, "-c", "from twisted.scripts.twistd import run; run()", "--nodaemon", "--pidfile="]
     options = ["--host", "127.0.0.1", "--port", str(port), "--app", APP, "--compression"]
-    return [*twistd, "wsservice", *options, "--max-message-size", str(MAX_MESSAGE_SIZE)]
+    # The suite sends 65,536 fragments as fast as it can, and one byte a second: no rates then.
+    limits = ["--max-message-size", str(MAX_MESSAGE_SIZE), "--message-rate", "0", "--byte-rate", "0"]
+    return [*twistd, "wsservice", *options, *limits]
 
 
 def _environment(issuer: str) -> dict[str, str]:
