@@ -269,10 +269,10 @@ _ALL = (
             ),
         ),
         (b"\x1d",),
-        weight=2,
+        weight=4,
         max_length=3000,
     ),
-    Target("port", wire.port, (*_HEADERS, *_WEB), (b"\r\n", b"@NEXT@", b"\r\n\r\n"), weight=2, max_length=3000),
+    Target("port", wire.port, (*_HEADERS, *_WEB), (b"\r\n", b"@NEXT@", b"\r\n\r\n"), weight=4, max_length=3000),
 )
 #: by name
 TARGETS = {target.name: target for target in _ALL}

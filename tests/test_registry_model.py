@@ -103,6 +103,7 @@ class Life(RuleBasedStateMachine):
     def _on_disconnect(self, connection: Connection, reason: str) -> None:
         self.goodbyes[connection.id] += 1
         assert connection.id in self.gone, "said goodbye to while it is there"
+        assert all(connection.id != served for served, _ in self.waiting), "said goodbye to while it is served"
         assert self.core.registry.get(connection.id) is None
         connection.emit("too late")
         connection.join("red")
