@@ -62,7 +62,7 @@ def _say(scope: str, size: int, by: Connection | None = None) -> int:
 
 def _fill() -> None:
     if app.connections(room=FIREHOSE):
-        _say(FIREHOSE, int(os.environ.get("SOAK_PUMP_BYTES", "20000")))
+        _say(FIREHOSE, int(os.environ.get("SOAK_PUMP_BYTES", "50000")))
 
 
 @app.on_connect

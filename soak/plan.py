@@ -44,7 +44,7 @@ class Plan:
     ping_timeout: float = 10.0
     to_all: float = 1.0
     to_user: float = 0.5
-    pump_bytes: int = 20_000
+    pump_bytes: int = 50_000
     pump_interval: float = 0.05
 
     @property

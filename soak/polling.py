@@ -24,6 +24,8 @@ class PollingLine:
         self._getting = Http(where.port, where.address)
         self._posting = Http(where.port, where.address)
         self._one_post = asyncio.Lock()
+        #: packets for the next POST
+        self._waiting: list[str] = []
         self._path = _PATH
 
     async def open(self) -> None:
@@ -73,9 +75,12 @@ class PollingLine:
         return self._check(await self._ask(self._getting, "GET")).decode()
 
     async def _post(self, *packets: str) -> None:
+        """Send packets; those that come while a POST is under way go together, by the next one, as a stock client's."""
+        self._waiting += packets
         async with self._one_post:
-            body = _SEPARATOR.join(packets).encode()
-            self._check(await self._ask(self._posting, "POST", body))
+            if self._waiting:
+                body, self._waiting = _SEPARATOR.join(self._waiting).encode(), []
+                self._check(await self._ask(self._posting, "POST", body))
 
     async def _ask(self, by: Http, method: str, body: bytes = b"") -> Answer:
         try:

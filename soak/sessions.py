@@ -19,6 +19,8 @@ _REFRESH_AT = 0.4
 _MARGIN = 1.5
 #: seconds in which a client may still find out that its session had expired
 _RECENTLY = 30.0
+#: refreshes under way, and seconds until the next ones
+_AT_ONCE, _PAUSE = 10, 0.2
 _REFRESH_COOKIE = "refreshToken"
 
 
@@ -49,7 +51,7 @@ class Session:
     def explains(self, code: int | None, reason: str) -> str | None:
         """Why the service may have ended a connection of this session, if it may."""
         ends = [] if not self.is_over else ["Signed out"]
-        if self.lapses and (time.time() > self.expires_at - _MARGIN or time.time() - self.lapsed_at < _RECENTLY):
+        if time.time() > self.expires_at - _MARGIN or time.time() - self.lapsed_at < _RECENTLY:
             ends.append("Authentication expired")
         if reason in ends:
             return reason
@@ -102,14 +104,15 @@ class Sessions:
     async def refresh_for_ever(self) -> None:
         """Refresh each session in time, or too late where it lapses."""
         while True:
-            now = time.time()
-            for session in list(self._all):
-                due = session.expires_at - (1 - _REFRESH_AT) * self._plan.lifetime
-                if session.lapses:
-                    due = session.expires_at + _MARGIN
-                if now >= due:
-                    await self._refresh(session)
-            await asyncio.sleep(min(1.0, self._plan.lifetime / 20))
+            due = [session for session in self._all if self._is_due(session, time.time())]
+            self._rng.shuffle(due)
+            await asyncio.gather(*map(self._refresh, due[:_AT_ONCE]))
+            await asyncio.sleep(_PAUSE)
+
+    def _is_due(self, session: Session, now: float) -> bool:
+        if session.lapses:
+            return now >= session.expires_at + _MARGIN
+        return now >= session.expires_at - (1 - _REFRESH_AT) * self._plan.lifetime
 
     async def sign_out_one(self) -> None:
         """End a session that does not lapse, and let a new one take its place."""
@@ -134,9 +137,11 @@ class Sessions:
         return session
 
     async def _refresh(self, session: Session) -> None:
-        if session.lapses:
+        if time.time() >= session.expires_at:
             session.lapsed_at = session.expires_at
             self._over(session, "expired")
+            if not session.lapses:
+                self._tally.done["refreshed too late, since the crowd is busy"] += 1
         answer = await self._ask(session, "refresh")
         if session.is_over:
             return

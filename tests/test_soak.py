@@ -145,9 +145,8 @@ class Row(NamedTuple):
 
 
 OVER = Session("alice", "10.0.0.1", is_over=True, expires_at=9e9)
-LAPSED = Session("alice", "10.0.0.1", lapses=True, expires_at=1.0)
+LAPSED = Session("alice", "10.0.0.1", expires_at=1.0)
 LIVING = Session("alice", "10.0.0.1", expires_at=9e9)
-LATE = Session("alice", "10.0.0.1", expires_at=1.0)
 
 
 @by_row
@@ -158,7 +157,7 @@ class ExplanationTests(SynchronousTestCase):
             Row("signed_out_while_polling", OVER, 400, "Session ID unknown", "Signed out"),
             Row("refused_when_signed_out", OVER, 1008, "Invalid authentication token", "Signed out"),
             Row("expired", LAPSED, 1008, "Authentication expired", "Authentication expired"),
-            Row("expired_though_refreshed", LATE, 1008, "Authentication expired", None),
+            Row("expired_though_refreshed", LIVING, 1008, "Authentication expired", None),
             Row("signed_out_for_no_reason", LIVING, 1008, "Signed out", None),
             Row("broken", LIVING, None, "no close frame", None),
             Row("a_fault_explains_nothing", OVER, 1011, "Internal error", None),
