@@ -97,6 +97,7 @@ class HeartbeatTests(ClientCase):
         self.assertEqual(self.ends(), [])
         self.bench.clock.advance(0.1)
         self.assertEqual(self.ends(), [("disconnect", "/", "ping timeout")])
+        self.assertEqual(self.bench.counters.get("engine_sessions_ended", "ping timeout"), 1)
         if isinstance(peer, Socketeer):
             peer.deliver()
             self.assertEqual(peer.close, (1000, "ping timeout"))

@@ -312,6 +312,7 @@ class TimeTests(Base):
         self.assertEqual(self.client.transport.producerState, "paused")
         self.bench.clock.advance(10)
         self.assertEqual(self.client.ended, "aborted")
+        self.assertEqual(self.bench.counters.get("http_dropped", "unread"), 1)
 
     def test_one_that_reads_late_is_not(self) -> None:
         self.client.send(head("/hello"))
@@ -321,6 +322,27 @@ class TimeTests(Base):
         self.bench.clock.advance(9)
         self.assertIsNone(self.client.ended)
         self.assertEqual(self.client.transport.producerState, "producing")
+
+    def test_requests_of_one_that_does_not_read_wait(self) -> None:
+        self.client.channel.pauseProducing()
+        self.client.send(head("/hello") * 3)
+        self.client.send(head("/hello"))
+        self.assertEqual(len(self.client.received("GET")), 1)
+        self.assertEqual(self.client.transport.producerState, "paused")
+        self.bench.clock.advance(9)
+        self.client.channel.resumeProducing()
+        self.assertEqual([answer.status for answer in self.client.received(*["GET"] * 3)], [200] * 3)
+        self.assertEqual(self.client.transport.producerState, "producing")
+        self.bench.clock.advance(50)
+        self.assertIsNone(self.client.ended)
+
+    def test_half_a_request_of_one_that_does_not_read_waits_without_a_deadline(self) -> None:
+        self.client.channel.pauseProducing()
+        self.client.send(head("/hello") + b"GET /hel")
+        self.bench.clock.advance(9)
+        self.client.channel.resumeProducing()
+        self.client.send(head("/hello")[8:])
+        self.assertEqual([answer.status for answer in self.client.received("GET", "GET")], [200, 200])
 
     def test_a_connection_that_ends_leaves_no_timer(self) -> None:
         for data in (b"", b"GET /", head("/hello"), head("/later"), head("/hello", "X-Foo: \x85")):

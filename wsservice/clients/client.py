@@ -447,6 +447,8 @@ class Client:
         """The session is over for the application."""
         self._finished = True
         reason = self._engine.end_reason or TRANSPORT_CLOSE
+        # of what the service itself ended, the words may be the application's
+        self._table.hub.counters.add("engine_sessions_ended", "service" if self._close else reason)
         socket, self.socket = self.socket, None
         if socket is not None:
             code, words = self._close or (_CLOSE_CODES.get(reason, CloseCode.NORMAL), reason)

@@ -23,6 +23,7 @@ from twisted.python.failure import Failure
 
 from wsservice import close_codes
 from wsservice.auth.principal import Principal
+from wsservice.close_codes import CloseCode
 from wsservice.counters import Counters
 from wsservice.errors import AuthenticationError, BadHandshake, HandshakeError
 from wsservice.handshake import Handshake, Network, make_request_id, parse_head
@@ -212,6 +213,12 @@ class OpeningProtocol(IncomingProtocol):
         """Make a connection, or close with the refusal."""
         raise NotImplementedError
 
+    def count_close(self) -> int | None:
+        """Count how an open connection ended; gives the close code of whoever closed it, None without one."""
+        sent: int | None = self.localCloseCode if self.closedByMe or self.failedByMe else self.remoteCloseCode
+        self.factory.counters.add("connections_closed", str(_known(sent)))
+        return sent
+
     def _answer(self, answer: bytes, reason: str, request_id: str | None = None) -> None:
         """Refuse by a whole HTTP answer."""
         handshake = self._handshake
@@ -226,6 +233,11 @@ class OpeningProtocol(IncomingProtocol):
         self.wasNotCleanReason = reason
         self.transport.write(answer)
         self.dropConnection(abort=False)
+
+
+def _known(code: int | None) -> int:
+    """A close code for a counter's label: clients may send any of three thousand."""
+    return code if code in list(CloseCode) else int(CloseCode.ABNORMAL) if code is None else 0
 
 
 def _refuse_body(handshake: Handshake) -> None:

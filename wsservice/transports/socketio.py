@@ -139,14 +139,14 @@ class SocketIoProtocol(OpeningProtocol):
         self._client = client = clients.prepare(handshake, speaker, socket=self, sid=sid)
         client.begin()
 
-    def onMessage(self, payload: bytes, isBinary: bool) -> None:
+    def received(self, message: str | bytes, size: int) -> None:
         """One message of the client; a fault of ours ends this client only."""
         client = self._client
         if client is None:
             return
-        self.count(len(payload))
+        self.count(size)
         try:
-            client.receive(self, payload if isBinary else payload.decode())
+            client.receive(self, message)
         except Exception:
             log.failure("a Socket.IO client failed")
             self.factory.counters.add("internal_errors")
@@ -156,6 +156,7 @@ class SocketIoProtocol(OpeningProtocol):
         """The WebSocket is gone."""
         client, self._client = self._client, None
         if client is not None:
+            self.count_close()
             client.socket_lost(self, TRANSPORT_CLOSE if wasClean and not self.failedByMe else TRANSPORT_ERROR)
 
     def drain_open(self) -> None:

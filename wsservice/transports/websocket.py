@@ -135,14 +135,14 @@ class RawProtocol(OpeningProtocol, Link):
         )
         connection.open()
 
-    def onMessage(self, payload: bytes, isBinary: bool) -> None:
+    def received(self, message: str | bytes, size: int) -> None:
         """One message of the client; a fault of ours ends this connection only."""
         connection = self._connection
         if connection is None:
             return
-        self.count(len(payload))
+        self.count(size)
         try:
-            connection.receive(decode_binary(payload) if isBinary else decode_text(payload.decode()), len(payload))
+            connection.receive(decode_text(message) if isinstance(message, str) else decode_binary(message), size)
         except Exception:
             log.failure("connection {connection_id} failed", connection_id=connection.id)
             self.factory.counters.add("internal_errors")
@@ -157,8 +157,7 @@ class RawProtocol(OpeningProtocol, Link):
         end = "transport close" if wasClean else "parse error" if self.failedByMe else "transport error"
         if self.is_gone:
             end = "ping timeout"
-        sent = self.localCloseCode if self.closedByMe or self.failedByMe else self.remoteCloseCode
-        self.factory.counters.add("connections_closed", str(_known(sent)))
+        sent = self.count_close()
         log.debug(
             "connection closed: {end} {code}",
             end=end,
@@ -188,8 +187,3 @@ class RawProtocol(OpeningProtocol, Link):
         self.factory.alarm("send_queue", "--send-queue-bytes, --send-queue-messages")
         if self._connection is not None:
             self._connection.disconnect(CloseCode.SLOW_CONSUMER, close_codes.SLOW)
-
-
-def _known(code: int | None) -> int:
-    """A close code for a counter's label: clients may send any of three thousand."""
-    return code if code in list(CloseCode) else int(CloseCode.ABNORMAL) if code is None else 0

@@ -88,7 +88,7 @@ class WsChannel(HTTPChannel):
         """Read on; the first byte of a request starts its deadline."""
         if self.state is State.CLOSING:
             return
-        if self.state is State.IDLE:
+        if self.state is State.IDLE and not self.paused:
             self.state = State.READING
             self._expect_more(self.site.limits.head_timeout)
         super().dataReceived(data)
@@ -108,9 +108,12 @@ class WsChannel(HTTPChannel):
         self._watch_reading()
 
     def resumeProducing(self) -> None:
-        """The client has read everything."""
+        """The client has read everything: go on with the requests that it has sent meanwhile."""
         self._stop_watching()
+        self.paused = False
         super().resumeProducing()
+        if self._buffer and not self._busyReceiving:
+            self.dataReceived(b"")
 
     # -- called by the parser
 
@@ -176,8 +179,14 @@ class WsChannel(HTTPChannel):
         super().allContentReceived()
 
     def requestDone(self, request: WsRequest) -> None:
-        """The answer is written; go on with what the client has sent meanwhile."""
+        """The answer is written; go on with what the client has sent meanwhile, once it has read the answers before.
+
+        twisted.web would answer all: of 140 kB of requests that came in one go, 22 MB of answers would wait.
+        """
         self.state = State.IDLE
+        if self._waitingForTransport:
+            self.paused = True
+            self._networkProducer.pauseProducing()
         super().requestDone(request)
 
     def timeoutConnection(self) -> None:
@@ -285,6 +294,7 @@ class WsChannel(HTTPChannel):
 
     def _give_up(self) -> None:
         self._unread = None
+        self.site.counters.add("http_dropped", "unread")
         log.debug("{peer} does not read its answer: cut off", peer=self.peer)
         self.transport.abortConnection()
 
