@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from wsservice.frames import PING, frame
 from wsservice.traffic import Traffic, TrafficLimits
+from wsservice.transports.common_frames import next_common_frame
 from wsservice.transports.outgoing import OutgoingProtocol
 from wsservice.transports.slim import TRAFFIC
 
@@ -46,6 +47,29 @@ class IncomingProtocol(OutgoingProtocol):
         """The client broke the protocol or a bound."""
         self.factory.counters.add("frames_refused", str(int(code)))
         super()._fail_connection(code, reason)
+
+    def received(self, message: str | bytes, size: int) -> None:
+        """One message of the client, of so many bytes."""
+        raise NotImplementedError
+
+    def dataReceived(self, data: bytes) -> None:
+        """Bytes from the client: the common frames are taken at once, the rest goes through Autobahn's parser."""
+        start = 0
+        if not (self.data or self._pauses or self.inside_message or self.current_frame is not None):
+            limit = self.maxMessagePayloadSize
+            while self.state == self.STATE_OPEN and not self._pauses:
+                found = next_common_frame(data, start, limit)
+                if found is None:
+                    break
+                message, size, start = found
+                self.received(message, size)
+            if start == len(data):
+                return
+        self._dataReceived(data[start:] if start else data)
+
+    def onMessage(self, payload: bytes, isBinary: bool) -> None:
+        """A message that took Autobahn's way."""
+        self.received(payload if isBinary else payload.decode(), len(payload))
 
     def onFrameBegin(self) -> None:
         """A frame begins; a ping, or a piece of a message, even an empty one, costs as much as a message."""

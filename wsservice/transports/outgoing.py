@@ -6,6 +6,7 @@ from collections import deque
 from typing import ClassVar
 
 from wsservice.transports.slim import ANY_REASON, SlimProtocol
+from wsservice.transports.write_now import can_write_now, write_now
 
 
 class OutgoingProtocol(SlimProtocol):
@@ -15,12 +16,16 @@ class OutgoingProtocol(SlimProtocol):
     max_backlog: ClassVar[int] = 1024 * 1024
     max_backlog_messages: ClassVar[int] = 10_000
 
+    #: whether the transport is a TCP socket and nothing around it, so that it can be written to at once
+    _is_plain = False
     #: what waits for the client, since the transport said that it is full; None while it is not
     _backlog: deque[bytes] | None = None
     _backlog_bytes = 0
 
     def watch_transport(self) -> None:
-        """Be told by the transport when the client is behind."""
+        """Be told by the transport when the client is behind; from here on, writes leave at once where they can."""
+        if can_write_now(self.transport):
+            self._is_plain = True
         self.transport.unregisterProducer()
         self.transport.registerProducer(self, True)
 
@@ -33,7 +38,10 @@ class OutgoingProtocol(SlimProtocol):
         if self.state != self.STATE_OPEN:
             return
         if self._backlog is None:
-            self.transport.write(data)
+            if self._is_plain:
+                write_now(self.transport, data)
+            else:
+                self.transport.write(data)
             return
         self._backlog.append(data)
         self._backlog_bytes += len(data)

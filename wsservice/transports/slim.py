@@ -187,10 +187,6 @@ class SlimProtocol(_Base):  # type: ignore[misc]
             self.closeHandshakeTimeoutCall.cancel()
             self.closeHandshakeTimeoutCall = None
 
-    def dataReceived(self, data: bytes) -> None:
-        """Bytes from the client."""
-        self._dataReceived(data)
-
     def processData(self) -> bool:
         """Parse one frame, if there is a whole one and it is wanted now: one read may have brought thousands."""
         return not self._pauses and bool(super().processData())
