@@ -34,8 +34,8 @@ FOUND = ROOT / "fuzz" / "found"
 TIMEOUT = 20
 #: findings after which a target is given up
 MAX_FINDINGS = 5
-#: bytes of an input that is kept
-MAX_KEPT = 600
+#: bytes of an input that is kept; and how many are kept at a time
+MAX_KEPT, MAX_ADDED = 600, 20
 #: packages that coverage guidance looks at, beside our own
 _INSTRUMENTED = {"websocket": ["autobahn"], "port": ["autobahn", "twisted"]}
 
@@ -128,7 +128,7 @@ def keep(names: Sequence[str]) -> None:
         added = 0
         for data in (path.read_bytes() for path in found if path.stat().st_size <= MAX_KEPT):
             outcome = target.run(data)
-            if outcome not in known:
+            if outcome not in known and added < MAX_ADDED:
                 known.add(outcome)
                 (target.folder / f"found-{hashlib.sha256(data).hexdigest()[:12]}").write_bytes(data)
                 added += 1

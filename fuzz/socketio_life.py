@@ -47,13 +47,12 @@ def socketio_decoder(data: bytes) -> Hashable:
         except ParseError as error:
             outcomes.append(outcome_of(error))
             break
-        assert (decoder.pending is None) is not decoder.is_waiting
         if packet is None:
             assert decoder.pending is not None
             assert decoder.pending.type in _BINARY_TYPES
             outcomes.append("waits")
             continue
-        assert not decoder.is_waiting
+        assert decoder.pending is None
         _check_packet(packet)
         if isinstance(message, str):
             _compare(packet, message)

@@ -49,8 +49,20 @@ _WEB = (
         b"&sid=@SID@",
         b"/auth/",
     ),
+    b"00000000000000000003",  # a private id that can be recovered
     *(b"/auth/login", b"/auth/refresh", b"/auth/logout", b"/auth/me", b"/auth/challenge", b"/health", b"/ready"),
-    *(b"/static/app.js", b"@NEXT@", b"@WAIT@", b"@LOST@", b"@READ@", b"@AWAY@", b"@SID@", b"@TOKEN@", b"@PASSWORD@"),
+    *(
+        b"/static/app.js",
+        b"@NEXT@",
+        b"@WAIT@",
+        b"00000000000000000003",
+        b"@LOST@",
+        b"@READ@",
+        b"@AWAY@",
+        b"@SID@",
+        b"@TOKEN@",
+        b"@PASSWORD@",
+    ),
     *(b"Content-Type: application/json\r\n", b'{"username":"alice","password":"@PASSWORD@"}', b"2\r\n40\r\n0\r\n\r\n"),
     *(b"\x81\x80\0\0\0\0", b"\x88\x80\0\0\0\0", b"\x81\x86\0\0\0\x002probe", b"\x81\x81\0\0\0\x005", b"\x1e", b"4"),
 )
@@ -254,6 +266,8 @@ _ALL = (
                 b'{"ack":1,"data":2}',
                 b'{"event":"room","data":"a"}',
                 b'{"event":"close"}',
+                b'{"event":"flood"}',
+                b'42["message",1]',
                 b"\xed\xa0\xbd",
             ),
             *(

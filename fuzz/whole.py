@@ -54,6 +54,7 @@ _FLAGS = {
     "max_http_buffer_size": "2000",
     "inbox_messages": "5",
     "recovery": "60",
+    "send_queue_bytes": "70000",
 }
 
 
@@ -261,6 +262,7 @@ class Whole:
         self.log.clear()
         self.errors.clear()
         self.parts.hub.last_call_id = 0
+        self._forget_history()
         globalLogPublisher.addObserver(self._observe)
         try:
             yield
@@ -288,6 +290,7 @@ class Whole:
             "clients": len(parts.clients),
             "connections": len(parts.hub.registry),
             "running": parts.hub.running,
+            "recoverable": len(parts.hub.history.live),
             "timers": max(0, len(self.clock.getDelayedCalls()) - 2),
         }
         assert not any(left.values()), f"left behind: {left}"
@@ -295,6 +298,13 @@ class Whole:
             if isinstance(error, Failure):
                 error.raiseException()
             raise AssertionError(f"an error was logged: {error}")
+
+    def _forget_history(self) -> None:
+        """Ids are counted anew in each life; those of the last one must not come back."""
+        history = self.parts.hub.history
+        history._number = history._bytes = 0
+        for memory in (history._entries, history._saved, history.away):
+            memory.clear()
 
     def _make_app(self) -> App:
         app = App()
@@ -353,6 +363,11 @@ def _declare(app: App, whole: Whole) -> None:
             answer = "none"
         log.append(("answer", answer))
         return None
+
+    @app.on("flood")
+    def flood(connection: Connection, data: Any) -> None:
+        for number in range(40):
+            connection.emit("news", "x" * 1000, volatile=number % 4 == 0)
 
     @app.on("close")
     def close(connection: Connection, data: Any) -> None:
