@@ -56,6 +56,8 @@ class Healthy:
         self.session = session
         self.since = time.time()
         self.is_deaf = False
+        self._cookie, self._cookie_ends = session.cookie, session.expires_at
+        self._opened_at = 0.0
         self._ledger = Ledger()
         self._line = KINDS[self._kind](Where(self._crowd.port, session.cookie, session.address))
         self._doing = "connecting"
@@ -73,6 +75,7 @@ class Healthy:
                 await self._line.open()
             reading = asyncio.create_task(self._read())
             await self._wait(self._said_hello)
+            self._opened_at = time.time()
             self._crowd.open.add(self)
             self._crowd.tally.done[f"{self._kind}: connected"] += 1
             for room in self._rng.sample(range(self._crowd.plan.rooms), 2):
@@ -133,6 +136,8 @@ class Healthy:
 
     def _judge(self, closed: Closed) -> None:
         why = self.session.explains(closed.code, closed.reason)
+        if why is None and time.time() >= self._cookie_ends and self.session.came_late(self._cookie, self._opened_at):
+            why = "opened by a cookie that a refresh had just replaced"
         if why is None and self.is_deaf and (closed.code == _SLOW or self._kind == "polling"):
             why = "reads too slowly for a while"
         if why is not None:

@@ -7,7 +7,7 @@ import json
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from soak.http import Answer, Http
 from soak.plan import Plan
@@ -42,11 +42,20 @@ class Session:
     is_over: bool = False
     #: when it expired, of late; connections of before may end with that reason
     lapsed_at: float = 0.0
+    #: cookies that were replaced, and when that began
+    replaced: dict[str, float] = field(default_factory=dict)
 
     @property
     def is_usable(self) -> bool:
         """Whether one can connect with it."""
         return not self.is_over and self.expires_at - time.time() > _MARGIN
+
+    def came_late(self, cookie: str, opened_at: float) -> bool:
+        """Whether a connection by this cookie may have opened behind the refresh that replaced it.
+
+        Nobody could renew it then, and it ends with the cookie's token.
+        """
+        return opened_at >= self.replaced.get(cookie, float("inf"))
 
     def explains(self, code: int | None, reason: str) -> str | None:
         """Why the service may have ended a connection of this session, if it may."""
@@ -142,6 +151,7 @@ class Sessions:
             self._over(session, "expired")
             if not session.lapses:
                 self._tally.done["refreshed too late, since the crowd is busy"] += 1
+        session.replaced[session.cookie] = time.time()
         answer = await self._ask(session, "refresh")
         if session.is_over:
             return

@@ -96,7 +96,7 @@ class SocketIoWire:
         if kind in "56":
             self._awaits_blob = True
             return None if attachments == "1" else Heard("event", "too many attachments")
-        data = json.loads(rest) if rest else None
+        data: Any = json.loads(rest) if rest else None
         if kind == "0":
             return Heard("joined", namespace or "/")
         if kind == "4":

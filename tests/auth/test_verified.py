@@ -28,7 +28,7 @@ class VerifiedTokensTests(SynchronousTestCase):
 
     def test_a_token_is_found_until_it_is_dropped(self) -> None:
         verified = VerifiedTokens()
-        verified.add("a", self.key, self.principal("alice"))
+        verified.add("a", self.key, self.principal("alice"), now=NOW)
         found = verified.find("a")
         assert found is not None
         self.assertEqual((found.key, found.principal.id, verified.find("b")), (self.key, "alice", None))
@@ -39,14 +39,26 @@ class VerifiedTokensTests(SynchronousTestCase):
     def test_the_one_that_was_used_longest_ago_makes_room(self) -> None:
         verified = VerifiedTokens(capacity=2)
         for name in ("a", "b"):
-            verified.add(name, self.key, self.principal(name))
+            verified.add(name, self.key, self.principal(name), now=NOW)
         verified.find("a")
-        verified.add("c", self.key, self.principal("c"))
+        verified.add("c", self.key, self.principal("c"), now=NOW)
         self.assertEqual([name for name in "abc" if verified.find(name)], ["a", "c"])
+
+    def test_those_that_expired_unused_make_room(self) -> None:
+        verified = VerifiedTokens()
+        for name in ("a", "b"):
+            verified.add(name, self.key, self.principal(name), now=NOW)
+        verified.add("c", self.key, Principal("c", "c", "s", NOW + 120.0), now=NOW + 60)
+        self.assertEqual(([name for name in "abc" if verified.find(name)], len(verified)), (["c"], 1))
+
+    def test_one_that_counts_only_by_the_leeway_is_not_kept(self) -> None:
+        verified = VerifiedTokens()
+        verified.add("a", self.key, self.principal("a"), now=NOW + 61)
+        self.assertEqual(len(verified), 0)
 
     def test_no_token_is_kept(self) -> None:
         verified = VerifiedTokens()
-        verified.add("secret", self.key, self.principal("alice"))
+        verified.add("secret", self.key, self.principal("alice"), now=NOW)
         verified.find("\ud800")
         self.assertNotIn("secret", repr(vars(verified)))
 

@@ -43,15 +43,20 @@ class VerifiedTokens:
             self._tokens.move_to_end(digest)
         return found
 
-    def add(self, token: str, key: VerifyKey, principal: Principal) -> None:
-        """A token was verified with this key."""
+    def add(self, token: str, key: VerifyKey, principal: Principal, *, now: float) -> None:
+        """A token was verified with this key; those that have expired unused since then make room."""
         self._tokens[_digest(token)] = Verified(key, principal)
-        if len(self._tokens) > self._capacity:
+        while len(self._tokens) > self._capacity or self._is_oldest_over(now):
             self._tokens.popitem(last=False)
 
     def drop(self, token: str) -> None:
         """It counts no longer."""
         self._tokens.pop(_digest(token), None)
+
+    def _is_oldest_over(self, now: float) -> bool:
+        """Whether the token that was used longest ago has expired."""
+        oldest = next(iter(self._tokens.values()), None)
+        return oldest is not None and oldest.principal.expires_at <= now
 
 
 def _digest(token: str) -> bytes:

@@ -44,8 +44,9 @@ class OidcProvider(IdentityProvider):
         return self._keys.get(unverified.kid).addCallback(self._check, token, unverified)
 
     def _check(self, key: VerifyKey, token: str, unverified: UnverifiedToken) -> Principal:
-        principal = verify_token(unverified, key, self._rules, self._now())
-        self._verified.add(token, key, principal)
+        now = self._now()
+        principal = verify_token(unverified, key, self._rules, now)
+        self._verified.add(token, key, principal, now=now)
         return principal
 
     def _check_again(self, key: VerifyKey, token: str, found: Verified) -> Principal:
