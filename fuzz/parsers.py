@@ -46,6 +46,7 @@ from wsservice.handshake import MAX_HEADERS, Handshake, parse_head
 from wsservice.handshake import make_handshake as make_parsed
 from wsservice.messages import Ack, Event
 from wsservice.testing import Issuer, base64url
+from wsservice.transports.common_frames import next_common_frame
 from wsservice.web.answers import RequestRefused
 from wsservice.web.compression import choose_coding, compress
 from wsservice.web.forms import read_challenge_answer, read_credentials
@@ -355,6 +356,40 @@ def envelope(data: bytes) -> Hashable:
         return is_verbatim, outcome_of(error)
     json.loads(sent)
     return is_verbatim, message.ack_id is None, type(message.args[0]).__name__
+
+
+def common_frame(data: bytes) -> Hashable:
+    """Frames of a WebSocket that are parsed in one step, against RFC 6455 section 5.2 read aloud."""
+    reader = Reader(data)
+    start, limit = reader.byte() & 3, (0, 5, 125, 1000)[reader.byte() & 3]
+    stream = reader.rest()
+    kinds = []
+    while start <= len(stream):
+        found = next_common_frame(stream, start, limit)
+        assert found == _frame(stream, start, limit)
+        if found is None:
+            break
+        kinds.append((type(found[0]).__name__, found[1] > 125))
+        start = found[2]
+    return tuple(kinds[:3]), start >= len(stream)
+
+
+def _frame(stream: bytes, start: int, limit: int) -> tuple[str | bytes, int, int] | None:
+    head = stream[start : start + 2]
+    if len(head) < 2 or head[0] not in (0x81, 0x82) or head[1] < 0x80 or head[1] == 0xFF:
+        return None
+    extended = 2 if head[1] == 0xFE else 0
+    start += 2
+    length = int.from_bytes(stream[start : start + extended]) if extended else head[1] & 0x7F
+    mask, payload = stream[start + extended :][:4], stream[start + extended + 4 :][:length]
+    end = start + extended + 4 + length
+    if length > limit or end > len(stream) or (extended and length < 126):
+        return None
+    plain = bytes(byte ^ mask[at % 4] for at, byte in enumerate(payload))
+    try:
+        return plain if head[0] == 0x82 else plain.decode(), length, end
+    except UnicodeDecodeError:
+        return None
 
 
 def engineio_packet(data: bytes) -> Hashable:

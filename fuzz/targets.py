@@ -164,6 +164,23 @@ _ALL = (
     ),
     Target("envelope", parsers.envelope, (*_JSON, *_ENGINE_JSON), (b",", b":"), weight=8),
     Target(
+        "common_frame",
+        parsers.common_frame,
+        (
+            b"\x81",
+            b"\x82",
+            b"\x81\x85\0\0\0\0hello",
+            b"\x81\xfe\0\x7e",
+            b"\x82\x80",
+            b"\xff",
+            b"\x37\xfa\x21\x3d",
+            b"\xc3\xa9",
+        ),
+        (b"\x81", b"\x82"),
+        weight=5,
+        max_length=1200,
+    ),
+    Target(
         "engineio_packet",
         parsers.engineio_packet,
         (b"\x1e", b"0", b"1", b"2probe", b"3", b"4", b"5", b"6", b"b", b"bAQID", b"b_-8", b"==", b"4hello", b"\xff"),
