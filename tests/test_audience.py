@@ -110,7 +110,10 @@ class SelectionTests(Base):
         self.assertEqual([len(self.clients[letter].link.closes) for letter in "aABC"], [0, 1, 0, 0])
         self.rooms.disconnect(user="bob", code=4001, reason="Closed")
         self.assertEqual(self.clients["2"].link.closes, [(4001, "Closed")])
-        self.assertRaises(ValueError, self.chat.disconnect, except_room="red")
+        self.assertRaises(ValueError, self.chat.disconnect)
+        self.chat.disconnect(skip=self.clients["A"].connection)
+        self.assertEqual([len(self.clients[letter].link.closes) for letter in "ABC"], [1, 1, 1])
+        self.chat.disconnect(everybody=True)
 
 
 class NameTests(Base):

@@ -30,7 +30,7 @@ class CallsTests(SynchronousTestCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_an_answer_of_one_value_is_that_value_and_of_several_a_tuple(self) -> None:
-        for args, expected in (((1,), 1), ((), ()), ((1, 2), (1, 2))):
+        for args, expected in (((1,), 1), ((), None), ((1, 2), (1, 2))):
             number, answer = self.start(5)
             self.assertTrue(self.calls.settle(Ack(number, args)))
             self.assertEqual(self.successResultOf(answer), expected)

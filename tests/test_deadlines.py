@@ -317,7 +317,7 @@ class DeadlinesMachine(RuleBasedStateMachine):
         assert len(self.loop.reactor.getDelayedCalls()) == bool(self.when)
         if not self.when:
             tables = vars(self.loop.deadlines)
-            assert [tables[name] for name in ("_when", "_looked_at", "_heap")] == [{}, {}, []]
+            assert [tables[name] for name in ("_when", "_looks", "_heap")] == [{}, {}, []]
 
 
 class ModelTests(SynchronousTestCase):

@@ -211,7 +211,7 @@ class OwnRoomTests(Base):
         member, elsewhere = self.add("2"), self.add("3", namespace="/chat")
         for one in (member, elsewhere):
             error = self.assertRaises(ValueError, self.registry.join, one, "1")
-            self.assertIn("the id of another connection", str(error))
+            self.assertIn("another connection's id", str(error))
             self.assertEqual(one.rooms, set())
         self.assertEqual(self.ids(target(rooms="1")), ["1"])
 

@@ -280,6 +280,7 @@ def _make_clients(
                 ping_timeout=config.ping_timeout / 1000,
                 upgrade_timeout=config.upgrade_timeout / 1000,
                 max_payload=config.max_http_buffer_size,
+                max_packets=config.max_poll_packets,
                 websocket="websocket" in config.transports,
                 polling="polling" in config.transports,
                 allow_upgrades=config.allow_upgrades,

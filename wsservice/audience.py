@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import suppress
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -11,7 +10,7 @@ from twisted.internet.defer import Deferred
 from wsservice.calls import gather
 from wsservice.close_codes import CloseCode, check_code
 from wsservice.connection import Connection
-from wsservice.errors import AppNotServed, ClientError
+from wsservice.errors import AppNotServed, ClientError, RoomTaken
 from wsservice.hub import Hub
 from wsservice.messages import Broadcast, Disconnect, Target, check_name
 
@@ -125,10 +124,17 @@ class Audience:
         """Let everybody, or those in `room`, of `user` or of `session`, enter the room `to`.
 
         Those who are in too many rooms already (`--max-rooms`) stay outside.
+
+        Raises:
+            RoomTaken: `to` is the id of a connection.
         """
         for connection in self.connections(room=room, user=user, session=session, except_room=except_room, skip=skip):
-            with suppress(ClientError):
+            try:
                 connection.join(to)
+            except RoomTaken:
+                raise
+            except ClientError:
+                continue
 
     def leave(
         self,
@@ -152,19 +158,21 @@ class Audience:
         session: Names = None,
         except_room: Names = None,
         skip: Connections = None,
+        everybody: bool = False,
         code: int = CloseCode.NORMAL,
         reason: str = "Disconnected by the server",
     ) -> None:
-        """Close the connections in `room`, of `user` or of `session`.
+        """Close the connections in `room`, of `user` or of `session`, but for those in `except_room` and in `skip`.
 
         Args:
+            everybody: that this is meant where no other name is given.
             code: the default 1000 tells clients not to come back by themselves.
 
         Raises:
-            ValueError: none of the three was given, or no server may send this code.
+            ValueError: nobody was named, or no server may send this code.
         """
-        if room is None and user is None and session is None:
-            raise ValueError("say whom to disconnect: room=, user= or session=")
+        if not everybody and room is user is session is except_room is skip is None:
+            raise ValueError("say whom to disconnect: room=, user=, session=, or everybody=True")
         check_code(code)
         registry = self._served().registry
         for target in self._targets(room, user, session, except_room=except_room, skip=skip):

@@ -47,7 +47,7 @@ class Calls:
         if ack.error is not None:
             pending.errback(CallRefused(ack.error))
         else:
-            pending.callback(ack.args[0] if len(ack.args) == 1 else ack.args)
+            pending.callback(ack.args if len(ack.args) > 1 else ack.args[0] if ack.args else None)
         return True
 
     def close(self) -> None:
@@ -69,8 +69,8 @@ def bound_call(pending: Deferred[Any], clock: IReactorTime, timeout: float) -> N
 def gather(answers: Iterable[Deferred[Any]], clock: IReactorTime, timeout: float) -> Deferred[list[Any]]:
     """The answers of many clients to one call, in the order in which they come.
 
-    Clients that answer an error, or leave, are left out. After `timeout` seconds it fails with `CallTimeout`,
-    whose `answers` are those that came in time.
+    Of an answer of several arguments the first counts. Clients that answer an error, or leave, are left out. After
+    `timeout` seconds it fails with `CallTimeout`, whose `answers` are those that came in time.
     """
     waiting = set(answers)
     received: list[Any] = []
@@ -86,7 +86,7 @@ def gather(answers: Iterable[Deferred[Any]], clock: IReactorTime, timeout: float
             return
         waiting.discard(one)
         if not isinstance(result, Failure):
-            received.append(result)
+            received.append(result[0] if isinstance(result, tuple) else result)
         if not waiting:
             done.callback(received)
 

@@ -1,4 +1,4 @@
-"""The close codes of `/ws`: what each means, and whether a client should come back.
+"""The close codes of both protocols' WebSockets: what each means, and whether a client should come back.
 
 RFC 6455 section 7.4 defines 1000 to 1015; 4000 to 4999 are ours. The rule for clients is in
 `CloseCode.advice`; the front end's table is generated from this file.

@@ -331,6 +331,13 @@ class Config:
         integer(100, 2**30, "bytes"),
         help="the largest message, and the largest body of a POST; `--max-message-size` is for `/ws`",
     )
+    max_poll_packets: int = setting(
+        0,
+        SOCKET_IO,
+        integer(0, 1_000_000, "packets"),
+        note="no limit",
+        help="packets in one answer of long-polling; Python's client, as it comes, breaks off at more than 16",
+    )
     # socket.io-parser 4.2.6 has the same bound (CVE-2026-33151).
     max_attachments: int = setting(
         10, SOCKET_IO, integer(1, 10_000, "parts"), help="binary parts of one message from a client"

@@ -214,7 +214,7 @@ class Connection:
         """Enter a room; the connection leaves all rooms by itself when it ends.
 
         Raises:
-            ValueError: the room is another connection's id.
+            RoomTaken: the room is another connection's id; a ClientError, since names often come from clients.
             ClientError: the connection is in as many rooms as it may be (`--max-rooms`).
         """
         if not self.is_open:
@@ -229,19 +229,22 @@ class Connection:
         """Leave a room; if it is not in it, nothing happens."""
         self._hub.registry.leave(self, room)
 
-    def disconnect(self, code: int = CloseCode.NORMAL, reason: str = "") -> None:
+    def disconnect(self, code: int = CloseCode.NORMAL, reason: str = "", *, close: bool = False) -> None:
         """Close the connection: nothing more is handled or sent, events that wait are dropped.
+
+        A Socket.IO client is told to leave this namespace; its others, and the transport, stay.
 
         Args:
             code: 1000 (the client stays away), or 3000 to 4999, or one of `CloseCode`.
             reason: for the client, which sees its first 123 bytes, and for `on_disconnect`.
+            close: close its other namespaces and the transport, too.
 
         Raises:
             ValueError: no server may send this code.
         """
         check_code(code)
         if self._begin_close(reason or "server disconnect"):
-            self._link.close(code, fit_reason(reason))
+            (self._link.close_all if close else self._link.close)(code, fit_reason(reason))
 
     # For the registry, broadcasts and the expiry
 
@@ -351,6 +354,8 @@ class Connection:
         self._state = State.ENDED
         self._end_reason = self._end_reason or reason
         self._held = None
+        if self._hub.draining:  # nobody waits for what it sent before
+            self._drop_inbox()
         if self._calls is not None:
             self._calls.close()
         if not self._busy:
@@ -464,6 +469,8 @@ class Connection:
             self._serve(self._next())
 
     def _next(self) -> Event | None:
+        if self._hub.draining and self._state is State.ENDED:
+            self._drop_inbox()
         if not self._inbox:
             self._inbox = None
             return None

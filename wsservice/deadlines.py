@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable
 from itertools import count
-from typing import Protocol
+from typing import Any, Protocol
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
@@ -59,6 +59,10 @@ class Owner(Protocol):
         """It has come: set a later one, or take it away; else it is asked again a second later."""
 
 
+#: when the heap looks at an owner, the order of coming, and the owner; None once it is not wanted any more
+_Look = list[Any]
+
+
 class Deadlines:
     """Calls each owner when its deadline has come.
 
@@ -73,9 +77,9 @@ class Deadlines:
         self._reactor = reactor
         self._clock = clock
         self._when: dict[Owner, float] = {}
+        self._heap: list[_Look] = []
         #: when the heap will look at an owner next
-        self._looked_at: dict[Owner, float] = {}
-        self._heap: list[tuple[float, int, Owner]] = []
+        self._looks: dict[Owner, _Look] = {}
         self._order = count()
         self._timer: IDelayedCall | None = None
         self._timer_at = float("inf")
@@ -88,20 +92,28 @@ class Deadlines:
         """Set an owner's one deadline, in seconds of the clock; None takes it away."""
         if when is None:
             self._when.pop(owner, None)
-            self._looked_at.pop(owner, None)
+            self._forget(owner)
             if not self._when:
                 self._heap.clear()
                 self._stop()
             return
         self._when[owner] = when
-        if when < self._looked_at.get(owner, float("inf")):
+        look = self._looks.get(owner)
+        if look is None or when < look[0]:
             self._push(owner, max(when, self._clock.seconds()))  # a timer of the past would look like a blocked loop
 
     def _push(self, owner: Owner, when: float) -> None:
-        self._looked_at[owner] = when
-        heapq.heappush(self._heap, (when, next(self._order), owner))
+        self._forget(owner)
+        self._looks[owner] = look = [when, next(self._order), owner]
+        heapq.heappush(self._heap, look)
         if when < self._timer_at:
             self._start(when)
+
+    def _forget(self, owner: Owner) -> None:
+        """The heap keeps an empty place until its time, and not the owner with all that belongs to it."""
+        look = self._looks.pop(owner, None)
+        if look is not None:
+            look[2] = None
 
     def _start(self, when: float) -> None:
         self._stop()
@@ -132,7 +144,7 @@ class Deadlines:
                 except Exception:  # the others wait for theirs
                     log.failure("a deadline could not be handled")
             wanted = self._when.get(owner)
-            if wanted is not None and owner not in self._looked_at:
+            if wanted is not None and owner not in self._looks:
                 self._push(owner, wanted if wanted > now else now + _RETRY)
         if self._heap and self._heap[0][0] < self._timer_at:
             self._start(self._heap[0][0])
@@ -141,8 +153,8 @@ class Deadlines:
         """Take those off the heap whose deadline has come, or has moved."""
         found = []
         while self._heap and self._heap[0][0] <= now:
-            when, _, owner = heapq.heappop(self._heap)
-            if self._looked_at.get(owner) == when:  # else an older entry
-                del self._looked_at[owner]
+            owner: Owner | None = heapq.heappop(self._heap)[2]
+            if owner is not None:
+                del self._looks[owner]
                 found.append(owner)
         return found

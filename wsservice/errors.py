@@ -4,6 +4,7 @@
      +-- ConfigurationError        a setting is missing or wrong; the service does not start
      +-- AppNotServed              an app was used before the service started
      +-- ClientError               raised by a handler: the client sees its code and message
+     |    +-- RoomTaken
      +-- CallError                 `await connection.call(...)` got no answer
      |    +-- CallTimeout
      |    +-- CallRefused          the client answered with an error
@@ -100,6 +101,13 @@ class ClientError(WsServiceError):
         if self.code == TOO_MANY_OF_USER:
             return CloseCode.TOO_MANY, TOO_MANY_CONNECTIONS
         return CloseCode.POLICY_VIOLATION, fit_reason(self.message)
+
+
+class RoomTaken(ClientError, ValueError):
+    """A room of this name would get another connection's messages: it is that connection's id."""
+
+    def __init__(self) -> None:
+        super().__init__("room_taken", "This room cannot be entered: its name is another connection's id.")
 
 
 class CallError(WsServiceError):

@@ -13,7 +13,6 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from types import MappingProxyType
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -34,7 +33,6 @@ _REQUEST_LINE = re.compile(rb"([A-Z]{1,16}) (/[!\"$-~]*) HTTP/1\.([01])")
 _WITH_PORT = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+))(?::[0-9]{1,5})?")
 #: a request id that a proxy may set; others are replaced, so that nobody writes into the log
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
-_NO_AUTH: Mapping[str, Any] = MappingProxyType({})
 #: what identifies or authenticates a user, and is not kept once the connection is open
 _SECRET_HEADERS = frozenset({"cookie", "authorization", "proxy-authorization"})
 
@@ -69,7 +67,7 @@ class Handshake:
         secure: whether the client speaks TLS, to us or to a trusted proxy.
         request_id: of `X-Request-Id`, or made here.
         host: of `Host`, or the forwarded one, if the TCP peer is a trusted proxy; empty if there is none.
-        auth: what a Socket.IO client gave as `auth` when it connected to its namespace; nothing that was verified.
+        given_auth: see `auth`.
     """
 
     method: str
@@ -80,7 +78,7 @@ class Handshake:
     secure: bool
     request_id: str
     host: str
-    auth: Mapping[str, Any] = field(default_factory=lambda: _NO_AUTH, repr=False)
+    given_auth: Mapping[str, Any] | None = field(default=None, repr=False)
 
     def header(self, name: str) -> str | None:
         """The first value of a header (lower-case name), or None."""
@@ -94,6 +92,11 @@ class Handshake:
     def query(self) -> dict[str, str]:
         """The query parameters, decoded; of a repeated one the last counts."""
         return dict(parse_qsl(self.query_string, keep_blank_values=True))
+
+    @property
+    def auth(self) -> dict[str, Any]:
+        """What a Socket.IO client gave as `auth` when it connected to its namespace; nothing that was verified."""
+        return dict(self.given_auth or ())
 
     def without_secrets(self) -> Handshake:
         """The same without cookies and credentials: what a connection keeps."""

@@ -49,6 +49,7 @@ class Hub:
         history: what clients can recover after a break; None where that is off.
         limits: what one user and one connection may have.
         alarms: is told when they bite.
+        draining: whether the service stops: events of those who have left are no longer handled.
         running: connections whose handlers have not finished; a stop waits for them.
     """
 
@@ -65,6 +66,7 @@ class Hub:
     history: History | None = None
     limits: ConnectionLimits = field(default_factory=ConnectionLimits)
     alarms: Alarms | None = None
+    draining: bool = False
     running: int = 0
     last_call_id: int = 0
 

@@ -9,6 +9,7 @@ from twisted.logger import Logger
 
 from wsservice.auth.principal import Principal
 from wsservice.counters import Counters
+from wsservice.errors import RoomTaken
 from wsservice.messages import Broadcast, Disconnect, Renew, Target
 from wsservice.wire import Wire
 
@@ -99,10 +100,10 @@ class Registry(Generic[M]):
         """Put a connection into a room; twice is once.
 
         Raises:
-            ValueError: the room is another connection's id, whose messages this one would get.
+            RoomTaken: the room is another connection's id, whose messages this one would get.
         """
         if room != connection.id and (room in self._by_id or room in self.away):
-            raise ValueError("this room is the id of another connection: choose another name")
+            raise RoomTaken
         connection.rooms.add(room)
         if connection.id in self._by_id:
             _put(self._rooms, (connection.namespace, room), connection)

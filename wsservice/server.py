@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -74,6 +75,8 @@ class Server(MultiService):
         self._was_asked = False
         self._stopping = False
         self._hurry = False
+        if signals:  # the process is ours: Twisted's timers are kept by the wall clock, and stop when that is set back
+            reactor.seconds = time.monotonic
         self.parts: Parts = assemble(config, reactor, draining=lambda: self._stopping)
 
     @property
@@ -174,6 +177,7 @@ class Server(MultiService):
         parts.accepting.ports = []
         while self._ports:
             await maybeDeferred(self._ports.pop().stopListening)
+        parts.hub.draining = True
         parts.web.finish_up()
         deadline = self._reactor.seconds() + self._config.drain_timeout
         await self._close_clients()

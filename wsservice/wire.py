@@ -61,6 +61,10 @@ class Link(ABC):
             reason: at most 123 bytes of UTF-8.
         """
 
+    def close_all(self, code: int, reason: str) -> None:
+        """Close the client's other namespaces, too, where it has any."""
+        self.close(code, reason)
+
     @abstractmethod
     def pause_reading(self) -> None:
         """Read nothing more for now: the handlers are behind."""

@@ -384,8 +384,10 @@ class Poller:
         return self.bench.request("POST", self.query, *self.headers, *headers, body=data, user=self.user)
 
     def send(self, body: str | bytes, *headers: str) -> Response:
-        """A POST that is answered at once."""
+        """A POST that is answered once its packets have had their turns."""
         exchange = self.post(body, *headers)
+        while self.client is not None and self.client._continues:
+            self.bench.turn()
         self.posted = exchange.answer()
         exchange.transport.drop()
         return self.posted

@@ -9,7 +9,7 @@ from twisted.internet.defer import succeed
 
 from tests.clients.bench import BenchCase, Poller, Socketeer, event, join, principal, split
 from tests.tables import by_row, rows
-from wsservice.clients.client import Client
+from wsservice.clients.client import SLICE, Client
 from wsservice.clients.namespaces import Namespaces
 from wsservice.clients.settings import Settings
 from wsservice.connection_limits import ConnectionLimits
@@ -722,6 +722,20 @@ class SlowReaderTests(ClientCase):
         self.assertEqual(poller.fetch(), ["1"])
         self.assertEqual(self.bench.ask("GET", poller.query).json, UNKNOWN)
         self.assertEqual(len(self.other.hear()), 119)
+
+    def test_a_hundred_thousand_messages_of_one_post_leave_others_their_turns(self) -> None:
+        self.bench.app.on("many")(lambda connection, number: self.bench.steps.append(("many", number)))
+        poller = self.bench.poller("alice", "/")
+        self.bench.steps.clear()
+        exchange = poller.post(join([event("many", number) for number in range(2000)]))
+        self.assertEqual((len(self.bench.steps), exchange.received()), (SLICE, []))
+        self.bench.turn()
+        self.assertEqual(len(self.bench.steps), 2 * SLICE)
+        for _ in range(10):
+            self.bench.turn()
+        self.assertEqual([number for _, number in self.bench.steps], list(range(2000)))
+        self.assertEqual(exchange.answer().body, b"ok")
+        exchange.transport.drop()
 
     def test_many_at_once_do_not_nest(self) -> None:
         pollers = [self.bench.poller("alice", "/") for _ in range(200)]

@@ -170,6 +170,26 @@ class ComingBackTests(RecoveryCase):
         self.assertEqual((events, memory.recovered), ([("a", 1), "CONNECT"], True))
 
     @rows(TRANSPORTS)
+    def test_what_was_held_back_when_a_ping_was_sent_is_behind_it(self, row: Transport) -> None:
+        deciding: Deferred[None] = Deferred()
+        slow = self.bench.app.namespace("/held")
+        slow.on_connect(lambda connection: deciding)
+        peer, memory = self.bench.peer(row.name, "alice"), Memory()
+        peer.say("40/held,")
+        if isinstance(peer, Poller):
+            peer.listen()
+        slow.emit("early", 1)
+        self.bench.advance(26)
+        deciding.callback(None)
+        self.bench.advance(1)
+        memory.take(peer.hear())
+        memory.offset = None  # as if none of it had arrived
+        self.lose(peer)
+        self.bench.app.namespace("/held").emit("late", 1)
+        _, events = self.come_back(memory, row.name, namespace="/held")
+        self.assertEqual(events, [("early", 1), ("late", 1), "CONNECT"])
+
+    @rows(TRANSPORTS)
     def test_so_it_does_where_nothing_happened_at_all(self, row: Transport) -> None:
         peer, memory = self.connect(row.name)
         for _ in range(3):

@@ -12,8 +12,8 @@ from twisted.internet.defer import Deferred
 from tests.clients.bench import A_LIFETIME, BenchCase, Poller, Socketeer, event, principal
 from tests.tables import by_row, rows
 from wsservice.clients.client import Client
+from wsservice.clients.secret_ids import make_secret
 from wsservice.clients.settings import Settings
-from wsservice.clients.table import make_sid
 from wsservice.engineio.settings import Settings as EngineSettings
 from wsservice.errors import InvalidToken
 
@@ -33,7 +33,7 @@ TRANSPORTS = (Transport("polling"), Transport("websocket"))
 
 class IdTests(BenchCase):
     def test_ids_are_random_unique_and_of_120_bits(self) -> None:
-        ids = {make_sid() for _ in range(100_000)}
+        ids = {make_secret() for _ in range(100_000)}
         self.assertEqual(len(ids), 100_000)
         for sid in list(ids)[:1000]:
             self.assertRegex(sid, r"^[A-Za-z0-9_-]{20}$")

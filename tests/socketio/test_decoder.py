@@ -37,7 +37,7 @@ def decode(text: str, *attachments: bytes, decoder: Decoder | None = None) -> Pa
         assert packet is None
         packet = decoder.feed_binary(attachment)
     assert packet is not None
-    assert not decoder.is_waiting
+    assert decoder.pending is None
     return packet
 
 
@@ -300,12 +300,12 @@ class AttachmentTests(SynchronousTestCase):
     def test_a_packet_is_given_out_with_its_last_attachment(self) -> None:
         decoder = Decoder()
         self.assertIsNone(decoder.feed_text(f'52-/a,["m",{P0},{P1}]'))
-        self.assertTrue(decoder.is_waiting)
+        self.assertIsNotNone(decoder.pending)
         assert decoder.pending is not None
         self.assertEqual((decoder.pending.type, decoder.pending.namespace), (BINARY_EVENT, "/a"))
         self.assertIsNone(decoder.feed_binary(b"1"))
         self.assertEqual(decoder.feed_binary(b"2"), Packet(EVENT, "/a", ["m", b"1", b"2"]))
-        self.assertFalse(decoder.is_waiting)
+        self.assertIsNone(decoder.pending)
         self.assertIsNone(decoder.pending)
 
     def test_the_next_packet_begins_anew(self) -> None:
@@ -333,7 +333,7 @@ class AttachmentTests(SynchronousTestCase):
         decoder = Decoder()
         decoder.feed_text(f'51-["m",{P0}]')
         decoder.close()
-        self.assertFalse(decoder.is_waiting)
+        self.assertIsNone(decoder.pending)
         self.assertEqual(decode('2["m"]', decoder=decoder), Packet(EVENT, "/", ["m"]))
 
     def test_the_number_of_attachments_is_a_setting(self) -> None:
@@ -483,7 +483,7 @@ class AnythingTests(SynchronousTestCase):
             except ParseError:
                 decoder = Decoder()
                 continue
-            self.assertEqual(packet is None, decoder.is_waiting)
+            self.assertEqual(packet is None, decoder.pending is not None)
             if packet is not None:
                 self.assertNotIn(packet.type, (BINARY_EVENT, BINARY_ACK))
                 self.assertEqual(packet.namespace[0], "/")

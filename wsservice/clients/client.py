@@ -16,6 +16,7 @@ pieces arrives in one answer.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
@@ -25,7 +26,6 @@ from twisted.python.failure import Failure
 
 from wsservice import close_codes
 from wsservice.auth.principal import Principal
-from wsservice.clients.link import NamespaceLink
 from wsservice.clients.namespaces import Namespaces
 from wsservice.close_codes import CloseCode
 from wsservice.engineio.session import PARSE_ERROR, TRANSPORT_CLOSE, TRANSPORT_ERROR, Session
@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 
 log = Logger()
 
+#: messages of one client that are handled in one turn of the event loop
+SLICE = 200
 #: how the WebSocket of a session is closed (RFC 6455 section 7.4) that ended by itself
 _CLOSE_CODES = {PARSE_ERROR: CloseCode.PROTOCOL_ERROR, TRANSPORT_ERROR: CloseCode.PROTOCOL_ERROR}
 
@@ -89,14 +91,15 @@ class Client:
     __slots__ = (
         "_answer",
         "_close",
+        "_continues",
         "_engine",
         "_finished",
         "_flush_waits",
         "_marked_ping",
-        "_marked_position",
         "_paused",
         "_post_done",
         "_probe",
+        "_queue",
         "_table",
         "_throttled",
         "_traffic",
@@ -125,15 +128,17 @@ class Client:
         #: answers a POST whose events wait for handlers
         self._post_done: Callable[[], None] | None = None
         #: whose handlers are behind
-        self._paused: set[NamespaceLink] = set()
+        self._paused: set[object] = set()
+        #: messages that wait for their turn
+        self._queue: deque[str | bytes] = deque()
+        self._continues = False
         limits = table.hub.limits.traffic
         #: of its POSTs; each WebSocket counts for itself
         self._traffic = Traffic(limits, table.now) if limits.are_set else None
         #: ends the wait of a client that was over its rate
         self._throttled: IDelayedCall | None = None
-        #: the last ping, and the position of the history when it was sent
+        #: the number of the last ping
         self._marked_ping = 0
-        self._marked_position = 0
         self._working = False
         self._flush_waits = False
         self._finished = False
@@ -203,33 +208,37 @@ class Client:
             ParseError, SessionError: refuse it; `done` is not called.
         """
         self.namespaces.offer(handshake)
+        self._throttle(body)
         try:
             self._engine.receive_payload(body, self._table.now())
         finally:
             self.work()
-        self._throttle(body)
-        if self._paused or self._throttled is not None:
-            self._post_done = done
-        else:
-            done()
+        self._post_done = done
+        self._finish_post()
 
     def _throttle(self, body: bytes) -> None:
-        """Let a client wait that sent more than its rate allows: until its POST is answered, it sends no other."""
+        """Let a client wait that sent more than its rate allows: until its POST is answered, it sends no other.
+
+        One that would have to wait for longer than may be is closed, and what it sent is not handled.
+        """
         if self._traffic is None or self.has_ended:
             return
         wait = self._traffic.take(len(body), body.count(b"\x1e") + 1)
-        if wait:
-            hub = self._table.hub
-            hub.counters.add("reading_paused", "traffic")
-            hub.alarm("traffic", "--message-rate, --byte-rate")
-            self._throttled = hub.clock.callLater(min(wait, hub.pause_timeout), self._calmed)
+        if not wait:
+            return
+        hub = self._table.hub
+        hub.counters.add("reading_paused", "traffic")
+        hub.alarm("traffic", "--message-rate, --byte-rate")
+        if wait > hub.pause_timeout:
+            self.end(close_codes.TOO_MUCH, code=CloseCode.TOO_MANY)
+        else:
+            self._throttled = hub.clock.callLater(wait, self._calmed)
             self.reading_changed()
 
     def _calmed(self) -> None:
         self._throttled = None
         self.reading_changed()
-        if not self._paused:
-            self._finish_post()
+        self._finish_post()
 
     def post_lost(self) -> None:
         """The body will not come."""
@@ -251,7 +260,7 @@ class Client:
         now = self._table.now()
         if socket is self.socket:
             is_message = isinstance(payload, bytes) or payload[:1] == "4"
-            if is_message and self._engine.note_traffic(now):  # nearly every message
+            if is_message and not self._queue and self._engine.note_traffic(now):  # nearly every message
                 self._working = True
                 try:
                     self._handle_message(payload if isinstance(payload, bytes) else payload[1:])
@@ -318,7 +327,7 @@ class Client:
         if not self._engine.has_ended:
             self._close = (code, reason)
             self._engine.close(self._table.now(), reason, discard=discard)
-            self.work()
+        self.work()
 
     def failed(self, failure: Failure) -> None:
         """A fault of ours: it ends this client only."""
@@ -326,23 +335,25 @@ class Client:
         self._table.hub.counters.add("internal_errors")
         self.end(close_codes.INTERNAL, code=CloseCode.INTERNAL_ERROR)
 
-    def pause(self, link: NamespaceLink) -> None:
-        """The handlers of a namespace are behind."""
+    def pause(self, cause: object) -> None:
+        """The handlers of a namespace are behind, or something else is."""
         if not self._paused and self.socket is not None:
             self.socket.pause_reading()
-        self._paused.add(link)
+        self._paused.add(cause)
         self.reading_changed()
 
-    def resume(self, link: NamespaceLink) -> None:
-        """They have caught up, or the namespace is left."""
-        if link not in self._paused:
+    def resume(self, cause: object) -> None:
+        """It has caught up, or is over."""
+        if cause not in self._paused:
             return
-        self._paused.discard(link)
+        self._paused.discard(cause)
         if not self._paused:
             if self.socket is not None:
                 self.socket.resume_reading()
             self.reading_changed()
-            if self._throttled is None:
+            if self._queue:
+                self._continue_later()
+            else:
                 self._finish_post()
 
     def reading_changed(self) -> None:
@@ -361,8 +372,9 @@ class Client:
         if not self._engine.has_ended:
             try:
                 self.namespaces.session.handle_timer(now)
-            except ProtocolViolation as violation:
-                self._violated(violation)
+            except ProtocolViolation as violation:  # nothing came in time
+                self._table.hub.counters.add("namespace_timeouts")
+                self.end(violation.reason, code=CloseCode.POLICY_VIOLATION)
         self.work()
 
     # -- what the machines ask for
@@ -375,17 +387,36 @@ class Client:
         try:
             self._flush()
             self._mark()  # before the messages, whose handlers send what no ping is behind
-            while messages := self._engine.messages_received():
-                for message in messages:
-                    if self._close is not None:  # the service ended it: nothing more is handled
-                        break
-                    self._handle_message(message)
-                self._flush()
-            if self._engine.has_ended and not self._finished:
+            self._take_messages()
+            self._flush()
+            if self._engine.has_ended and not self._queue and not self._finished:
                 self._finish()
         finally:
             self._working = False
         self._schedule()
+
+    def _take_messages(self) -> None:
+        """Handle what came, in slices: one POST may bring a hundred thousand messages, and others want a turn."""
+        queue, left = self._queue, SLICE
+        queue.extend(self._engine.messages_received())
+        while queue and left and self._close is None and not self._paused:
+            left -= 1
+            self._handle_message(queue.popleft())
+        if self._close is not None and queue:  # the service ended it: nothing more is handled
+            self._table.hub.counters.add("events_dropped", "closing", len(queue))
+            queue.clear()
+        if queue and not self._paused:
+            self._continue_later()
+
+    def _continue_later(self) -> None:
+        if not self._continues:
+            self._continues = True
+            self._table.hub.clock.callLater(0, self._continue)
+
+    def _continue(self) -> None:
+        self._continues = False
+        self.work()
+        self._finish_post()
 
     def _handle_message(self, message: str | bytes) -> None:
         try:
@@ -461,9 +492,11 @@ class Client:
         self.namespaces.end(reason)
 
     def _finish_post(self) -> None:
+        """Answer the POST, once nothing of it waits, or the session is over."""
+        if self._post_done is None or self._queue or self._paused or self._throttled is not None:
+            return
         done, self._post_done = self._post_done, None
-        if done is not None:
-            done()
+        done()
 
     def _schedule(self) -> None:
         """Set the one deadline of the two machines; once the first is at its end, forget the client."""
@@ -479,8 +512,8 @@ class Client:
         history = self._table.hub.history
         if history is None:
             return
-        position = history.position
         if self._engine.pings != self._marked_ping:
-            self._marked_ping, self._marked_position = self._engine.pings, position
-        if self._engine.answered_ping == self._marked_ping:
-            self.namespaces.arrived(self._marked_position)
+            self._marked_ping = self._engine.pings
+            self.namespaces.pinged(history.position)
+        elif self._engine.answered_ping == self._marked_ping:
+            self.namespaces.ponged()

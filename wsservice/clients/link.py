@@ -25,10 +25,11 @@ class NamespaceLink(Link):
         missed: what a recovered connection is sent before it is told that it is connected.
         pid: the private id by which the connection can be recovered; None where that is off.
         position: of the history, up to which the client has everything.
+        pinged_at: the position behind which the last ping was sent, until it is answered.
         saved: what the connection continues; it is given back if the connection breaks before it is accepted.
     """
 
-    __slots__ = ("_client", "connection", "missed", "namespace", "pid", "position", "saved")
+    __slots__ = ("_client", "connection", "missed", "namespace", "pid", "pinged_at", "position", "saved")
 
     connection: Connection
 
@@ -38,6 +39,7 @@ class NamespaceLink(Link):
         self.missed: list[Encoded] = []
         self.pid: str | None = None
         self.position = 0
+        self.pinged_at: int | None = None
         self.saved: Saved | None = None
 
     def accept(self) -> None:
@@ -65,6 +67,11 @@ class NamespaceLink(Link):
             self._client.namespaces.leave(self, reason)
         else:
             self._client.end(reason, code=code)
+
+    def close_all(self, code: int, reason: str) -> None:
+        """Leave all namespaces, each by a `41`, and close the transport."""
+        self._client.namespaces.leave_all(reason)
+        self._client.end(reason, code=code)
 
     def pause_reading(self) -> None:
         """Let the client wait; its other namespaces wait, too."""

@@ -21,6 +21,7 @@ from twisted.python.failure import Failure
 from wsservice import close_codes
 from wsservice.auth.principal import Principal
 from wsservice.clients.link import NamespaceLink
+from wsservice.clients.secret_ids import make_secret
 from wsservice.clients.wires import SocketIoWire, to_frames
 from wsservice.connection import Connection
 from wsservice.errors import AuthenticationError, ClientError, ExpiredToken, KeysUnavailable
@@ -44,12 +45,13 @@ TOO_MANY_NAMESPACES = "Too many namespaces"
 _RECOVERY_KEYS = frozenset({"pid", "offset"})
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Asking:
-    """A request of a client whose token is being checked, and the events behind it."""
+    """A request of a client whose token is being checked, and the events behind it, with their sizes."""
 
     request: ConnectRequested
-    early: list[Event | Ack] = field(default_factory=list)
+    early: list[tuple[Event | Ack, int]] = field(default_factory=list)
+    bytes: int = 0
 
 
 class Namespaces:
@@ -112,14 +114,19 @@ class Namespaces:
         else:
             incoming = session.receive_binary(message, now)
         if incoming is not None:
-            self._handle(incoming, len(message))
+            self._handle(incoming, session.packet_size)
 
     def leave(self, link: NamespaceLink, reason: str) -> None:
         """The application closes a connection, by a `41`; the session and its other namespaces stay."""
         if self._links.get(link.namespace) is link and not self._client.has_ended:
             self.session.leave(link.namespace)
             self._client.write(self.wire(link.namespace).disconnect())
-        self._drop(link, reason)
+        self._drop(link, reason, by_application=True)
+
+    def leave_all(self, reason: str) -> None:
+        """The application closes the client: each namespace by a `41`."""
+        for link in list(self._links.values()):
+            self.leave(link, reason)
 
     def accepted(self, link: NamespaceLink) -> None:
         """The application lets the connection in: first what it missed, then CONNECT."""
@@ -141,11 +148,17 @@ class Namespaces:
         for link in self._links.values():
             link.connection.reframe(self._table.wires.get(link.namespace, framing), convert)
 
-    def arrived(self, position: int) -> None:
-        """The client has everything up to this position of the history."""
+    def pinged(self, position: int) -> None:
+        """A ping is sent, behind everything up to this position of the history, to those who are accepted by now."""
         for link in self._links.values():
-            if link.connection.is_accepted:
-                link.position = max(link.position, position)
+            link.pinged_at = position if link.connection.is_accepted else None
+
+    def ponged(self) -> None:
+        """The ping was answered: what was sent before it has arrived."""
+        for link in self._links.values():
+            if link.pinged_at is not None:
+                link.position = max(link.position, link.pinged_at)
+                link.pinged_at = None
 
     def end(self, reason: str) -> None:
         """The session is over: every connection ends, once."""
@@ -165,13 +178,18 @@ class Namespaces:
             if link is not None:  # refused or left meanwhile: what was under way is ignored
                 link.connection.receive(incoming.message, size)
             elif asking is not None:
-                asking.early.append(incoming.message)
+                asking.early.append((incoming.message, size))
+                asking.bytes += size
+                if asking.bytes >= self._table.hub.inbox_bytes:
+                    self._client.pause(asking)
         elif isinstance(incoming, ConnectRequested):
             self._identify(incoming)
         elif isinstance(incoming, TooManyNamespaces):
             self._client.write(self.wire(incoming.namespace).connect_error(TOO_MANY_NAMESPACES))
         else:
-            self._asking.pop(incoming.namespace, None)
+            asked = self._asking.pop(incoming.namespace, None)
+            if asked is not None:
+                self._client.resume(asked)
             if link is not None:
                 self._drop(link, CLIENT_LEFT)
 
@@ -217,8 +235,9 @@ class Namespaces:
             self._open(request, principal)
             link = self._links.get(request.namespace)
             if link is not None:
-                for message in asking.early:
-                    link.connection.receive(message)
+                for message, size in asking.early:
+                    link.connection.receive(message, size)
+        self._client.resume(asking)
         self._client.work()
 
     def _unidentified(self, failure: Failure, asking: _Asking, credentials: Handshake) -> None:
@@ -232,6 +251,7 @@ class Namespaces:
         if self._asking.get(namespace) is asking:
             del self._asking[namespace]
             self._refuse(namespace, error.message)
+        self._client.resume(asking)
         self._client.work()
 
     def _open(self, request: ConnectRequested, principal: Principal) -> None:
@@ -248,7 +268,7 @@ class Namespaces:
             link,
             self.wire(name),
             principal,
-            replace(self._handshake, auth=auth),
+            replace(self._handshake, given_auth=auth),
             namespace=name,
             handlers=handlers,
             saved=saved,
@@ -277,13 +297,13 @@ class Namespaces:
             log.failure("the data of a refusal cannot be sent ({request_id})", request_id=self.request_id)
             return self.wire(namespace).connect_error(message)
 
-    def _drop(self, link: NamespaceLink, reason: str) -> None:
+    def _drop(self, link: NamespaceLink, reason: str, *, by_application: bool = False) -> None:
         """One connection is over; the session stays."""
         if self._links.get(link.namespace) is not link:  # over already
             return
         del self._links[link.namespace]
         self._client.resume(link)
-        self._save(link, reason)
+        self._save(link, is_broken=not by_application and (reason in close_codes.RECOVERABLE or reason == REFUSED))
         link.connection.ended(reason)
 
     # -- recovery
@@ -295,16 +315,16 @@ class Namespaces:
             return None
         saved, link.missed = self._table.recover(request, principal)
         # Stock clients take another id than theirs for a failure; and what they are sent now may get lost as well.
-        link.pid, link.position = (saved.pid, saved.position) if saved else (self._table.make_pid(), history.position)
+        link.pid, link.position = (saved.pid, saved.position) if saved else (make_secret(), history.position)
         return saved
 
-    def _save(self, link: NamespaceLink, reason: str) -> None:
+    def _save(self, link: NamespaceLink, *, is_broken: bool) -> None:
         """Keep what the client needs to come back to a connection that broke."""
         history, connection = self._table.hub.history, link.connection
         if history is None or link.pid is None:
             return
         history.live.pop(link.pid, None)
-        if reason not in close_codes.RECOVERABLE and reason != REFUSED:
+        if not is_broken:
             return
         if connection.is_accepted:
             history.save(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,6 +10,7 @@ from twisted.internet.defer import Deferred
 from wsservice import close_codes
 from wsservice.auth.principal import Principal
 from wsservice.clients.client import Client, Socket
+from wsservice.clients.secret_ids import make_secret
 from wsservice.clients.settings import Settings
 from wsservice.clients.wires import Wires
 from wsservice.close_codes import CloseCode
@@ -23,11 +23,6 @@ from wsservice.hub import Handlers, Hub
 from wsservice.socketio.packet import Encoded
 from wsservice.socketio.session import ConnectRequested
 from wsservice.socketio.session import Session as SocketSession
-
-
-def make_sid() -> str:
-    """A secret id of 120 random bits."""
-    return secrets.token_urlsafe(15)
 
 
 class Clients:
@@ -94,10 +89,10 @@ class Clients:
         Args:
             speaker: whom the handshake speaks for; an error is told when the client asks for a namespace.
             socket: where it begins on a WebSocket.
-            sid: made by `make_sid`.
+            sid: made by `make_secret`.
         """
         settings, now = self.settings, self.now()
-        engine = EngineSession(sid or make_sid(), settings.engine, websocket=socket is not None, now=now)
+        engine = EngineSession(sid or make_secret(), settings.engine, websocket=socket is not None, now=now)
         sockets = SocketSession(
             now=now,
             connect_timeout=settings.connect_timeout,
@@ -132,10 +127,6 @@ class Clients:
     def is_valid(self, principal: Principal) -> bool:
         """Whether who was verified at the handshake still is."""
         return principal.expires_at > self._wall_clock() and not self._is_revoked(principal.session)
-
-    def make_pid(self) -> str:
-        """The private id of a connection that can be recovered."""
-        return make_sid()
 
     def recover(self, request: ConnectRequested, principal: Principal) -> tuple[Saved | None, list[Encoded]]:
         """The broken connection that a client comes back to, and what it missed; None and nothing if it cannot.

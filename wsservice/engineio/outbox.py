@@ -27,12 +27,21 @@ class Outbox:
         self._pieces.append(piece)
         self.size += len(piece)
 
-    def take(self, limit: int) -> bytes:
-        """The first pieces, joined to at most `limit` bytes, but at least one piece; there must be one."""
+    def take(self, limit: int, max_packets: int = 0) -> bytes:
+        """The first pieces, joined to at most `limit` bytes, but at least one piece; there must be one.
+
+        Args:
+            max_packets: in the pieces, at most; 0 is no limit.
+        """
         count, size = 1, len(self._pieces[0])
+        packets = _packets(self._pieces[0]) if max_packets else 0
         for piece in self._pieces[1:]:
             if size + 1 + len(piece) > limit:
                 break
+            if max_packets:
+                packets += _packets(piece)
+                if packets > max_packets:
+                    break
             count += 1
             size += 1 + len(piece)
         self.size -= size - (count - 1)
@@ -45,3 +54,7 @@ class Outbox:
         pieces, self._pieces = self._pieces, []
         self.size = 0
         return pieces
+
+
+def _packets(piece: bytes) -> int:
+    return piece.count(_SEPARATOR) + 1

@@ -186,7 +186,11 @@ class Session:
         """
         if not self._poll_open:
             return None
-        body = self._outbox.take(self._settings.max_payload) if self._outbox else self._filler()
+        body = (
+            self._outbox.take(self._settings.max_payload, self._settings.max_packets)
+            if self._outbox
+            else self._filler()
+        )
         self._poll_open = body is None
         if self.state is State.CLOSING and not self._outbox:
             self._move(Event.FETCHED)

@@ -20,6 +20,8 @@ class Settings:
         close_grace: how long a closed polling session waits for the GET that fetches its `1`.
         max_payload: bytes of one POST, of one WebSocket message, and of one answer to a GET unless a single
             piece is larger.
+        max_packets: in one answer to a GET, unless a single piece has more; 0 is no limit. python-engineio's client
+            takes 16 at most.
         websocket: whether there is a WebSocket transport.
         polling: whether there is long-polling.
         allow_upgrades: whether a polling session may move to a WebSocket.
@@ -30,6 +32,7 @@ class Settings:
     upgrade_timeout: float = 10.0
     close_grace: float = 30.0
     max_payload: int = 1_000_000
+    max_packets: int = 0
     websocket: bool = True
     polling: bool = True
     allow_upgrades: bool = True

@@ -79,24 +79,23 @@ class Decoder:
         max_attachments: of a packet.
         max_bytes: of a packet with attachments, all together; an attachment counts as often as it is used, so that
             a small packet cannot become a huge one when it is sent on.
+
+    Attributes:
+        size: of the last packet that was given out, with its attachments; characters and bytes.
     """
 
-    __slots__ = ("_collection", "_max_attachments", "_max_bytes")
+    __slots__ = ("_collection", "_max_attachments", "_max_bytes", "size")
 
     def __init__(self, *, max_attachments: int = MAX_ATTACHMENTS, max_bytes: int = MAX_BYTES) -> None:
         self._max_attachments = max_attachments
         self._max_bytes = max_bytes
         self._collection: _Collection | None = None
+        self.size = 0
 
     @property
     def pending(self) -> Packet | None:
         """The packet whose attachments are missing, of a binary type and with its placeholders still; or None."""
         return None if self._collection is None else self._collection.packet
-
-    @property
-    def is_waiting(self) -> bool:
-        """Whether attachments are missing."""
-        return self._collection is not None
 
     def close(self) -> None:
         """Drop a packet whose attachments are missing."""
@@ -110,12 +109,13 @@ class Decoder:
         """
         if self._collection is not None:
             raise ParseError("a text where an attachment is missing")
+        self.size = len(text)
         if text.startswith('2["'):
             return Packet(PacketType.EVENT, ROOT, _event(text[1:]))
         packet, count = self._parse(text)
         if not count:
             return packet
-        self._collection = _Collection(packet, count, self._max_bytes - len(text.encode()))
+        self._collection = _Collection(packet, count, size=len(text.encode()), most=self._max_bytes)
         return None
 
     def feed_binary(self, data: bytes) -> Packet | None:
@@ -126,9 +126,11 @@ class Decoder:
         """
         if self._collection is None:
             raise ParseError("an attachment that no packet announced")
-        packet = self._collection.add(data)
+        collection = self._collection
+        packet = collection.add(data)
         if packet is not None:
             self._collection = None
+            self.size = collection.size
         return packet
 
     def _parse(self, text: str) -> tuple[Packet, int]:
@@ -249,15 +251,20 @@ class _Collection:
 
     Args:
         count: of all its attachments.
-        room: bytes that they may have together.
+        size: bytes of the packet alone.
+        most: bytes of all together.
+
+    Attributes:
+        size: bytes so far.
     """
 
-    __slots__ = ("_attachments", "_count", "_places", "_room", "packet")
+    __slots__ = ("_attachments", "_count", "_head", "_most", "_places", "packet", "size")
 
-    def __init__(self, packet: Packet, count: int, room: int) -> None:
+    def __init__(self, packet: Packet, count: int, *, size: int, most: int) -> None:
         self.packet = packet
+        self.size = self._head = size
         self._count = count
-        self._room = room
+        self._most = most
         self._places = _find_placeholders(packet.data, count)
         self._attachments: list[bytes] = []
         self._check(0)
@@ -273,8 +280,9 @@ class _Collection:
             container[key] = self._attachments[num]
         return Packet(_BINARY_TYPES[self.packet.type], self.packet.namespace, self.packet.data, self.packet.id)
 
-    def _check(self, size: int) -> None:
-        if size > self._room:
+    def _check(self, attachments: int) -> None:
+        self.size = self._head + attachments
+        if self.size > self._most:
             raise ParseError("a packet whose attachments are too large")
 
 

@@ -218,6 +218,11 @@ class Session:
         """Whether whatever arrives is ignored."""
         return self._closed
 
+    @property
+    def packet_size(self) -> int:
+        """Of the packet that was last received, with its attachments."""
+        return self._decoder.size
+
     def state(self, namespace: str) -> State:
         """Where a namespace is in its life."""
         return self._joined.get(namespace) or self._gone.get(namespace, State.ABSENT)

@@ -18,7 +18,8 @@ from twisted.logger import Logger
 
 from wsservice import close_codes
 from wsservice.clients.client import Client
-from wsservice.clients.table import Clients, make_sid
+from wsservice.clients.secret_ids import make_secret
+from wsservice.clients.table import Clients
 from wsservice.clients.wires import message_frame
 from wsservice.close_codes import CloseCode
 from wsservice.engineio.query import BadRequest, Forbidden, RequestError, read_query
@@ -114,7 +115,7 @@ class SocketIoProtocol(OpeningProtocol):
             return None
         decided = super().onConnect(request)
         if self.factory.cookie is not None:
-            self._new_sid = make_sid()
+            self._new_sid = make_secret()
             line = self.factory.cookie(self._new_sid)
             decided.addCallback(lambda _: (None, {"Set-Cookie": line}))
         return decided
