@@ -79,12 +79,14 @@ def _frames(data: bytes, *, deflate: bool) -> bytes:
 
 
 def _cuts(stream: bytes, seed: int) -> list[list[bytes]]:
-    """The same bytes whole, in small pieces of one size, and anyhow."""
+    """The same bytes whole, in small pieces of one size, anyhow, and in two."""
     step = 1 if len(stream) <= 200 else 1 + seed % 7
     random = Random(seed)
     places = sorted(random.randint(0, len(stream)) for _ in range(1 + seed % 5))
     anyhow = [stream[start:end] for start, end in zip([0, *places], [*places, len(stream)], strict=True)]
-    return [[stream], [stream[at : at + step] for at in range(0, len(stream), step)], anyhow]
+    middle = 1 + seed % max(1, len(stream))
+    pieces = [stream[at : at + step] for at in range(0, len(stream), step)]
+    return [[stream], pieces, anyhow, [stream[:middle], stream[middle:]]]
 
 
 def _live(flags: int, pieces: list[bytes]) -> Outcome:
