@@ -730,9 +730,6 @@ class SlowReaderTests(ClientCase):
         exchange = poller.post(join([event("many", number) for number in range(2000)]))
         self.assertEqual((len(self.bench.steps), exchange.received()), (SLICE, []))
         self.bench.turn()
-        self.assertEqual(len(self.bench.steps), 2 * SLICE)
-        for _ in range(10):
-            self.bench.turn()
         self.assertEqual([number for _, number in self.bench.steps], list(range(2000)))
         self.assertEqual(exchange.answer().body, b"ok")
         exchange.transport.drop()
