@@ -223,3 +223,7 @@ class DeclarationTests(SynchronousTestCase):
     def test_the_page_of_documentation_is_current(self) -> None:
         page = Path(make_docs.PAGE).read_text()
         self.assertEqual(page, make_docs.make_page(), "run `make docs`")
+
+    def test_the_table_of_states_in_the_documentation_is_current(self) -> None:
+        page = make_docs.SOCKETIO_PAGE.read_text()
+        self.assertEqual(page, make_docs.with_states(page), "run `make docs`")

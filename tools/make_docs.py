@@ -1,13 +1,19 @@
-"""Write docs/configuration.md, which is made of the fields of `Config`: `make docs`."""
+"""`make docs`: docs/configuration.md, from the fields of `Config`, and the table of states in docs/socketio.md."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from wsservice.config import Config
+from wsservice.engineio.states import render_table
 from wsservice.settings import declared, markdown_tables
 
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "configuration.md"
+_DOCS = Path(__file__).resolve().parents[1] / "docs"
+PAGE = _DOCS / "configuration.md"
+SOCKETIO_PAGE = _DOCS / "socketio.md"
+
+_STATES_BEGIN = "<!-- Made by `make docs` from wsservice/engineio/states.py; change it there. -->\n"
+_STATES_END = "<!-- The end of what is made. -->\n"
 
 _HEAD = """\
 # Configuration
@@ -89,5 +95,13 @@ def make_page() -> str:
     return f"{_HEAD}{markdown_tables(declared(Config))}{_TAIL}"
 
 
+def with_states(page: str) -> str:
+    """The page with the table of states between its two marks made anew."""
+    before, _, rest = page.partition(_STATES_BEGIN)
+    _, _, after = rest.partition(_STATES_END)
+    return f"{before}{_STATES_BEGIN}\n{render_table()}\n{_STATES_END}{after}"
+
+
 if __name__ == "__main__":
     PAGE.write_text(make_page())
+    SOCKETIO_PAGE.write_text(with_states(SOCKETIO_PAGE.read_text()))

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 
 class State(Enum):
-    """Where a session is in its life; the diagram is in `wsservice.engineio.session`."""
+    """Where a session is in its life; `make docs` draws the table of it into docs/socketio.md."""
 
     POLLING = "polling"
     PROBING = "probing"
