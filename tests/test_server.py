@@ -7,6 +7,7 @@ import re
 import signal
 import socket
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -249,6 +250,7 @@ class SignalTests(SynchronousTestCase):
         use = SignalReactor()
         config = load_config({"dev": "yes"}, {}, directory=folder)
         server = Server(config, reactor=use)
+        self.assertIs(use.seconds, time.monotonic)
         server.privilegedStartService()
         self.assertEqual(set(handlers), {signal.SIGHUP, signal.SIGTERM, signal.SIGINT})
         handlers.clear()
