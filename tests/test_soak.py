@@ -167,6 +167,14 @@ class ExplanationTests(SynchronousTestCase):
         self.assertEqual(row.session.explains(row.code, row.reason), row.why)
 
 
+class StaleCookieTests(SynchronousTestCase):
+    def test_who_opened_behind_the_refresh_that_replaced_its_cookie_came_late(self) -> None:
+        session = Session("alice", "10.0.0.1", cookie="new", replaced={"old": 100.0})
+        self.assertTrue(session.came_late("old", 100.5))
+        self.assertFalse(session.came_late("old", 99.5))
+        self.assertFalse(session.came_late("new", 100.5))
+
+
 class WireTests(SynchronousTestCase):
     def test_the_envelope(self) -> None:
         wire = RawWire()
