@@ -140,6 +140,7 @@ def assemble(config: Config, reactor: Any, draining: Callable[[], bool]) -> Part
     )
     open_files = raise_open_files()
     admission = _make_admission(config, alarms, open_files)
+    clients.admission = _make_admission(config, alarms, open_files)
     accepting = Accepting(reactor, alarms, highest=max(1, open_files - _SPARE_FILES))
     path, socketio_path = config.ws_path.encode("ascii"), config.socketio_path.encode("ascii")
     web = make_site(

@@ -380,15 +380,14 @@ class Config:
         LIMITS,
         integer(0, 1_048_576, "connections"),
         note="as many as there can be open files, less 100",
-        help="TCP connections in all; past it 503",
+        help="TCP connections in all, and sessions of long-polling; past it 503",
     )
     # Large enough for an office behind one address; nginx's `limit_conn` has no default.
     max_connections_per_address: int = setting(
         1000,
         LIMITS,
         integer(0, 1_048_576, "connections"),
-        help="TCP connections of one IPv4 address or IPv6 /64, but for proxies and this machine; past it 429; 0 is no "
-        "limit",
+        help="the same of one IPv4 address or IPv6 /64, but for proxies and this machine; past it 429; 0 is no limit",
     )
     max_connections_per_user: int = setting(
         1000,

@@ -40,7 +40,7 @@ What a client is told is fixed text on the class; `str(error)` may say more and 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from wsservice.close_codes import INTERNAL, TOO_MANY_CONNECTIONS, CloseCode, fit_reason
 
@@ -208,6 +208,11 @@ class AuthenticationError(HandshakeError):
     message = "Authentication failed"
     http_status = 401
     word = "unauthorized"
+
+    def kept(self) -> Self:
+        """Itself, to be kept with a session: without its traceback, whose frames hold the whole request."""
+        self.__traceback__ = self.__context__ = self.__cause__ = None
+        return self
 
 
 class MissingToken(AuthenticationError):

@@ -11,6 +11,8 @@ from twisted.internet.defer import Deferred
 
 from tests.clients.bench import A_LIFETIME, BenchCase, Poller, Socketeer, event, principal
 from tests.tables import by_row, rows
+from wsservice.admission import Admission
+from wsservice.alarms import Alarms
 from wsservice.clients.client import Client
 from wsservice.clients.secret_ids import make_secret
 from wsservice.clients.settings import Settings
@@ -53,6 +55,41 @@ class IdTests(BenchCase):
         self.assertIsNone(self.bench.clients.get(ids[1]))
         self.assertIn(socket.sid, self.bench.clients)
         self.assertNotIn(socket.sid, repr(client))
+
+
+class KeptTests(BenchCase):
+    def test_of_a_refused_handshake_only_its_reason_is_kept(self) -> None:
+        self.start()
+
+        def refuse() -> InvalidToken:
+            try:
+                raise InvalidToken("bad")
+            except InvalidToken as error:
+                return error
+
+        self.bench.gate.answers["alice"] = refuse
+        for begin in (lambda: self.bench.ask("GET", "EIO=4&transport=polling"), self.bench.socketeer):
+            before = set(self.bench.clients)
+            begin()
+            (client,) = set(self.bench.clients) - before
+            speaker = client.namespaces._speaker
+            self.assertIsInstance(speaker, InvalidToken)
+            self.assertIsNone(speaker.__traceback__)
+
+
+class AdmissionTests(BenchCase):
+    def test_a_session_of_long_polling_has_a_place_until_it_is_forgotten(self) -> None:
+        alarms = Alarms(self.bench.counters, self.bench.clock.seconds)
+        self.bench.clients.admission = admission = Admission(most=9, per_address=2, alarms=alarms)
+        self.bench.socketeer("alice", "/")  # has its connection's
+        self.assertEqual(len(admission), 0)
+        for status in (200, 200, 429, 429):
+            answer = self.bench.ask("GET", "EIO=4&transport=polling")
+            self.assertEqual(answer.status, status)
+        self.assertEqual((len(admission), len(self.bench.clients)), (2, 3))
+        self.assertEqual(self.bench.counters.get("http_refused", "too_many_from_address"), 2)
+        self.bench.advance(100)
+        self.assertEqual((len(admission), len(self.bench.clients)), (0, 1))
 
 
 @by_row

@@ -7,7 +7,9 @@ import re
 import select
 import socket
 import time
+from collections import Counter
 from collections.abc import Callable
+from typing import BinaryIO
 
 from tests.integration.abuse import (
     MIB,
@@ -26,6 +28,7 @@ from tests.integration.abuse import (
     upgrade,
 )
 
+POLLING = "/socket.io/?EIO=4&transport=polling"
 _PORTS = re.compile(r"listening on .*:(\d+) \(http\)")
 
 
@@ -43,6 +46,16 @@ def try_to_read(sock: socket.socket) -> bytes:
         return sock.recv(65536)
     except ConnectionError:
         return b""
+
+
+def read_answer(file: BinaryIO) -> str:
+    """Read an answer to its end; gives its status."""
+    status, size = file.readline().split()[1].decode(), 0
+    while (line := file.readline().lower()) != b"\r\n":
+        if line.startswith(b"content-length:"):
+            size = int(line.split(b":")[1])
+    file.read(size)
+    return status
 
 
 class HeadTests(AbuseCase):
@@ -202,6 +215,26 @@ class NumbersTests(AbuseCase):
         until(lambda: self.watcher.tables["admitted"] == before.tables["admitted"] + 1)
         again = self.proxied(behind, "192.0.2.7")
         self.assertIn(b" 101 ", read_head(again))
+
+    def test_sessions_of_long_polling_that_are_begun_and_left(self) -> None:
+        # One connection can begin as many as it likes; the proxy tells whose they are.
+        arguments = ("--trusted-proxy", "127.0.0.1", "--max-connections-per-address", "1000")
+        victim = self.start_dev(*arguments, "--ping-interval", "2000", "--ping-timeout", "1000")
+        before, memory = self.holds(victim), victim.memory
+        head = f"GET {POLLING} HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: 192.0.2.7\r\n\r\n"
+        count, answers = max(1200, scaled(4000)), Counter[str]()
+        with self.unnoticed(victim):
+            sock = dial(victim.port)
+            while answers.total() < count:
+                sock.sendall(head.encode() * 100)
+                with sock.makefile("rb") as file:
+                    answers.update(read_answer(file) for _ in range(100))
+            self.assertEqual(answers, {"200": 1000, "429": count - 1000})
+            self.assertLess(victim.peak - memory, 16 * MIB)
+            sock.close()
+        self.comes_back(victim, before)
+        self.assertEqual(self.watcher.counter("http_refused too_many_from_address"), count - 1000)
+        self.assertEqual(self.watcher.counter("engine_sessions_ended ping timeout"), 1000)
 
     def proxied(self, port: int, address: str) -> socket.socket:
         sock = dial(port)

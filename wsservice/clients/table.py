@@ -8,6 +8,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from wsservice import close_codes
+from wsservice.admission import Admission
 from wsservice.auth.principal import Principal
 from wsservice.clients.client import Client, Socket
 from wsservice.clients.secret_ids import make_secret
@@ -61,6 +62,9 @@ class Clients:
         self.client_class: type[Client] = Client
         self._is_revoked = is_revoked
         self._wall_clock = wall_clock
+        #: lets in the sessions that begin on long-polling, for which no connection stands; ask it before `prepare`
+        self.admission: Admission | None = None
+        self._admitted: dict[str, str] = {}
         self._by_sid: dict[str, Client] = {}
 
     def __len__(self) -> int:
@@ -101,12 +105,17 @@ class Clients:
         )
         client = self.client_class(self, engine, sockets, handshake=handshake, speaker=speaker, socket=socket)
         self._by_sid[engine.sid] = client
+        if self.admission is not None and socket is None:
+            self._admitted[engine.sid] = handshake.peer
         self.hub.counters.add("engine_sessions", "websocket" if socket is not None else "polling")
         return client
 
     def forget(self, client: Client) -> None:
         """A session is over."""
         self._by_sid.pop(client.sid, None)
+        peer = self._admitted.pop(client.sid, None)
+        if self.admission is not None and peer is not None:
+            self.admission.release(peer)
 
     def drain(self) -> None:
         """The service stops: end every session, without a `41`."""

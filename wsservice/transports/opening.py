@@ -175,7 +175,7 @@ class OpeningProtocol(IncomingProtocol):
         error = failure.value
         if not isinstance(error, AuthenticationError):
             failure.raiseException()
-        self._refusal = error
+        self._refusal = error.kept()
 
     def succeedHandshake(self, res: Any) -> None:
         """Answer 101, unless the client has gone while it waited."""

@@ -198,6 +198,12 @@ class PollingResource(Resource):
         if self._clients.draining:  # since the token began to be checked
             request.send(error_answer(stopping(), request.handshake.request_id, self._cors(request.handshake)))
             return
+        admission = self._clients.admission
+        refusal = None if admission is None else admission.admit(request.handshake.peer)
+        if refusal is not None:
+            request.site.counters.add("http_refused", refusal.word)
+            request.send(error_answer(refusal, request.handshake.request_id, self._cors(request.handshake)))
+            return
         client = self._clients.prepare(request.handshake, speaker)
         headers: Headers = ()
         if self._settings.cookie is not None:
@@ -268,7 +274,7 @@ def _only_refusals(failure: Failure) -> AuthenticationError:
     failure.trap(AuthenticationError)
     error = failure.value
     assert isinstance(error, AuthenticationError)
-    return error
+    return error.kept()
 
 
 def _encode(headers: list[tuple[str, str]]) -> Headers:
