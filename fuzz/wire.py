@@ -99,7 +99,8 @@ def _live(flags: int, pieces: list[bytes]) -> Outcome:
             peer.send(piece)
         service.settle()
         ended, failed = peer.transport.ended, peer.transport.protocol.failedByMe
-        assert ended or not peer.transport.paused, "nobody reads on"
+        waits = service.parts.hub.running  # a handler for an answer that the client owes, until the call's timeout
+        assert ended or waits or not peer.transport.paused, "nobody reads on"
     goodbyes = [entry for entry in service.log if entry[0] == "disconnected"]
     assert len(goodbyes) == sum(entry[0] == "connected" for entry in service.log), "on_disconnect runs once"
     rest = [entry for entry in service.log if entry[0] != "disconnected"]
@@ -199,6 +200,4 @@ def _wait(service: Whole, peers: list[Peer]) -> None:
 
 
 def _statuses(output: bytes) -> Hashable:
-    # Half a request that came along with one before it is idle, and gets no 408 but the end (docs/reliability.md).
-    found = re.findall(rb"HTTP/1\.[01] ([0-9]{3})", output)
-    return tuple(dict.fromkeys(status for status in found if status != b"408" or found == [b"408"]))[:5]
+    return tuple(dict.fromkeys(re.findall(rb"HTTP/1\.[01] ([0-9]{3})", output)))[:5]

@@ -253,6 +253,16 @@ class OpeningTests(Base):
         self.assertEqual(client.link.writes, [])
         self.finish(client)
 
+    def test_what_was_held_back_when_it_closes_is_counted(self) -> None:
+        for count, end in enumerate((lambda one: one.disconnect(4000), lambda one: one.ended("transport close")), 1):
+            client, waiting = self.opening()
+            client.connection.emit("news", 1)
+            client.connection.emit("news", 2)
+            end(client.connection)
+            self.assertEqual(self.counters.get("messages_dropped", "closed"), 2 * count)
+            waiting.callback(None)
+            self.finish(client)
+
     def test_a_volatile_event_is_held_back_only_if_nothing_else_is(self) -> None:
         client, waiting = self.opening()
         client.connection.emit("tick", 1, volatile=True)

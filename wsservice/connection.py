@@ -353,7 +353,7 @@ class Connection:
         self._leave_tables()
         self._state = State.ENDED
         self._end_reason = self._end_reason or reason
-        self._held = None
+        self._drop_held()
         if self._hub.draining:  # nobody waits for what it sent before
             self._drop_inbox()
         if self._calls is not None:
@@ -369,7 +369,7 @@ class Connection:
         self._end_reason = reason
         self._leave_tables()
         self._drop_inbox()
-        self._held = None
+        self._drop_held()
         return True
 
     def _stuck(self) -> None:
@@ -400,6 +400,11 @@ class Connection:
         if self._held_bytes > self._hub.held_limit:
             self._hub.counters.add("slow_consumers", "on_connect")
             self.disconnect(CloseCode.SLOW_CONSUMER, close_codes.SLOW)
+
+    def _drop_held(self) -> None:
+        if self._held:
+            self._hub.counters.add("messages_dropped", "closed", len(self._held))
+        self._held = None
 
     def _drop_inbox(self) -> None:
         if self._inbox:

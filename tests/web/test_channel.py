@@ -267,6 +267,14 @@ class TimeTests(Base):
             self.bench.clock.advance(1)
         self.check_refused(408, "timeout")
 
+    def test_nor_one_that_came_along_with_a_request_and_goes_no_further(self) -> None:
+        for part in (b"GET /", b"GET / HTTP/1.1\r\n", b"GET / HTTP/1.1\r\nHo"):
+            self.client.send(head("/hello") + part)
+            self.assertEqual(self.client.answer().status, 200)
+            self.bench.clock.advance(5)
+            self.check_refused(408, "timeout")
+            self.client = self.bench.connect()
+
     def test_head_and_body_have_their_own_time(self) -> None:
         self.bench.clock.advance(4)
         self.client.send(head("/echo", "Content-Length: 3", method="POST"))

@@ -88,10 +88,10 @@ class WsChannel(HTTPChannel):
         """Read on; the first byte of a request starts its deadline."""
         if self.state is State.CLOSING:
             return
-        if self.state is State.IDLE and not self.paused:
-            self.state = State.READING
-            self._expect_more(self.site.limits.head_timeout)
+        self._begin_reading()
         super().dataReceived(data)
+        if self._buffer or self._request_line:  # a piece of the next request, behind one that was answered at once
+            self._begin_reading()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Leave nothing behind."""
@@ -265,6 +265,11 @@ class WsChannel(HTTPChannel):
         )
 
     # -- time
+
+    def _begin_reading(self) -> None:
+        if self.state is State.IDLE and not self.paused:
+            self.state = State.READING
+            self._expect_more(self.site.limits.head_timeout)
 
     def _expect_more(self, seconds: float) -> None:
         """Give the client so long for what comes next."""
