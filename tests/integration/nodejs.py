@@ -29,8 +29,8 @@ INSTALL_SECONDS = 300
 SCRIPT_SECONDS = 120
 
 
-def node_modules() -> Path:
-    """The folder of the installed packages; blocks, for some seconds the first time.
+def node_modules(folder: Path = FOLDER) -> Path:
+    """The installed packages of the folder's package.json; blocks, for some seconds the first time.
 
     Raises:
         SkipTest: Node is not there, or npm could not install.
@@ -38,7 +38,7 @@ def node_modules() -> Path:
     """
     if shutil.which("node") is None or shutil.which("npm") is None:
         raise missing(HOW_TO)
-    manifest = (FOLDER / "package.json").read_bytes()
+    manifest = (folder / "package.json").read_bytes()
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wsservice"
     installed = cache / f"node-{hashlib.sha256(manifest).hexdigest()[:16]}"
     if not installed.is_dir():

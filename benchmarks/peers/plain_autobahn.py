@@ -1,0 +1,64 @@
+"""Autobahn on Twisted as in its manual, with PyJWT; nothing of wsservice. Prints its port."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+from urllib.request import urlopen
+
+import jwt
+from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
+from autobahn.websocket.types import ConnectionDeny, ConnectionRequest
+from twisted.internet import epollreactor
+
+epollreactor.install()
+with urlopen(os.environ["JWKS_URL"]) as answer:
+    KEYS = {key.key_id: key for key in jwt.PyJWKSet.from_json(answer.read().decode()).keys}
+CLIENTS: set[Protocol] = set()
+
+
+class Protocol(WebSocketServerProtocol):  # type: ignore[misc]
+    """Echoes, and tells everybody."""
+
+    def onConnect(self, request: ConnectionRequest) -> None:
+        """Check the cookie's token."""
+        token = request.headers["cookie"].partition("authToken=")[2].partition(";")[0]
+        key = KEYS[jwt.get_unverified_header(token)["kid"]]
+        try:
+            jwt.decode(token, key, algorithms=["RS256"], issuer=os.environ["ISSUER"])
+        except jwt.InvalidTokenError:
+            raise ConnectionDeny(403, "Invalid authentication token") from None
+
+    def onOpen(self) -> None:
+        """Belong to everybody."""
+        CLIENTS.add(self)
+
+    def onMessage(self, payload: bytes, isBinary: bool) -> None:
+        """`e` is echoed; `b` goes to everybody, framed once."""
+        if payload[:1] == b"e":
+            self.sendMessage(payload)
+        else:
+            prepared = self.factory.prepareMessage(payload)
+            for client in CLIENTS:
+                client.sendPreparedMessage(prepared)
+
+    def onClose(self, *reason: Any) -> None:
+        """Belong to nobody."""
+        CLIENTS.discard(self)
+
+
+def main() -> None:
+    """Listen until a signal."""
+    from twisted.internet import reactor
+
+    factory = WebSocketServerFactory()
+    factory.protocol = Protocol
+    port = reactor.listenTCP(0, factory, backlog=4096, interface="127.0.0.1")  # type: ignore[attr-defined]
+    sys.stdout.write(f"listening on {port.getHost().port}\n")
+    sys.stdout.flush()
+    reactor.run()  # type: ignore[attr-defined]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,25 @@
+// socket.io on Node, with the cookie's token checked by a middleware. Prints its port.
+const { createServer } = require("http");
+const { Server } = require("socket.io");
+const { fetchKeys } = require("./tokens");
+
+const server = createServer();
+const io = new Server(server);
+
+fetchKeys().then((verify) => {
+  io.use((socket, next) => {
+    const token = /(?:^|; )authToken=([^;]+)/.exec(socket.handshake.headers.cookie ?? "");
+    if (!token) return next(new Error("Missing authentication token"));
+    try {
+      socket.data.user = verify(token[1]);
+    } catch {
+      return next(new Error("Invalid authentication token"));
+    }
+    next();
+  });
+  io.on("connection", (socket) => {
+    socket.on("echo", (text) => socket.emit("echo", text));
+    socket.on("all", (text) => io.emit("all", text));
+  });
+  server.listen({ port: 0, host: "127.0.0.1", backlog: 4096 }, () => console.log(`listening on ${server.address().port}`));
+});
