@@ -25,8 +25,12 @@ style: $(VENV)/dev.stamp
 types: $(VENV)/dev.stamp
 	$(BIN)/mypy
 
+# Against the peers (benchmarks/README.md): make bench ROUNDS=3 ROWS="echo 'Socket.IO: echo'"
+ROUNDS ?= 5
+ROWS ?=
 bench: $(VENV)/test.stamp
 	$(BIN)/python -m benchmarks.idle_memory
+	$(BIN)/python -m benchmarks.compare --rounds $(ROUNDS) --json bench.json $(ROWS)
 
 docs: $(VENV)/run.stamp
 	$(BIN)/python -m tools.make_docs

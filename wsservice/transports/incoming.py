@@ -57,13 +57,14 @@ class IncomingProtocol(OutgoingProtocol):
         start = 0
         if not (self.data or self._pauses or self.inside_message or self.current_frame is not None):
             limit = self.maxMessagePayloadSize
-            while self.state == self.STATE_OPEN and not self._pauses:
+            end = len(data)
+            while start < end and self.state == self.STATE_OPEN and not self._pauses:
                 found = next_common_frame(data, start, limit)
                 if found is None:
                     break
                 message, size, start = found
                 self.received(message, size)
-            if start == len(data):
+            if start == end:
                 return
         self._dataReceived(data[start:] if start else data)
 
