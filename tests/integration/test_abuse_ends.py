@@ -100,7 +100,7 @@ class EndCase(AbuseCase):
         return socks
 
     def load(self, seconds: float = 60) -> None:
-        """A megabyte a second is told to the crowd altogether."""
+        """Each of the crowd is told ten kilobytes a second."""
         self.watcher.ask("flood", {"room": "room", "size": 512, "rate": MIB // 100, "seconds": seconds})
 
 
