@@ -27,3 +27,10 @@ class CountersTests(SynchronousTestCase):
         self.assertEqual(
             counters.items(), [("deliveries", "", 3), ("handshakes", "expired", 1), ("handshakes", "ok", 1)]
         )
+
+    def test_the_summary_is_one_line(self) -> None:
+        counters = Counters()
+        self.assertEqual(counters.summary(), "nothing")
+        counters.add("deliveries", amount=3)
+        counters.add("handshakes", "ok")
+        self.assertEqual(counters.summary(), "deliveries=3 handshakes/ok=1")

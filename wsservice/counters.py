@@ -31,3 +31,8 @@ class Counters:
     def items(self) -> list[tuple[str, str, int]]:
         """Every count: (name, reason, number), sorted."""
         return sorted((name, reason, number) for (name, reason), number in self._counts.items())
+
+    def summary(self) -> str:
+        """Every count on one line, for the log: `name=3 other/reason=1`; `nothing` if there is none."""
+        parts = (f"{name}/{reason}={number}" if reason else f"{name}={number}" for name, reason, number in self.items())
+        return " ".join(parts) or "nothing"

@@ -196,6 +196,7 @@ class Server(MultiService):
         parts.hub.expirations.stop()
         await parts.provider.stop()
         await maybeDeferred(super().stopService)
+        log.info("counted: {counts}", counts=parts.hub.counters.summary())
         log.info("stopped")
 
     async def _close_clients(self) -> None:

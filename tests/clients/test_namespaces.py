@@ -704,6 +704,7 @@ class ManyTests(NamespaceCase):
         peer = self.peer(row, "/", "/other", "/room-1")
         peer.say("40/room-2,")
         self.assertHears(peer, error("Too many namespaces", "/room-2"))
+        self.assertEqual(self.bench.hub.counters.get("namespaces_refused", "too_many"), 1)
         peer.say("41/other,", "40/room-2,")
         self.assertHears(peer, re.compile("^40/room-2,"))
         self.assertEqual(self.bench.sizes()["_by_id"], 3)

@@ -234,6 +234,7 @@ class OpenTests(Base):
             client.current.dataReceived(data)
             client.read()
             self.assertEqual(client.close[0], code)
+            self.assertEqual(self.service.counters.get("frames_refused", str(code)), 1)
 
     def test_a_closing_handshake_of_the_client_ends_cleanly(self) -> None:
         reasons: list[str] = []

@@ -185,6 +185,7 @@ class Namespaces:
         elif isinstance(incoming, ConnectRequested):
             self._identify(incoming)
         elif isinstance(incoming, TooManyNamespaces):
+            self._table.hub.counters.add("namespaces_refused", "too_many")
             self._client.write(self.wire(incoming.namespace).connect_error(TOO_MANY_NAMESPACES))
         else:
             asked = self._asking.pop(incoming.namespace, None)

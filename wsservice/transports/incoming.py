@@ -45,7 +45,8 @@ class IncomingProtocol(OutgoingProtocol):
 
     def _fail_connection(self, code: int, reason: str) -> None:
         """The client broke the protocol or a bound."""
-        self.factory.counters.add("frames_refused", str(int(code)))
+        if not self.failedByMe:
+            self.factory.counters.add("frames_refused", str(int(code)))
         super()._fail_connection(code, reason)
 
     def received(self, message: str | bytes, size: int) -> None:
