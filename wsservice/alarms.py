@@ -30,6 +30,8 @@ WATCHED = {
     ("namespace_timeouts", ""): ("connect_time", "--connect-timeout"),
     ("http_dropped", "unread"): ("unread_answer", "fixed at 10 s"),
     ("reading_paused", "inbox"): ("inbox", "--inbox-messages, --inbox-bytes"),
+    ("reading_paused", "traffic"): ("traffic", "--message-rate, --byte-rate"),
+    ("slow_consumers", ""): ("send_queue", "--send-queue-bytes, --send-queue-messages"),
     ("pauses_timed_out", ""): ("pause", "--pause-timeout"),
     ("pings_unanswered", ""): ("ping", "--ping-interval, --ping-timeout"),
     ("logins", "rate_limited"): ("logins", "--login-burst, --login-interval, or the provider's own"),

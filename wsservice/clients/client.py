@@ -228,7 +228,6 @@ class Client:
             return
         hub = self._table.hub
         hub.counters.add("reading_paused", "traffic")
-        hub.alarm("traffic", "--message-rate, --byte-rate")
         if wait > hub.pause_timeout:
             self.end(close_codes.TOO_MUCH, code=CloseCode.TOO_MANY)
         else:
@@ -311,7 +310,6 @@ class Client:
         """The client does not read or poll."""
         if not self.has_ended:
             self._table.hub.counters.add("slow_consumers")
-            self._table.hub.alarm("send_queue", "--send-queue-bytes, --send-queue-messages")
             self._close = (CloseCode.SLOW_CONSUMER, close_codes.SLOW)
             self._engine.close(self._table.now(), close_codes.SLOW, discard=True)
             # Not at once: it may be one of many in a broadcast, whose `on_disconnect` broadcasts again.

@@ -97,7 +97,6 @@ class IncomingProtocol(OutgoingProtocol):
         wait = max(wait, _SHORTEST_PAUSE)
         self._calm_at = now + wait + _CALM
         self.factory.counters.add("reading_paused", "traffic")
-        self.factory.alarm("traffic", "--message-rate, --byte-rate")
         if now - self._over_since > self.patience and self.state == self.STATE_OPEN:
             self.too_much()
         self.pause_reading(TRAFFIC)  # until it has gone, too

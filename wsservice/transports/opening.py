@@ -56,8 +56,6 @@ class OpeningFactory(_Factory):  # type: ignore[misc]
     """
 
     noisy = False
-    #: is told when a limit bites; see `Hub.alarm`
-    alarm: Callable[[str, str], None]
     #: whoever counts connections is told by it, with the TCP peer's address, that one has gone
     lost: Callable[[str], None] = staticmethod(lambda peer: None)
 

@@ -76,7 +76,6 @@ class SocketIoFactory(OpeningFactory):
             },
         )
         self.clients = clients
-        self.alarm = clients.hub.alarm
         self.cookie = cookie
 
 

@@ -88,7 +88,6 @@ class RawFactory(OpeningFactory):
             },
         )
         self.hub = hub
-        self.alarm = hub.alarm
         self.settings = settings
         self.pings = Pings(clock, interval=settings.ping_interval, timeout=settings.ping_timeout)
 
@@ -184,6 +183,5 @@ class RawProtocol(OpeningProtocol, Link):
     def too_slow(self) -> None:
         """The client does not read."""
         self.factory.counters.add("slow_consumers")
-        self.factory.alarm("send_queue", "--send-queue-bytes, --send-queue-messages")
         if self._connection is not None:
             self._connection.disconnect(CloseCode.SLOW_CONSUMER, close_codes.SLOW)
