@@ -311,6 +311,31 @@ class BenchCase(SynchronousTestCase):
                 self.assertEqual(one, expected)
 
 
+class BystanderCase(BenchCase):
+    """There is somebody else from the beginning, whom nothing of this may harm."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.begin()
+
+    def begin(self, settings: Settings | None = None, **options: Any) -> None:
+        """Everybody who is there from the beginning comes; with anything given, to another bench."""
+        if settings is not None or options:
+            self.bench.let_go()
+            self.start(settings, **options)
+        self.come()
+        self.bench.steps.clear()
+
+    def come(self) -> None:
+        """Make the clients that are there from the beginning."""
+        raise NotImplementedError
+
+    def assertWorks(self, peer: Poller | Socketeer) -> None:
+        """It is answered, and hears nothing else."""
+        peer.say(event("echo", "works", id=7))
+        self.assertEqual(peer.hear(), ['437["works"]'])
+
+
 class Poller:
     """A client on long-polling.
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from twisted.internet.defer import succeed
 
-from tests.clients.bench import BenchCase, Poller, Socketeer, event, join, principal, split
+from tests.clients.bench import BystanderCase, Poller, Socketeer, event, join, principal, split
 from tests.tables import by_row, rows
 from wsservice.clients.client import SLICE, Client
 from wsservice.clients.namespaces import Namespaces
@@ -32,28 +32,16 @@ class Transport:
 TRANSPORTS = (Transport("polling"), Transport("websocket"))
 
 
-class ClientCase(BenchCase):
+class ClientCase(BystanderCase):
     """There is somebody else, whom nothing of this may harm."""
 
-    def setUp(self) -> None:
-        super().setUp()
-        self.begin()
-
-    def begin(self, settings: Settings | None = None, **options: Any) -> None:
-        if settings is not None or options:
-            self.bench.let_go()
-            self.start(settings, **options)
+    def come(self) -> None:
         self.other = self.bench.socketeer("bob", "/")
-        self.bench.steps.clear()
 
     def tearDown(self) -> None:
         self.other.hear()
         self.assertWorks(self.other)
         super().tearDown()
-
-    def assertWorks(self, peer: Poller | Socketeer) -> None:
-        peer.say(event("echo", "works", id=7))
-        self.assertEqual(peer.hear(), ['437["works"]'])
 
     def ends(self) -> list[tuple[Any, ...]]:
         """The ends that the application was told of."""

@@ -18,7 +18,7 @@ from websockets.frames import Frame, Opcode
 from tests.clients.bench import (
     APP_ORIGIN,
     EVIL_ORIGIN,
-    BenchCase,
+    BystanderCase,
     Socketeer,
     event,
     make_head,
@@ -63,20 +63,12 @@ def text(payload: str) -> bytes:
     return frame(1, payload.encode())
 
 
-class WitnessedCase(BenchCase):
+class WitnessedCase(BystanderCase):
     """There is somebody else, whom nothing of this may harm, and nothing is left of anybody else."""
 
-    def setUp(self) -> None:
-        super().setUp()
-        self.begin()
-
-    def begin(self, settings: Settings | None = None, **options: Any) -> None:
-        if settings is not None or options:
-            self.bench.let_go()
-            self.start(settings, **options)
+    def come(self) -> None:
         self.witness = self.bench.socketeer("witness", "/")
         self.before = self.bench.sizes()
-        self.bench.steps.clear()
 
     def tearDown(self) -> None:
         self.check_unharmed()

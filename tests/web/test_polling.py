@@ -14,8 +14,7 @@ from twisted.logger import formatEvent
 from tests.clients.bench import (
     APP_ORIGIN,
     EVIL_ORIGIN,
-    BenchCase,
-    Poller,
+    BystanderCase,
     Socketeer,
     event,
     make_head,
@@ -37,29 +36,17 @@ FROM_APP = f"Origin: {APP_ORIGIN}"
 TEXT = "text/plain; charset=UTF-8"
 
 
-class PollingCase(BenchCase):
+class PollingCase(BystanderCase):
     """Alice polls; Bob is somebody else, whom nothing of this may harm."""
 
-    def setUp(self) -> None:
-        super().setUp()
-        self.begin()
-
-    def begin(self, settings: Settings | None = None, **options: Any) -> None:
-        if settings is not None or options:
-            self.bench.let_go()
-            self.start(settings, **options)
+    def come(self) -> None:
         self.bob = self.bench.poller("bob", "/")
         self.poller = self.bench.poller("alice", "/")
-        self.bench.steps.clear()
 
     def tearDown(self) -> None:
         self.bob.hear()
         self.assertWorks(self.bob)
         super().tearDown()
-
-    def assertWorks(self, poller: Poller) -> None:
-        poller.say(event("echo", "works", id=7))
-        self.assertEqual(poller.hear(), ['437["works"]'])
 
     def assertOver(self, reason: str) -> None:
         """Alice's session has ended."""
