@@ -16,6 +16,7 @@
      |    +-- RequestTimeout
      |    +-- TooManyConnections
      |    |    +-- TooManyFromAddress
+     |    +-- TooMuchTraffic
      |    +-- OriginNotAllowed
      |    +-- AuthenticationError
      |         +-- MissingToken
@@ -192,6 +193,16 @@ class TooManyFromAddress(TooManyConnections):
 
     http_status = 429
     word = "too_many_from_address"
+
+
+class TooMuchTraffic(HandshakeError):
+    """The client sent more than its rate allows (RFC 6585 section 4): nothing of the request is taken."""
+
+    message = "Too many messages. Connect again later."
+    http_status = 429
+    close_code = CloseCode.TOO_MANY
+    word = "too_much_traffic"
+    retry_after = 5
 
 
 class OriginNotAllowed(HandshakeError):

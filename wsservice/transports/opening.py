@@ -23,7 +23,6 @@ from twisted.python.failure import Failure
 
 from wsservice import close_codes
 from wsservice.auth.principal import Principal
-from wsservice.close_codes import CloseCode
 from wsservice.counters import Counters
 from wsservice.errors import AuthenticationError, BadHandshake, HandshakeError
 from wsservice.handshake import Handshake, Network, make_request_id, parse_head
@@ -214,7 +213,7 @@ class OpeningProtocol(IncomingProtocol):
     def count_close(self) -> int | None:
         """Count how an open connection ended; gives the close code of whoever closed it, None without one."""
         sent: int | None = self.localCloseCode if self.closedByMe or self.failedByMe else self.remoteCloseCode
-        self.factory.counters.add("connections_closed", str(_known(sent)))
+        self.factory.counters.add("connections_closed", close_codes.label(sent))
         return sent
 
     def _answer(self, answer: bytes, reason: str, request_id: str | None = None) -> None:
@@ -231,11 +230,6 @@ class OpeningProtocol(IncomingProtocol):
         self.wasNotCleanReason = reason
         self.transport.write(answer)
         self.dropConnection(abort=False)
-
-
-def _known(code: int | None) -> int:
-    """A close code for a counter's label: clients may send any of three thousand."""
-    return code if code in list(CloseCode) else int(CloseCode.ABNORMAL) if code is None else 0
 
 
 def _refuse_body(handshake: Handshake) -> None:

@@ -111,6 +111,8 @@ def error_answer(error: Exception, request_id: str, headers: Headers = ()) -> An
 def _headers_of(error: RequestRefused | HandshakeError | ProviderError) -> Headers:
     if isinstance(error, RequestRefused):
         return error.headers
+    if isinstance(error, HandshakeError) and error.retry_after is not None:
+        return ((b"Retry-After", b"%d" % error.retry_after),)
     if error.http_status == 401:
         # RFC 9110 section 15.5.2 wants a challenge; a scheme that browsers do not know opens no dialog.
         return ((b"WWW-Authenticate", f'Cookie realm="wsservice", error="{error.word}"'.encode()),)

@@ -26,7 +26,7 @@ from wsservice.clients.table import Clients
 from wsservice.engineio.packet import ParseError
 from wsservice.engineio.query import BadRequest, Forbidden, RequestError, read_query
 from wsservice.engineio.states import SessionError
-from wsservice.errors import AuthenticationError, OriginNotAllowed
+from wsservice.errors import AuthenticationError, OriginNotAllowed, TooMuchTraffic
 from wsservice.handshake import Handshake
 from wsservice.web.answers import (
     Answer,
@@ -146,7 +146,7 @@ class PollingResource(Resource):
             self._refuse(request, 400, error.code, error.message)
         except ParseError:
             self._refuse(request, 400, BadRequest.code, BadRequest.message)
-        except RequestRefused as error:
+        except (RequestRefused, TooMuchTraffic) as error:
             request.send(error_answer(error, handshake.request_id, self._cors(handshake)))
         return NOT_DONE_YET
 
