@@ -17,6 +17,7 @@
      |    +-- TooManyConnections
      |    |    +-- TooManyFromAddress
      |    +-- TooMuchTraffic
+     |    +-- Stopping
      |    +-- OriginNotAllowed
      |    +-- AuthenticationError
      |         +-- MissingToken
@@ -202,6 +203,16 @@ class TooMuchTraffic(HandshakeError):
     http_status = 429
     close_code = CloseCode.TOO_MANY
     word = "too_much_traffic"
+    retry_after = 5
+
+
+class Stopping(HandshakeError):
+    """The service comes to its end: nobody new is let in."""
+
+    message = "The service is stopping. Try again soon."
+    http_status = 503
+    close_code = CloseCode.GOING_AWAY
+    word = "stopping"
     retry_after = 5
 
 

@@ -18,13 +18,15 @@ from autobahn.twisted.websocket import WebSocketServerFactory
 from autobahn.websocket.types import ConnectionRequest
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from wsservice import close_codes
+from wsservice.admission import Admission
 from wsservice.auth.principal import Principal
 from wsservice.counters import Counters
-from wsservice.errors import AuthenticationError, BadHandshake, HandshakeError
+from wsservice.errors import AuthenticationError, BadHandshake, HandshakeError, Stopping
 from wsservice.handshake import Handshake, Network, make_request_id, parse_head
 from wsservice.transports.deflate import accept_deflate, decline
 from wsservice.transports.incoming import IncomingProtocol
@@ -38,8 +40,6 @@ log = Logger()
 
 #: early bytes that are kept while `onConnect` waits, before reading pauses
 MAX_EARLY = 65536
-#: seconds after which a client that meets a stopping service may try again
-RETRY_AFTER = "5"
 
 _Factory: Any = WebSocketServerFactory
 
@@ -57,6 +57,8 @@ class OpeningFactory(_Factory):  # type: ignore[misc]
     noisy = False
     #: whoever counts connections is told by it, with the TCP peer's address, that one has gone
     lost: Callable[[str], None] = staticmethod(lambda peer: None)
+    #: counts those whom a trusted proxy connects by their own address; set by whoever counts connections
+    admission: Admission | None = None
 
     def __init__(
         self,
@@ -119,6 +121,8 @@ class OpeningProtocol(IncomingProtocol):
     factory: OpeningFactory
 
     _handshake: Handshake | None = None
+    #: the client's own address, where a proxy told it and it is counted
+    _forwarded_peer: str | None = None
     _principal: Principal | None = None
     _refusal: HandshakeError | None = None
 
@@ -144,12 +148,11 @@ class OpeningProtocol(IncomingProtocol):
             )
             _refuse_body(handshake)
             self.factory.authenticator.check_origin(handshake)
+            if self.factory.draining:
+                raise Stopping(close_codes.SHUTTING_DOWN)
+            self._admit_forwarded(handshake)
         except HandshakeError as error:
-            self._refusal = error
-            self.failHandshake(str(error), error.http_status)
-            return
-        if self.factory.draining:
-            self.drain()
+            self._refuse(error)
             return
         answer = self.check_handshake(handshake)
         if answer is None:
@@ -194,7 +197,7 @@ class OpeningProtocol(IncomingProtocol):
     def drain(self) -> None:
         """End this connection, since the service stops."""
         if self.state == self.STATE_CONNECTING:
-            self.failHandshake(close_codes.SHUTTING_DOWN, 503, [("Retry-After", RETRY_AFTER)])
+            self._refuse(Stopping(close_codes.SHUTTING_DOWN))
         else:
             self.drain_open()
 
@@ -215,6 +218,29 @@ class OpeningProtocol(IncomingProtocol):
         sent: int | None = self.localCloseCode if self.closedByMe or self.failedByMe else self.remoteCloseCode
         self.factory.counters.add("connections_closed", close_codes.label(sent))
         return sent
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """The transport is gone."""
+        super().connectionLost(reason)
+        if self._forwarded_peer is not None and self.factory.admission is not None:
+            self.factory.admission.release_forwarded(self._forwarded_peer)
+            self._forwarded_peer = None
+
+    def _admit_forwarded(self, handshake: Handshake) -> None:
+        """Raises `TooManyFromAddress` for one connection too many of a client behind a proxy."""
+        admission = self.factory.admission
+        if admission is None or handshake.peer == self.peer:
+            return
+        refusal = admission.admit_forwarded(handshake.peer)
+        if refusal is not None:
+            raise refusal
+        self._forwarded_peer = handshake.peer
+
+    def _refuse(self, error: HandshakeError) -> None:
+        """Answer with an error's status, before the handshake."""
+        self._refusal = error
+        retry = [] if error.retry_after is None else [("Retry-After", str(error.retry_after))]
+        self.failHandshake(str(error), error.http_status, retry)
 
     def _answer(self, answer: bytes, reason: str, request_id: str | None = None) -> None:
         """Refuse by a whole HTTP answer."""

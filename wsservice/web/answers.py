@@ -74,12 +74,6 @@ def not_allowed(allowed: str) -> RequestRefused:
     return RequestRefused(405, "method_not_allowed", f"Only {allowed} work here.", headers=headers)
 
 
-def stopping() -> RequestRefused:
-    """503: the service comes to its end."""
-    headers = ((b"Retry-After", b"%d" % RETRY_PROVIDER),)
-    return RequestRefused(503, "stopping", "The service is stopping. Try again soon.", headers=headers)
-
-
 def reason_phrase(status: int) -> bytes:
     """The words behind a status (RFC 9110 section 15); twisted.web lacks those of 422, 426 and 431."""
     return HTTPStatus(status).phrase.encode()

@@ -26,7 +26,7 @@ from wsservice.clients.table import Clients
 from wsservice.engineio.packet import ParseError
 from wsservice.engineio.query import BadRequest, Forbidden, RequestError, read_query
 from wsservice.engineio.states import SessionError
-from wsservice.errors import AuthenticationError, OriginNotAllowed, TooMuchTraffic
+from wsservice.errors import AuthenticationError, HandshakeError, OriginNotAllowed, Stopping
 from wsservice.handshake import Handshake
 from wsservice.web.answers import (
     Answer,
@@ -35,7 +35,6 @@ from wsservice.web.answers import (
     error_answer,
     not_allowed,
     not_found,
-    stopping,
 )
 from wsservice.web.compression import THRESHOLD, choose_coding, compress
 from wsservice.web.headers import Headers
@@ -146,8 +145,8 @@ class PollingResource(Resource):
             self._refuse(request, 400, error.code, error.message)
         except ParseError:
             self._refuse(request, 400, BadRequest.code, BadRequest.message)
-        except (RequestRefused, TooMuchTraffic) as error:
-            request.send(error_answer(error, handshake.request_id, self._cors(handshake)))
+        except (RequestRefused, HandshakeError) as error:
+            self._refuse_session(request, error)
         return NOT_DONE_YET
 
     def _get(self, request: WsRequest) -> None:
@@ -157,7 +156,7 @@ class PollingResource(Resource):
         if client is not None:
             self._poll(request, client)
         elif self._clients.draining:
-            raise stopping()
+            raise Stopping("a session begins")
         else:
             self._begin(request)
 
@@ -196,13 +195,12 @@ class PollingResource(Resource):
         if request.gone:
             return
         if self._clients.draining:  # since the token began to be checked
-            request.send(error_answer(stopping(), request.handshake.request_id, self._cors(request.handshake)))
+            self._refuse_session(request, Stopping("a session begins"))
             return
         admission = self._clients.admission
         refusal = None if admission is None else admission.admit(request.handshake.peer)
         if refusal is not None:
-            request.site.counters.add("http_refused", refusal.word)
-            request.send(error_answer(refusal, request.handshake.request_id, self._cors(request.handshake)))
+            self._refuse_session(request, refusal)
             return
         client = self._clients.prepare(request.handshake, speaker)
         headers: Headers = ()
@@ -240,6 +238,11 @@ class PollingResource(Resource):
             handshake,
             lambda: request.send(Answer(200, b"ok", (_TEXT, _NO_STORE, *cors))),
         )
+
+    def _refuse_session(self, request: WsRequest, error: RequestRefused | HandshakeError) -> None:
+        """Refuse in the form of the service's other errors, where Engine.IO has none of its own."""
+        request.site.counters.add("http_refused", error.word)
+        request.send(error_answer(error, request.handshake.request_id, self._cors(request.handshake)))
 
     def _answer(self, handshake: Handshake, body: bytes, headers: Headers) -> Answer:
         fixed = (_TEXT, _NO_STORE, *self._cors(handshake), *headers)
