@@ -56,6 +56,7 @@ class FakeMember:
         self.closes: list[tuple[int, str]] = []
         self.renewals: list[float] = []
         self.on_write: Callable[[], None] = lambda: None
+        self.direct: Callable[[bytes], int] | None = None
 
     def __repr__(self) -> str:
         return self.id
@@ -280,6 +281,25 @@ class DeliverTests(Base):
         member = self.add("1")
         self.registry.deliver(Broadcast("tick", (), Target(), volatile=True))
         self.assertTrue(member.writes[0][1])
+
+    def test_those_whose_socket_is_clear_are_written_to_by_its_send(self) -> None:
+        whole, part, full, queued = self.add("a"), self.add("b"), self.add("c"), self.add("d")
+        sent: list[bytes] = []
+
+        def take(data: bytes) -> int:
+            sent.append(data)
+            return len(data)
+
+        def fail(data: bytes) -> int:
+            raise BlockingIOError
+
+        whole.direct, part.direct, full.direct = take, lambda data: 3, fail
+        self.assertEqual(self.registry.deliver(Broadcast("news", (1,), Target())), 4)
+        self.assertEqual(len(sent), 1)
+        self.assertEqual(whole.writes, [])
+        self.assertEqual(part.writes, [(sent[0][3:], False)])
+        self.assertEqual(full.writes, [(sent[0], False)])
+        self.assertEqual(queued.writes, [(sent[0], False)])
 
     def test_it_is_encoded_once_for_each_wire_format(self) -> None:
         wires = [CountingWire(), CountingWire()]

@@ -35,7 +35,7 @@ from wsservice.errors import TOO_MANY_OF_USER, ClientError, ConnectionClosed, To
 from wsservice.handshake import Handshake
 from wsservice.history import Saved
 from wsservice.hub import Handlers, Hub
-from wsservice.log_context import serving
+from wsservice.log_context import enter, leave, serving
 from wsservice.messages import ROOT, Ack, Broadcast, Event, Target, check_name
 from wsservice.wire import Link, Wire
 
@@ -62,6 +62,7 @@ class Connection:
         recovered: whether it is the continuation of one that broke, with its id, rooms and data (Socket.IO).
         rooms: the rooms it is in; change them by `join` and `leave`.
         expires_at: when its session ends (POSIX seconds), unless it is refreshed.
+        direct: for the registry: the socket's own `send`, while it may be written to at once; see `Link.direct`.
     """
 
     __slots__ = (
@@ -80,6 +81,7 @@ class Connection:
         "_link",
         "_pause",
         "_state",
+        "direct",
         "expires_at",
         "handshake",
         "id",
@@ -109,6 +111,7 @@ class Connection:
         self.recovered = saved is not None
         self.rooms: set[str] = set() if saved is None else set(saved.rooms)
         self.wire = wire
+        self.direct: Callable[[bytes], int] | None = None
         self.expires_at = user.expires_at
         self._hub = hub
         self._handlers = handlers or hub.handlers
@@ -265,7 +268,15 @@ class Connection:
 
     def write(self, data: bytes, volatile: bool = False) -> None:
         """Send finished bytes of this connection's wire format."""
-        if self._state is State.OPEN:
+        direct = self.direct
+        if direct is not None:
+            try:
+                sent = direct(data)
+            except OSError:  # full, or broken: the transport finds out
+                sent = 0
+            if sent != len(data):
+                self._link.write(data[sent:])
+        elif self._state is State.OPEN:
             if volatile and self._link.is_behind():
                 self._hub.counters.add("messages_dropped", "volatile")
             else:
@@ -303,6 +314,10 @@ class Connection:
         """The application's notes, to be saved with a connection that broke."""
         return self._data or {}
 
+    def update_direct(self) -> None:
+        """What `Link.direct` gives may have changed."""
+        self.direct = self._link.direct() if self._state is State.OPEN else None
+
     def reframe(self, wire: Wire, convert: Callable[[bytes], bytes]) -> None:
         """The transport changed: use this wire format from now on, for what is held back, too."""
         self.wire = wire
@@ -329,7 +344,9 @@ class Connection:
         Args:
             size: bytes of the message.
         """
-        if isinstance(message, Ack):
+        if self._state is State.OPEN and not self._busy and type(message) is Event:  # nearly every message
+            self._serve(message)
+        elif isinstance(message, Ack):
             if self._calls is None or not self._calls.settle(message):
                 self._hub.counters.add("acks_ignored")
         elif not self.is_open:
@@ -388,6 +405,7 @@ class Connection:
         return True
 
     def _leave_tables(self) -> None:
+        self.direct = None
         self._end_pause()
         self._hub.registry.remove(self)
         self._hub.expirations.discard(self)
@@ -430,6 +448,7 @@ class Connection:
             held, self._held = self._held or [], None
             for data in held:
                 self._link.write(data)
+            self.update_direct()
         self._handled(None)
 
     def _refused(self, failure: Failure) -> Failure | None:
@@ -449,22 +468,24 @@ class Connection:
         A loop for handlers that finish at once, asynchronous ones too: thousands of them must not nest.
         """
         while event is not None:
-            self._begin()
-            self._inline = True
+            self._busy = self._inline = True
+            token = enter((self.id, self.handshake.request_id))
             try:
-                with serving(self.id, self.handshake.request_id):
-                    pending = self._handlers.dispatch(self, event)
+                pending = self._handlers.dispatch(self, event)
                 if pending is None:
-                    self._done()
+                    self._busy = False
                 else:
+                    self._hub.running += 1
                     pending.addCallback(self._handled).addErrback(self._broken)
             except Exception:
+                self._busy = False
                 self._broken(Failure())
             finally:
+                leave(token)
                 self._inline = False
             if self._busy:
                 return
-            event = self._next()
+            event = None if self._inbox is None else self._next()
         if self._state is State.ENDED:
             self._finish()
 

@@ -44,7 +44,8 @@ _SPACE = " \t\r\n"
 
 def decode_text(text: str) -> Event | Ack:
     """What a text frame means; never fails, since any text at all is a message."""
-    if text[:1] != "{" and text.lstrip(_SPACE)[:1] != "{":
+    first = text[:1]
+    if first != "{" and (first not in _SPACE or text.lstrip(_SPACE)[:1] != "{"):
         return Event(MESSAGE, (text,))
     try:
         value = _decode(text)
@@ -93,6 +94,8 @@ class RawWire:
         """An event; with `call_id` the client is asked to acknowledge."""
         data = args[0] if len(args) == 1 else list(args) if args else None
         if name == MESSAGE and call_id is None:
+            if type(data) is str:  # nearly every message
+                return self._finish(_encode(data))
             if isinstance(data, bytes | bytearray | memoryview):
                 return self._finish(bytes(data), BINARY)
             bare = _encode(data)

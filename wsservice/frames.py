@@ -6,7 +6,9 @@ A frame made here is complete: the same bytes go to every client that speaks the
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable
 from functools import cache
+from struct import Struct
 
 TEXT = 0x1
 BINARY = 0x2
@@ -16,6 +18,7 @@ _FIN = 0x80
 _RSV1 = 0x40
 #: what a sync flush ends with and a sender leaves out (RFC 7692 section 7.2.1)
 _TAIL = b"\x00\x00\xff\xff"
+_short_head, _head, _long_head = Struct("!BB").pack, Struct("!BBH").pack, Struct("!BBQ").pack
 #: shorter messages are sent plain; precedent: ws 8
 COMPRESSION_THRESHOLD = 1024
 
@@ -24,18 +27,17 @@ def frame(payload: bytes, opcode: int = TEXT, rsv: int = 0) -> bytes:
     """One final frame around a payload."""
     size = len(payload)
     if size < 126:
-        return bytes((_FIN | rsv | opcode, size)) + payload
+        return _short_head(_FIN | rsv | opcode, size) + payload
     if size < 65536:
-        return bytes((_FIN | rsv | opcode, 126)) + size.to_bytes(2, "big") + payload
-    return bytes((_FIN | rsv | opcode, 127)) + size.to_bytes(8, "big") + payload
+        return _head(_FIN | rsv | opcode, 126, size) + payload
+    return _long_head(_FIN | rsv | opcode, 127, size) + payload
 
 
 class Framing:
     """How payloads become frames on connections without compression."""
 
-    def finish(self, payload: bytes, opcode: int = TEXT) -> bytes:
-        """The finished frame of a payload."""
-        return frame(payload, opcode)
+    #: the finished frame of a payload: `finish(payload, opcode=TEXT)`
+    finish: Callable[..., bytes] = staticmethod(frame)
 
 
 class DeflateFraming(Framing):

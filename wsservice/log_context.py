@@ -23,6 +23,10 @@ def current() -> Ids | None:
     return _ids.get()
 
 
+#: the same for the hottest path, by hand: `token = enter((connection_id, request_id))`, and in any case `leave(token)`
+enter, leave = _ids.set, _ids.reset
+
+
 class serving:  # noqa: N801 - it reads as a function, and is faster than a generator
     """A `with` block for what is done for one connection. It costs a third of a microsecond and keeps nothing alive."""
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 ROOT = "/"
 #: names that a Socket.IO client's own library emits; neither side may send them (`error` is not one of them)
 RESERVED = frozenset({"connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"})
@@ -18,8 +20,7 @@ def check_name(event: str) -> None:
         raise ValueError(f"{event!r} cannot be emitted: Socket.IO keeps this name for itself")
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(msgspec.Struct, frozen=True, gc=False):  # a Struct is made in a fifth of a frozen dataclass's time
     """What a client sent: `args` go to the handler; with `ack_id` the client wants its result."""
 
     name: str
@@ -27,8 +28,7 @@ class Event:
     ack_id: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Ack:
+class Ack(msgspec.Struct, frozen=True, gc=False):
     """A client's answer to `connection.call`; `error` is set when it refused."""
 
     id: int

@@ -185,6 +185,8 @@ class Namespace(Audience):
                 result = Deferred.fromCoroutine(self._through_middleware(connection, event))
             else:
                 result = self._run(connection, event)
+                if result is None and event.ack_id is None:  # nearly every message
+                    return None
                 if iscoroutine(result):
                     result = Deferred.fromCoroutine(result)
             if not isinstance(result, Deferred):
@@ -236,7 +238,7 @@ class Namespace(Audience):
             if entry is None:
                 raise ClientError(UNKNOWN_EVENT, "There is no handler for this event.")
             args = (event.name, *entry.fit(args))
-        elif not connection.user.has_any(entry.roles):
+        elif entry.roles and not connection.user.has_any(entry.roles):
             raise ClientError("forbidden", "You may not do this.")
         elif not entry.least <= len(args) <= entry.most:
             args = entry.fit(args)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container, Hashable, Iterable
+from collections.abc import Callable, Collection, Container, Hashable, Iterable
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from twisted.logger import Logger
@@ -30,6 +30,8 @@ class Member(Hashable, Protocol):
     def rooms(self) -> set[str]: ...
     @property
     def wire(self) -> Wire: ...
+    @property
+    def direct(self) -> Callable[[bytes], int] | None: ...
     def write(self, data: bytes, volatile: bool = False) -> None: ...
     def disconnect(self, code: int, reason: str) -> None: ...
     def renew(self, expires_at: float) -> None: ...
@@ -150,9 +152,18 @@ class Registry(Generic[M]):
             frames = {wire: wire.event(broadcast.event, broadcast.args) for wire in wires}
         else:
             frames = {wire: wire.recoverable(broadcast, entry.encoded) for wire in wires}
-        for connection in recipients:
+        for connection in recipients:  # nothing but the write for those whose socket is clear
+            frame, direct = frames[connection.wire], connection.direct
+            if direct is not None:
+                try:
+                    sent = direct(frame)
+                except OSError:  # full, or broken: the transport finds out
+                    sent = 0
+                if sent == len(frame):
+                    continue
+                frame = frame[sent:]
             try:
-                connection.write(frames[connection.wire], broadcast.volatile)
+                connection.write(frame, broadcast.volatile)
             except Exception:  # the others get it all the same
                 log.failure("connection {connection_id} could not be written to", connection_id=connection.id)
                 self._counters.add("internal_errors")

@@ -12,6 +12,7 @@ A second signal skips to 4, as a drain time of 0 does; every close frame is sent
 
 from __future__ import annotations
 
+import select
 import signal
 import sys
 import time
@@ -33,6 +34,8 @@ from wsservice.assembly import Parts, assemble
 from wsservice.config import Config
 from wsservice.errors import ConfigurationError
 from wsservice.transports.listen import describe, listen_on, page_at, scheme_of, someone_waits
+from wsservice.transports.reads import Reads
+from wsservice.transports.tcp import serve_by
 
 log = Logger()
 
@@ -74,6 +77,7 @@ class Server(MultiService):
         self._signals = signals
         self._terminal = terminal
         self._ports: list[IListeningPort] = []
+        self._reads: Reads | None = None
         self._was_asked = False
         self._stopping = False
         self._hurry = False
@@ -126,6 +130,9 @@ class Server(MultiService):
 
     def _listening(self, ports: list[IListeningPort]) -> None:
         self._ports = ports
+        if hasattr(select, "epoll"):
+            self._reads = Reads(self._reactor)
+        serve_by(self._reads, ports)
         self.parts.accepting.ports = [port for port in ports if hasattr(port, "stopReading")]
         log.info(
             "{files} files may be open, and {most} connections",
@@ -193,6 +200,8 @@ class Server(MultiService):
             protocol.transport.abortConnection()
         parts.web.close_all()
         await deferLater(self._reactor, 0)  # the connections that were cut off learn of it
+        if self._reads is not None:
+            self._reads.stop()
         parts.clients.stop()
         parts.hub.expirations.stop()
         await parts.provider.stop()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from wsservice.errors import ClientError
@@ -48,6 +49,14 @@ class Link(ABC):
     @abstractmethod
     def write(self, data: bytes) -> None:
         """Send finished bytes; past the bound of the queue the link closes itself."""
+
+    def direct(self) -> Callable[[bytes], int] | None:
+        """The socket's own `send`, while what is sent by it is in its place; None over TLS, or while something waits.
+
+        It gives how many bytes the system took, and raises OSError; the rest is for `write`. When it changes,
+        the link calls `Connection.update_direct`.
+        """
+        return None
 
     @abstractmethod
     def is_behind(self) -> bool:

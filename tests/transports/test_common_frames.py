@@ -11,7 +11,7 @@ from websockets.frames import Frame, Opcode
 
 from tests.transports.fixtures import Service
 from tests.transports.memory import MemoryClient
-from wsservice.transports.common_frames import next_common_frame, unmask
+from wsservice.transports.common_frames import next_common_frame
 from wsservice.transports.slim import SlimProtocol
 
 MASK = b"\x01\x02\x03\x04"
@@ -23,13 +23,20 @@ def masked(payload: bytes, opcode: int = 1, *, fin: bool = True, rsv: int = 0, f
     form = form or (7 if size < 126 else 16 if size < 65536 else 64)
     head = bytes([(0x80 if fin else 0) | rsv | opcode, 0x80 | {7: size & 0x7F, 16: 126, 64: 127}[form]])
     extended = b"" if form == 7 else size.to_bytes(form // 8, "big")
-    return head + extended + MASK + unmask(payload, MASK)
+    return head + extended + MASK + xor(payload, MASK)
+
+
+def xor(payload: bytes, mask: bytes) -> bytes:
+    """By the words of RFC 6455 section 5.3."""
+    return bytes(byte ^ mask[at % 4] for at, byte in enumerate(payload))
 
 
 class NextCommonFrameTests(SynchronousTestCase):
     @given(st.binary(max_size=400), st.binary(min_size=4, max_size=4))
     def test_unmasking_is_an_xor(self, payload: bytes, mask: bytes) -> None:
-        self.assertEqual(unmask(payload, mask), bytes(byte ^ mask[at % 4] for at, byte in enumerate(payload)))
+        data = masked(payload, 2)
+        data = data[: len(data) - len(payload) - 4] + mask + xor(payload, mask)
+        self.assertEqual(next_common_frame(data, 0, 400), (payload, len(payload), len(data)))
 
     def test_a_common_frame_is_taken_wherever_it_begins(self) -> None:
         for payload in (b"", b"x", b"x" * 125, b"x" * 126, "é".encode() * 100, b"x" * 65535):

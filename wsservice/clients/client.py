@@ -64,6 +64,9 @@ class Socket(Protocol):
     def send(self, message: str | bytes) -> None:
         """Send one message."""
 
+    def direct(self) -> Callable[[bytes], int] | None:
+        """See `Link.direct`; when it changes, `Namespaces.update_direct` is called."""
+
     def is_behind(self) -> bool:
         """Whether the peer has not taken what was written before."""
 
@@ -306,6 +309,10 @@ class Client:
                 self._flush_later()
         else:
             self._table.hub.counters.add("messages_dropped", "closed")
+
+    def direct(self) -> Callable[[bytes], int] | None:
+        """See `Link.direct`."""
+        return None if self.socket is None else self.socket.direct()
 
     @property
     def is_behind(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from wsservice.close_codes import CloseCode
@@ -53,6 +54,10 @@ class NamespaceLink(Link):
     def write(self, data: bytes) -> None:
         """Send finished bytes of this connection's wire."""
         self._client.write(data)
+
+    def direct(self) -> Callable[[bytes], int] | None:
+        """The WebSocket's own `send`, while nothing waits before it."""
+        return self._client.direct()
 
     def is_behind(self) -> bool:
         """Whether the client has not taken what was written before."""

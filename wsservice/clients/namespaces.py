@@ -147,6 +147,12 @@ class Namespaces:
         convert = partial(to_frames, framing=framing)
         for link in self._links.values():
             link.connection.reframe(self._table.wires.get(link.namespace, framing), convert)
+        self.update_direct()
+
+    def update_direct(self) -> None:
+        """The WebSocket may, or may no longer, be written to by its `send`."""
+        for link in self._links.values():
+            link.connection.update_direct()
 
     def pinged(self, position: int) -> None:
         """A ping is sent, behind everything up to this position of the history, to those who are accepted by now."""

@@ -87,9 +87,10 @@ class IncomingProtocol(OutgoingProtocol):
             if self.traffic_limits is None:
                 return
             traffic = self._traffic = Traffic(self.traffic_limits, self.factory.clock.seconds)
-        wait = min(traffic.take(octets), self.patience)
+        wait = traffic.take(octets)
         if not wait:
             return
+        wait = min(wait, self.patience)
         clock = self.factory.clock
         now = clock.seconds()
         if now >= self._calm_at:

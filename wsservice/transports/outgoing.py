@@ -9,7 +9,7 @@ from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
 from wsservice.transports.slim import ANY_REASON, SlimProtocol
-from wsservice.transports.write_now import can_write_now, write_now
+from wsservice.transports.tcp import Send, TcpTransport
 
 
 class OutgoingProtocol(SlimProtocol):
@@ -19,16 +19,17 @@ class OutgoingProtocol(SlimProtocol):
     max_backlog: ClassVar[int] = 1024 * 1024
     max_backlog_messages: ClassVar[int] = 10_000
 
-    #: whether the transport is a TCP socket and nothing around it, so that it can be written to at once
-    _is_plain = False
+    #: the transport, where it is a TCP socket and nothing around it, so that it can be written to at once
+    _plain: TcpTransport | None = None
     #: what waits for the client, since the transport said that it is full; None while it is not
     _backlog: deque[bytes] | None = None
     _backlog_bytes = 0
 
     def watch_transport(self) -> None:
         """Be told by the transport when the client is behind; from here on, writes leave at once where they can."""
-        if can_write_now(self.transport):
-            self._is_plain = True
+        if isinstance(self.transport, TcpTransport):
+            self._plain = self.transport
+            self._plain.is_watched = True
         self.transport.unregisterProducer()
         self.transport.registerProducer(self, True)
 
@@ -42,10 +43,10 @@ class OutgoingProtocol(SlimProtocol):
             self.factory.counters.add("messages_dropped", "closed")
             return
         if self._backlog is None:
-            if self._is_plain:
-                write_now(self.transport, data)
-            else:
+            if self._plain is None:
                 self.transport.write(data)
+            else:
+                self._plain.write_now(data)
             return
         self._backlog.append(data)
         self._backlog_bytes += len(data)
@@ -53,6 +54,17 @@ class OutgoingProtocol(SlimProtocol):
             self.factory.counters.add("messages_dropped", "slow", len(self._backlog))
             self._backlog = deque()
             self.too_slow()
+
+    def direct(self) -> Send | None:
+        """The socket's own `send`, if what it sends now is in its place; good until `writing_changed` is called."""
+        plain = self._plain
+        if plain is None or self._backlog is not None or self.state != self.STATE_OPEN or not plain.is_clear:
+            return None
+        send: Send = plain.socket.send
+        return send
+
+    def writing_changed(self, *, is_busy: bool) -> None:
+        """Whether something waits for the socket: while it does, `direct` gives nothing."""
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The transport is gone, and what waited for it is lost. (What the transport itself held is not known.)"""
@@ -99,6 +111,8 @@ class OutgoingProtocol(SlimProtocol):
         if waiting:
             self._backlog = waiting
             self._backlog_bytes = size
+        elif self._plain is not None and self._plain.is_clear:
+            self.writing_changed(is_busy=False)
 
     def stopProducing(self) -> None:
         """The transport is gone; `connectionLost` follows."""

@@ -182,6 +182,11 @@ class SocketIoProtocol(OpeningProtocol):
         if self._client is not None:
             self._client.reading_changed()
 
+    def writing_changed(self, *, is_busy: bool) -> None:
+        """The client's connections may, or may no longer, write to the socket themselves."""
+        if self._client is not None:
+            self._client.namespaces.update_direct()
+
     def send(self, message: str | bytes) -> None:
         """Send one message."""
         self.write(message_frame(message, self.framing))

@@ -175,6 +175,12 @@ class RawProtocol(OpeningProtocol, Link):
         """Close, with the reason in words."""
         self.close(*error.close)
 
+    def writing_changed(self, *, is_busy: bool) -> None:
+        """The connection may, or may no longer, write to the socket itself."""
+        connection = self._connection
+        if connection is not None and is_busy != (connection.direct is None):
+            connection.update_direct()
+
     def too_much(self) -> None:
         """The client sends too much."""
         if self._connection is not None:

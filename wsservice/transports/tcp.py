@@ -1,0 +1,97 @@
+"""An accepted TCP connection that is written to at once, instead of in the next turn of the event loop.
+
+Twisted's `transport.write` keeps the bytes, asks epoll for the socket, waits for a turn, sends, and asks epoll to
+forget the socket: four system calls for one. Where nothing waits before them the bytes can be sent right now, and only
+what the system does not take goes Twisted's way, with its order, its producers and its errors.
+
+Whoever writes much keeps the socket's own `send` for as long as the transport is clear: `startWriting` and
+`stopWriting` are where Twisted itself notes that something waits, and that nothing does any more.
+
+Only for TCP with nothing around it. TLS looks the same from outside, down to `transport.socket`, and would send plain
+text: so it is decided by the transport's own class.
+"""
+
+# mypy: allow-untyped-calls
+# (twisted.internet.tcp has few annotations)
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+
+from twisted.internet.interfaces import IListeningPort
+from twisted.internet.tcp import Port, Server
+
+from wsservice.transports.reads import Reads
+
+#: a socket's `send`: gives how many bytes the system took
+Send = Callable[[bytes], int]
+
+
+class TcpTransport(Server):
+    """See the module's docstring; `serve_by` has ports use it.
+
+    Attributes:
+        reads: who reads it; None for Twisted's reactor.
+        is_watched: whether its protocol is told by `writing_changed(is_busy)`.
+    """
+
+    reads: ClassVar[Reads | None] = None
+    is_watched = False
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether what is sent now is the next that the peer gets."""
+        return bool(
+            self.connected and not (self.dataBuffer or self._tempDataBuffer or self.disconnecting or self._aborting)
+        )
+
+    def write_now(self, data: bytes) -> None:
+        """Send what the socket takes, and leave the rest, and every fault, to Twisted."""
+        if self.is_clear:
+            try:
+                sent = self.socket.send(data)
+            except OSError:  # full, or broken: Twisted finds out, and tells the protocol in its own time
+                sent = 0
+            if sent == len(data):
+                return
+            data = data[sent:]
+        self.write(data)
+
+    def startReading(self) -> None:
+        """Called by Twisted."""
+        if self.reads is None:
+            super().startReading()
+        else:
+            self.reads.add(self)
+
+    def stopReading(self) -> None:
+        """Called by Twisted."""
+        if self.reads is None:
+            super().stopReading()
+        else:
+            self.reads.discard(self)
+
+    def startWriting(self) -> None:
+        """Called by Twisted when something waits, or the connection is to be closed."""
+        super().startWriting()
+        if self.is_watched:
+            self._tell(is_busy=True)
+
+    def stopWriting(self) -> None:
+        """Called by Twisted when nothing waits any more, or nothing can be written."""
+        super().stopWriting()
+        if self.is_watched:
+            self._tell(is_busy=not self.is_clear)
+
+    def _tell(self, *, is_busy: bool) -> None:
+        protocol: Any = self.protocol
+        protocol.writing_changed(is_busy=is_busy)
+
+
+def serve_by(reads: Reads | None, ports: Sequence[IListeningPort]) -> None:
+    """Have the TCP ports among these make such transports from now on."""
+    configured: type[TcpTransport] = type("TcpTransport", (TcpTransport,), {"reads": reads})
+    for port in ports:
+        if isinstance(port, Port):
+            port.transport = configured
