@@ -113,9 +113,10 @@ class DrainTests(BenchCase):
         socket.deliver()
         self.assertEqual((socket.close, socket.hear()), ((1001, SHUTTING_DOWN), []))
         answer = waiting.answer()
-        self.assertEqual((answer.body, answer.header("Connection")), (b"1", "close"))
-        self.assertEqual(later.fetch(), ["1"])
-        self.assertEqual(moving.fetch(), ["1"])
+        self.assertEqual((answer.status, answer.error), (503, "stopping"))  # not `1`: python-socketio would stay away
+        self.assertEqual((answer.header("Retry-After"), answer.header("Connection")), ("5", "close"))
+        for gone in (later, moving):
+            self.assertEqual(self.bench.ask("GET", gone.query).status, 400)
         tried.deliver()
         self.assertIsNotNone(tried.close)
         self.assertEqual({step[-1] for step in self.bench.steps}, {SHUTTING_DOWN})
@@ -148,15 +149,24 @@ class DrainTests(BenchCase):
         self.assertEqual(answer.status, 503)
         self.assertEqual(len(self.bench.clients), 0)
 
+    def test_what_waits_for_a_poller_is_fetched_without_a_farewell(self) -> None:
+        poller = self.bench.poller("alice", "/")
+        self.bench.app.emit("x", 1)
+        self.drain()
+        self.assertEqual(poller.fetch(), ['42["x",1]'])
+        self.assertEqual(self.bench.ask("GET", poller.query).status, 400)
+
     def test_what_is_posted_meanwhile_is_taken_and_not_handled(self) -> None:
         poller = self.bench.poller("alice", "/")
+        self.bench.app.emit("x", 1)
         self.drain()
         self.assertEqual(poller.send(event("m")).body, b"ok")
         self.assertNotIn(("m",), self.bench.steps)
-        self.assertEqual(poller.fetch(), ["1"])
+        self.assertEqual(self.bench.counters.get("events_dropped", "closing"), 1)
 
     def test_those_that_do_not_fetch_their_end_are_forgotten_when_it_is_over(self) -> None:
         self.bench.poller("alice", "/")
+        self.bench.app.emit("x", 1)
         self.drain()
         self.assertEqual(len(self.bench.clients), 1)
         self.bench.clients.stop()

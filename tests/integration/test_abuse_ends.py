@@ -141,7 +141,7 @@ class StopTests(EndCase):
         audience = Audience(socks)
         stuck = open_socket(victim.port, self.bob)
         stuck.sendall(frame(b'{"event": "never"}'))
-        until(lambda: self.watcher.tables["running"] == 2)
+        until(lambda: self.watcher.tables["running"] == 1)
         victim.process.send_signal(signal.SIGTERM)
         audience.join()
         self.assertIsNone(victim.process.poll())

@@ -128,7 +128,7 @@ class Client:
         self.socket = socket
         self._probe: Socket | None = None
         #: answers the open GET
-        self._answer: Callable[[bytes], None] | None = None
+        self._answer: Callable[[bytes | None], None] | None = None
         #: answers a POST whose events wait for handlers
         self._post_done: Callable[[], None] | None = None
         #: whose handlers are behind
@@ -173,8 +173,10 @@ class Client:
 
     # -- long-polling
 
-    def open_poll(self, answer: Callable[[bytes], None]) -> None:
+    def open_poll(self, answer: Callable[[bytes | None], None]) -> None:
         """A GET: `answer` is called with its body, now or later, unless `poll_lost` comes first.
+
+        It is called with None if the service stops, and there is nothing to say: refuse the request.
 
         Raises:
             SessionError: refuse it.
@@ -339,7 +341,9 @@ class Client:
         """
         if not self._engine.has_ended:
             self._close = (code, reason)
-            self._engine.close(self._table.now(), reason, discard=discard)
+            # At a `1` python-socketio stays away for good; at an error every stock client comes back.
+            farewell = not self._table.draining
+            self._engine.close(self._table.now(), reason, discard=discard, farewell=farewell)
         self.work()
 
     def failed(self, failure: Failure) -> None:
@@ -462,7 +466,7 @@ class Client:
         self._settle()
         if self._answer is not None:
             body = self._engine.payload_to_send()
-            if body is not None:
+            if body is not None or self._engine.state is State.CLOSED:
                 answer, self._answer = self._answer, None
                 answer(body)
         if self._probe is not None:
@@ -514,10 +518,11 @@ class Client:
 
     def _schedule(self) -> None:
         """Set the one deadline of the two machines; once the first is at its end, forget the client."""
+        if self._engine.has_ended:
+            self._count_dropped()
         if self._engine.state is State.CLOSED:
             self._table.deadlines.set(self, None)
             self._table.forget(self)
-            self._count_dropped()
             return
         times = (self._engine.get_timer(), self.namespaces.session.get_timer())
         self._table.deadlines.set(self, min((time for time in times if time is not None), default=None))

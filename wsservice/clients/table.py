@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from math import inf
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -130,8 +131,7 @@ class Clients:
     def stop(self) -> None:
         """Forget those that did not fetch the end of their session."""
         for client in self:
-            self.deadlines.set(client, None)
-            self.forget(client)
+            client.handle_timer(inf)
 
     def is_valid(self, principal: Principal) -> bool:
         """Whether who was verified at the handshake still is."""

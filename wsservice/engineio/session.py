@@ -137,7 +137,7 @@ class Session:
         self._post_open = False
         self._probed = False
         self._probes = 0
-        self._farewell = _CLOSE
+        self._farewell: bytes | None = _CLOSE
         self._dropped_messages = 0
         self._dropped_events = 0
         self.send(encode_packet(open_packet(sid, settings, websocket=websocket)))
@@ -377,7 +377,7 @@ class Session:
 
     # -- the server's side of the end, and time
 
-    def close(self, now: float, reason: str, *, discard: bool = False) -> None:
+    def close(self, now: float, reason: str, *, discard: bool = False, farewell: bool = True) -> None:
         """The server ends the session: nothing more is received.
 
         On long-polling a `1` goes behind what is queued, to the open GET or to the next ones. On a WebSocket
@@ -385,16 +385,21 @@ class Session:
 
         Args:
             discard: what is queued is dropped.
+            farewell: False for no `1`: an open GET is to be refused, if the state is CLOSED and there is no payload.
         """
         self.handle_timer(now)
         if self.has_ended:
             return
         if discard:
             self._drop_output()
+        if not (farewell or self._outbox or self.state is State.WEBSOCKET):
+            self._end(reason, farewell=None)
+            return
         self.end_reason = reason
         self._move(Event.CLOSE)
         if self.state is State.CLOSING:
-            self._outbox.append(_CLOSE)
+            if farewell:
+                self._outbox.append(_CLOSE)
             self._deadline = now + self._settings.close_grace
         else:
             self._drop_input()
@@ -476,7 +481,7 @@ class Session:
             if self.has_ended:
                 return
 
-    def _end(self, reason: str, *, farewell: bytes = _CLOSE) -> None:
+    def _end(self, reason: str, *, farewell: bytes | None = _CLOSE) -> None:
         """Over, at once; an open GET is still answered, by `farewell`."""
         if self.state is State.CLOSED:
             return

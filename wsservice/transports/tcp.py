@@ -93,5 +93,5 @@ def serve_by(reads: Reads | None, ports: Sequence[IListeningPort]) -> None:
     """Have the TCP ports among these make such transports from now on."""
     configured: type[TcpTransport] = type("TcpTransport", (TcpTransport,), {"reads": reads})
     for port in ports:
-        if isinstance(port, Port):
+        if isinstance(port, Port) and port.transport is Server:  # that of a Unix socket has another one
             port.transport = configured

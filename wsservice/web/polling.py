@@ -215,9 +215,12 @@ class PollingResource(Resource):
     def _poll(self, request: WsRequest, client: Client, headers: Headers = ()) -> None:
         waits = True
 
-        def answer(body: bytes) -> None:
+        def answer(body: bytes | None) -> None:
             nonlocal waits
             waits = False
+            if body is None:
+                self._refuse_session(request, Stopping("the session ends"))
+                return
             request.send(self._answer(request.handshake, body, headers))
 
         client.open_poll(answer)
