@@ -120,6 +120,8 @@ class LifeTests(TestCase):
             await deferToThread(client.ping)
         await server.stopService()
         self.assertEqual(server.parts.raw.live, set())
+        self.assertEqual(server.parts.hub.counters.get("drain_cut_off", "handlers"), 1)
+        self.assertEqual(server.parts.hub.counters.get("limits_hit", "drain"), 1)
         await deferToThread(client.close)
 
     async def test_a_second_signal_does_not_wait(self) -> None:

@@ -187,6 +187,7 @@ class Server(MultiService):
             looked = True
         if parts.hub.running:
             log.warn("{count} clients' handlers have not ended and are left alone", count=parts.hub.running)
+        self._count_cut_off()
         parts.port.close_waiting()
         for protocol in (*parts.raw.live, *parts.socketio.live):
             protocol.transport.abortConnection()
@@ -216,6 +217,17 @@ class Server(MultiService):
                 await deferLater(clock, BATCH_INTERVAL)
         for protocol in parts.socketio.stop_opening():  # those that belong to no session, any more or yet
             protocol.drain()
+
+    def _count_cut_off(self) -> None:
+        """Count what has not ended by the drain deadline."""
+        parts = self.parts
+        for reason, amount in (
+            ("clients", len(parts.raw.live) + len(parts.socketio.live)),
+            ("handlers", parts.hub.running),
+            ("requests", parts.web.busy),
+        ):
+            if amount:
+                parts.hub.counters.add("drain_cut_off", reason, amount)
 
     def _is_busy(self) -> bool:
         parts = self.parts

@@ -122,6 +122,8 @@ class OpeningProtocol(IncomingProtocol):
     _handshake: Handshake | None = None
     _principal: Principal | None = None
     _refusal: HandshakeError | None = None
+    #: what a handshake is counted by that is refused without an error of ours
+    _word = "bad_request"
 
     def check_handshake(self, handshake: Handshake) -> bytes | None:
         """Look at a request that is good so far; a whole HTTP answer refuses it."""
@@ -190,11 +192,17 @@ class OpeningProtocol(IncomingProtocol):
 
     def refusal(self, code: int, request_id: str, headers: list[tuple[str, str]]) -> bytes:
         """The whole HTTP answer that refuses a handshake: fixed text."""
-        return http_refusal(code, self._refusal, request_id, headers)
+        secure, host = self.origin_of(self._handshake)
+        return http_refusal(code, self._refusal, request_id, secure=secure, host=host, extra=headers)
+
+    def origin_of(self, handshake: Handshake | None) -> tuple[bool, str]:
+        """Whether the client speaks TLS, and to which host: what a request's head says, where there is a good one."""
+        return (self.is_secure, "") if handshake is None else (handshake.secure, handshake.host)
 
     def drain(self) -> None:
         """End this connection, since the service stops."""
         if self.state == self.STATE_CONNECTING:
+            self._word = "stopping"
             self.failHandshake(close_codes.SHUTTING_DOWN, 503, [("Retry-After", RETRY_AFTER)])
         else:
             self.drain_open()
@@ -220,13 +228,15 @@ class OpeningProtocol(IncomingProtocol):
     def _answer(self, answer: bytes, reason: str, request_id: str | None = None) -> None:
         """Refuse by a whole HTTP answer."""
         handshake = self._handshake
-        self.factory.counters.add("handshakes", self._refusal.word if self._refusal else "bad_request")
+        word = self._refusal.word if self._refusal else self._word
+        self.factory.counters.add("handshakes", word)
         log.info(
             "handshake refused with {status}: {reason}",
             status=int(answer[9:12]),
             reason=reason,
             request_id=request_id or (handshake.request_id if handshake else None),
             peer=handshake.peer if handshake else self.peer,
+            log_flood=f"handshake refused: {word}",
         )
         self.wasNotCleanReason = reason
         self.transport.write(answer)

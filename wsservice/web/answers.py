@@ -9,19 +9,11 @@ from typing import Any
 
 import msgspec
 
-from wsservice.errors import (
-    HandshakeError,
-    KeysUnavailable,
-    ProviderError,
-    RateLimited,
-    UnsupportedChallenge,
-    WsServiceError,
-)
-from wsservice.web.headers import Headers
+from wsservice.errors import HandshakeError, ProviderError, UnsupportedChallenge, WsServiceError
+from wsservice.headers import Headers, refusal_headers
 
-#: seconds after which a client may ask again: the keys are fetched anew, or the provider is back
-RETRY_KEYS = 2
-RETRY_PROVIDER = 5
+#: seconds after which a client that meets a stopping service may ask again
+RETRY_STOPPING = 5
 
 _NO_STORE = (b"Cache-Control", b"no-store")
 _JSON = (b"Content-Type", b"application/json; charset=utf-8")
@@ -76,7 +68,7 @@ def not_allowed(allowed: str) -> RequestRefused:
 
 def stopping() -> RequestRefused:
     """503: the service comes to its end."""
-    headers = ((b"Retry-After", b"%d" % RETRY_PROVIDER),)
+    headers = ((b"Retry-After", b"%d" % RETRY_STOPPING),)
     return RequestRefused(503, "stopping", "The service is stopping. Try again soon.", headers=headers)
 
 
@@ -111,11 +103,4 @@ def error_answer(error: Exception, request_id: str, headers: Headers = ()) -> An
 def _headers_of(error: RequestRefused | HandshakeError | ProviderError) -> Headers:
     if isinstance(error, RequestRefused):
         return error.headers
-    if error.http_status == 401:
-        # RFC 9110 section 15.5.2 wants a challenge; a scheme that browsers do not know opens no dialog.
-        return ((b"WWW-Authenticate", f'Cookie realm="wsservice", error="{error.word}"'.encode()),)
-    if isinstance(error, RateLimited):
-        return ((b"Retry-After", b"%d" % error.retry_after),)
-    if error.http_status == 503:
-        return ((b"Retry-After", b"%d" % (RETRY_KEYS if isinstance(error, KeysUnavailable) else RETRY_PROVIDER)),)
-    return ()
+    return refusal_headers(error)

@@ -26,8 +26,9 @@ from wsservice.clients.table import Clients
 from wsservice.engineio.packet import ParseError
 from wsservice.engineio.query import BadRequest, Forbidden, RequestError, read_query
 from wsservice.engineio.states import SessionError
-from wsservice.errors import AuthenticationError, OriginNotAllowed
+from wsservice.errors import AuthenticationError, HandshakeError, OriginNotAllowed
 from wsservice.handshake import Handshake
+from wsservice.headers import Headers
 from wsservice.web.answers import (
     Answer,
     RequestRefused,
@@ -38,7 +39,6 @@ from wsservice.web.answers import (
     stopping,
 )
 from wsservice.web.compression import THRESHOLD, choose_coding, compress
-from wsservice.web.headers import Headers
 from wsservice.web.request import WsRequest
 from wsservice.web.uploads import Upload
 
@@ -141,13 +141,13 @@ class PollingResource(Resource):
             else:
                 self._get(request)
         except RequestError as error:
-            self._refuse(request, error.http_status, error.code, error.message)
+            self._refuse(request, error.http_status, error)
         except SessionError as error:
-            self._refuse(request, 400, error.code, error.message)
+            self._refuse(request, 400, error)
         except ParseError:
-            self._refuse(request, 400, BadRequest.code, BadRequest.message)
+            self._refuse(request, 400, BadRequest(), "parse_error")
         except RequestRefused as error:
-            request.send(error_answer(error, handshake.request_id, self._cors(handshake)))
+            self._turn_away(request, error)
         return NOT_DONE_YET
 
     def _get(self, request: WsRequest) -> None:
@@ -196,13 +196,12 @@ class PollingResource(Resource):
         if request.gone:
             return
         if self._clients.draining:  # since the token began to be checked
-            request.send(error_answer(stopping(), request.handshake.request_id, self._cors(request.handshake)))
+            self._turn_away(request, stopping())
             return
         admission = self._clients.admission
         refusal = None if admission is None else admission.admit(request.handshake.peer)
         if refusal is not None:
-            request.site.counters.add("http_refused", refusal.word)
-            request.send(error_answer(refusal, request.handshake.request_id, self._cors(request.handshake)))
+            self._turn_away(request, refusal)
             return
         client = self._clients.prepare(request.handshake, speaker)
         headers: Headers = ()
@@ -251,8 +250,21 @@ class PollingResource(Resource):
             return Answer(200, body, fixed)
         return Answer(200, compress(body, coding), (*fixed, (b"Content-Encoding", coding.encode())))
 
-    def _refuse(self, request: WsRequest, status: int, code: int, message: str) -> None:
-        body = msgspec.json.encode({"code": code, "message": message})
+    def _turn_away(self, request: WsRequest, error: RequestRefused | HandshakeError) -> None:
+        """Refuse in the words of our other errors."""
+        request.site.count_refusal(error)
+        request.send(error_answer(error, request.handshake.request_id, self._cors(request.handshake)))
+
+    def _refuse(
+        self, request: WsRequest, status: int, error: RequestError | SessionError, word: str | None = None
+    ) -> None:
+        """Refuse in Engine.IO's words.
+
+        Args:
+            word: the reason by which it is counted, if not the error's own.
+        """
+        request.site.counters.add("polls_refused", word or error.word)
+        body = msgspec.json.encode({"code": error.code, "message": error.message})
         headers = ((b"Content-Type", b"application/json"), _NO_STORE, *self._cors(request.handshake))
         request.send(Answer(status, body, headers))
 
