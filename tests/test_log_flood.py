@@ -104,6 +104,11 @@ class LogFloodTests(SynchronousTestCase):
         self.assertRegex(line, rf"^{40 - FIRST} more in 10 s: RecursionError at test_log_flood\.py:\d+ \(refused\)$")
         self.assertNotIn("client", line)
 
+    def test_a_cause_has_no_value_of_an_event(self) -> None:
+        self.passed(FIRST + 1, log_failure=divide(), log_format="the handler of {event} raised", event="a client's")
+        self.clock.advance(WINDOW)
+        self.assertTrue(self.lines[0].endswith(" (the handler of … raised)"), self.lines)
+
     def test_another_place_or_another_type_is_another_fault(self) -> None:
         for fault in (divide(), look_up(), sunk(0), Failure(ValueError()), Failure(KeyError())):
             self.assertEqual(self.passed(100, log_failure=fault), FIRST)

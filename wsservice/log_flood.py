@@ -12,6 +12,7 @@ with its traceback, but not a thousand times. Every other line is written, whate
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from pathlib import PurePath
@@ -30,6 +31,8 @@ KINDS = 500
 _OTHERS = "of many kinds"
 #: characters of a cause
 _CAUSE = 200
+#: what stands in a message for a value
+_FIELD = re.compile(r"\{[^}]*\}")
 
 
 @dataclass(slots=True)
@@ -160,7 +163,8 @@ def _cause(event: LogEvent) -> str:
     name = getattr(getattr(failure, "type", None), "__name__", "a fault")
     places = _places(failure)
     place = f" at {PurePath(places[-1][0]).name}:{places[-1][1]}" if places else ""
-    return f"{name}{place} ({event.get('log_format') or 'unhandled'})"[:_CAUSE]
+    what = _FIELD.sub("…", event.get("log_format") or "unhandled")
+    return f"{name}{place} ({what})"[:_CAUSE]
 
 
 def _places(failure: Any) -> list[tuple[str, int]]:

@@ -197,7 +197,8 @@ class Server(MultiService):
         parts.hub.expirations.stop()
         await parts.provider.stop()
         await maybeDeferred(super().stopService)
-        log.info("counted: {counts}", counts=parts.hub.counters.summary())
+        for line in parts.hub.counters.summary():
+            log.info("counted: {counts}", counts=line)
         log.info("stopped")
 
     async def _close_clients(self) -> None:
