@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from types import SimpleNamespace
 from typing import Any
 
 from twisted.internet.task import Clock
@@ -121,8 +122,15 @@ class LogFloodTests(SynchronousTestCase):
         self.assertRegex(self.lines[0], r"ZeroDivisionError at test_log_flood\.py:\d+")
 
     def test_whatever_an_application_gives_breaks_nothing(self) -> None:
-        for fields in ({"log_failure": "no failure"}, {"log_flood": ["no", "words"]}, {"log_failure": Failure("text")}):
+        for fields in (
+            {"log_failure": "no failure"},
+            {"log_failure": divide(), "log_format": b"bytes {x}"},
+            {"log_failure": SimpleNamespace(type=[], frames=5)},
+            {"log_flood": ["no", "words"]},
+            {"log_failure": Failure("text")},
+        ):
             self.assertEqual(self.passed(FIRST + 1, **fields), FIRST)
+            self.flood.tell_all()
 
     def test_nothing_is_kept_of_a_failure_nor_of_an_event(self) -> None:
         fault = divide()
@@ -144,6 +152,14 @@ class LogFloodTests(SynchronousTestCase):
         self.assertEqual(self.lines, ["7 more in 3 s: a"])
         self.clock.advance(WINDOW)
         self.assertEqual(len(self.told), 1)
+
+    def test_what_is_logged_while_it_decides_does_not_lock_it(self) -> None:
+        # As a Deferred does that is collected just then: "Unhandled error in Deferred".
+        self.flood = LogFlood(self.clock.seconds, lambda *_: self.flood.lets(self.event(log_flood="a")))
+        thread = threading.Thread(target=self.passed, args=(1,), kwargs={"log_flood": "a"}, daemon=True)
+        thread.start()
+        thread.join(timeout=30)
+        self.assertFalse(thread.is_alive())
 
     def test_threads_may_log_too(self) -> None:
         passed: list[int] = []

@@ -16,10 +16,11 @@ import re
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from pathlib import PurePath
-from threading import Lock
+from threading import RLock
 from typing import Any
 
 from twisted.logger import LogEvent, LogLevel
+from twisted.python.failure import Failure
 
 #: lines of a kind that are written before the others are only counted
 FIRST = 5
@@ -68,7 +69,8 @@ class LogFlood:
         self._seconds = seconds
         self._later = later
         self._floods: dict[Hashable, _Flood] = {}
-        self._lock = Lock()
+        # Not a plain one: a Deferred that is collected while it is held may log its error.
+        self._lock = RLock()
         self.tell: Callable[[LogEvent], None] = _to_nobody
 
     def __len__(self) -> int:
@@ -151,8 +153,7 @@ def _kind(event: LogEvent) -> Hashable | None:
     if failure is None:
         words = event.get("log_flood")
         return None if words is None else str(words)
-    places = frozenset(_places(failure))
-    return getattr(failure, "type", None), hash(places), event.get("log_namespace")
+    return _type(failure), hash(frozenset(_places(failure))), event.get("log_namespace")
 
 
 def _cause(event: LogEvent) -> str:
@@ -160,16 +161,20 @@ def _cause(event: LogEvent) -> str:
     failure = failure_of(event)
     if failure is None:
         return str(event["log_flood"])[:_CAUSE]
-    name = getattr(getattr(failure, "type", None), "__name__", "a fault")
+    name = getattr(_type(failure), "__name__", "a fault")
     places = _places(failure)
     place = f" at {PurePath(places[-1][0]).name}:{places[-1][1]}" if places else ""
-    what = _FIELD.sub("…", event.get("log_format") or "unhandled")
+    what = _FIELD.sub("…", str(event.get("log_format") or "unhandled"))
     return f"{name}{place} ({what})"[:_CAUSE]
 
 
 def _places(failure: Any) -> list[tuple[str, int]]:
     """File and line of each frame, the innermost last; none of what is no Failure."""
-    return [(file, line) for _, file, line, *_ in getattr(failure, "frames", ())]
+    return [(file, line) for _, file, line, *_ in failure.frames] if isinstance(failure, Failure) else []
+
+
+def _type(failure: Any) -> Any:
+    return failure.type if isinstance(failure, Failure) else None
 
 
 def _to_nobody(event: LogEvent) -> None:
