@@ -32,6 +32,20 @@ def make_server(folder: Path, use: Any, **flags: Any) -> Server:
     return Server(load_config({"dev": "yes", "port": "0", **flags}, {}, directory=folder), reactor=use, signals=False)
 
 
+def ask(port: int, target: str, headers: str = "") -> str:
+    """The whole answer to a GET, with its head; the service closes the connection behind it."""
+    sock = socket.create_connection(("127.0.0.1", port))
+    sock.sendall(f"GET {target} HTTP/1.1\r\nHost: localhost:{port}\r\n{headers}\r\n".encode())
+    return read_all(sock)
+
+
+def read_all(sock: socket.socket) -> str:
+    """What arrives until the peer closes; closes the socket."""
+    with sock:
+        sock.settimeout(30)
+        return b"".join(iter(lambda: sock.recv(65536), b"")).decode()
+
+
 class LifeTests(TestCase):
     def setUp(self) -> None:
         self.terminal = io.StringIO()
@@ -123,6 +137,48 @@ class LifeTests(TestCase):
         self.assertEqual(server.parts.hub.counters.get("drain_cut_off", "handlers"), 1)
         self.assertEqual(server.parts.hub.counters.get("limits_hit", "drain"), 1)
         await deferToThread(client.close)
+
+    async def test_who_comes_while_it_stops_is_told_when_to_come_again(self) -> None:
+        server = self.start(drain_timeout="600")
+        waiting: Deferred[None] = Deferred()
+        server.parts.app.on("slow")(lambda connection, data: waiting)
+        client = await self.open(server)
+        await deferToThread(client.send, '{"event": "slow"}')
+        while not server.parts.hub.running:
+            await deferToThread(client.ping)
+        port = server.addresses[0].port
+        early = socket.create_connection(("127.0.0.1", port))  # its head is not whole when the stop begins
+        early.sendall(f"GET /ws HTTP/1.1\r\nHost: localhost:{port}\r\n".encode())
+        stopped = server.stopService()
+        upgrade = "Upgrade: websocket\r\nConnection: Upgrade\r\n"
+        handshake = f"{upgrade}Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+        for target, headers in (
+            ("/ws", handshake),
+            ("/socket.io/?EIO=4&transport=websocket", handshake),
+            ("/socket.io/?EIO=4&transport=polling", f"Cookie: authToken={self.token(server)}\r\n"),
+            ("/ready", ""),
+        ):
+            answer = await deferToThread(ask, port, target, headers)
+            self.assertRegex(answer, r"^HTTP/1.1 503 ", target)
+            self.assertRegex(answer, "\r\n(?i:connection: close)\r\n", target)
+            if target != "/ready":
+                self.assertIn("\r\nRetry-After: 5\r\n", answer, target)
+                self.assertIn('"error":"stopping"', answer, target)
+        early.sendall(handshake.encode() + b"\r\n")
+        self.assertRegex(await deferToThread(read_all, early), r"^HTTP/1.1 503 ")
+        waiting.callback(None)
+        await deferToThread(client.close)
+        await stopped
+
+    async def test_who_waits_to_be_accepted_at_the_end_is_answered(self) -> None:
+        server = self.start(drain_timeout="0")
+        port = server.addresses[0].port
+        waiting = [socket.create_connection(("127.0.0.1", port)) for _ in range(20)]
+        for sock in waiting:
+            sock.sendall(f"GET /ready HTTP/1.1\r\nHost: localhost:{port}\r\n\r\n".encode())
+        await server.stopService()
+        for sock in waiting:
+            self.assertRegex(await deferToThread(read_all, sock), r"^HTTP/1.1 503 ")
 
     async def test_a_second_signal_does_not_wait(self) -> None:
         server = self.start(drain_timeout="600")

@@ -41,6 +41,18 @@ class Admission:
         if self.is_full:
             self._alarms.hit("connections", "--max-connections")
             return TooManyConnections("no more connections")
+        refusal = self.admit_forwarded(peer)
+        if refusal is None:
+            self._count += 1
+        return refusal
+
+    def release(self, peer: str) -> None:
+        """A connection that was let in has gone."""
+        self._count -= 1
+        self.release_forwarded(peer)
+
+    def admit_forwarded(self, peer: str) -> TooManyFromAddress | None:
+        """Count a connection that was let in as the proxy's for the client's own address, too: `release_forwarded`."""
         if self._per_address and not self._is_exempt(peer):
             key = address_key(peer)
             count = self._by_address.get(key, 0)
@@ -48,12 +60,10 @@ class Admission:
                 self._alarms.hit("connections_per_address", "--max-connections-per-address", key)
                 return TooManyFromAddress("no more connections from this address")
             self._by_address[key] = count + 1
-        self._count += 1
         return None
 
-    def release(self, peer: str) -> None:
-        """A connection that was let in has gone."""
-        self._count -= 1
+    def release_forwarded(self, peer: str) -> None:
+        """That connection has gone."""
         if self._per_address and not self._is_exempt(peer):
             key = address_key(peer)
             count = self._by_address[key] - 1

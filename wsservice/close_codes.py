@@ -54,6 +54,11 @@ def check_code(code: int) -> None:
         raise ValueError(f"the close code {code} cannot be sent: give 1000, 3000 to 4999, or one of CloseCode")
 
 
+def label(code: int | None) -> str:
+    """A close code as a counter's label; applications and clients may send any of three thousand: those are `0`."""
+    return str(int(code) if code in list(CloseCode) else int(CloseCode.ABNORMAL) if code is None else 0)
+
+
 def fit_reason(reason: str) -> str:
     """As much of a close reason as a close frame holds: 123 bytes of UTF-8 (RFC 6455 section 5.5), whole characters."""
     return reason.encode(errors="replace")[:123].decode(errors="ignore")

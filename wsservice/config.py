@@ -495,7 +495,10 @@ class Config:
     )
     # Phoenix's and Centrifugo's default.
     drain_timeout: float = setting(
-        30.0, LIMITS, number(0, 3600, "seconds"), help="how long a stop waits for clients and handlers to end"
+        30.0,
+        LIMITS,
+        number(0, 3600, "seconds"),
+        help="how long a stop waits for clients and handlers to end; who comes meanwhile is answered 503",
     )
     # 112 KiB a connection against 12 without.
     compression: bool = setting(

@@ -16,6 +16,8 @@
      |    +-- RequestTimeout
      |    +-- TooManyConnections
      |    |    +-- TooManyFromAddress
+     |    +-- TooMuchTraffic
+     |    +-- Stopping
      |    +-- OriginNotAllowed
      |    +-- AuthenticationError
      |         +-- MissingToken
@@ -192,6 +194,26 @@ class TooManyFromAddress(TooManyConnections):
 
     http_status = 429
     word = "too_many_from_address"
+
+
+class TooMuchTraffic(HandshakeError):
+    """The client sent more than its rate allows (RFC 6585 section 4): nothing of the request is taken."""
+
+    message = "Too many messages. Connect again later."
+    http_status = 429
+    close_code = CloseCode.TOO_MANY
+    word = "too_much_traffic"
+    retry_after = 5
+
+
+class Stopping(HandshakeError):
+    """The service comes to its end: nobody new is let in."""
+
+    message = "The service is stopping. Try again soon."
+    http_status = 503
+    close_code = CloseCode.GOING_AWAY
+    word = "stopping"
+    retry_after = 5
 
 
 class OriginNotAllowed(HandshakeError):

@@ -2,10 +2,10 @@
 
 Stopping (SIGTERM, SIGINT, or twistd's own):
 
-    1. nothing new: the ports are closed, readiness turns red, half-read heads are dropped
+    1. nothing new: readiness turns red, and who comes is told so (503 with Retry-After; the ports stay open for that)
     2. every client is closed (1001), in batches where there are many; HTTP requests under way may finish
     3. handlers that still run may finish, until the drain time is over
-    4. what is left is cut off; the provider's work ends; exit 0
+    4. the ports are closed; what is left, half-read heads too, is cut off; the provider's work ends; exit 0
 
 A second signal skips to 4, as a drain time of 0 does; every close frame is sent all the same.
 """
@@ -32,10 +32,12 @@ from twisted.python.failure import Failure
 from wsservice.assembly import Parts, assemble
 from wsservice.config import Config
 from wsservice.errors import ConfigurationError
-from wsservice.transports.listen import describe, listen_on, page_at, scheme_of
+from wsservice.transports.listen import describe, listen_on, page_at, scheme_of, someone_waits
 
 log = Logger()
 
+#: turns of the event loop in which a stop accepts who waits for it, at most: in a flood somebody always does
+_ACCEPTING_TURNS = 100
 #: how often (seconds) a stop looks whether everything has ended
 _LOOK = 0.02
 #: seconds between two batches of clients that are closed
@@ -174,9 +176,7 @@ class Server(MultiService):
         self._stopping = True
         parts = self.parts
         log.info("stopping: {count} connections", count=len(parts.hub.registry))
-        parts.accepting.ports = []
-        while self._ports:
-            await maybeDeferred(self._ports.pop().stopListening)
+        parts.port.draining = True
         parts.hub.draining = True
         parts.web.finish_up()
         deadline = self._reactor.seconds() + self._config.drain_timeout
@@ -188,6 +188,7 @@ class Server(MultiService):
         if parts.hub.running:
             log.warn("{count} clients' handlers have not ended and are left alone", count=parts.hub.running)
         self._count_cut_off()
+        await self._stop_listening()
         parts.port.close_waiting()
         for protocol in (*parts.raw.live, *parts.socketio.live):
             protocol.transport.abortConnection()
@@ -200,6 +201,22 @@ class Server(MultiService):
         for line in parts.hub.counters.summary():
             log.info("counted: {counts}", counts=line)
         log.info("stopped")
+
+    async def _stop_listening(self) -> None:
+        """Close the ports, and answer those who came before; whom nobody accepts the system would reset.
+
+        They are accepted in one turn of the event loop (some of them: Twisted takes a few more each time), read in the
+        next, and told in the third.
+        """
+        turns = 0
+        while turns == 0 or (turns < _ACCEPTING_TURNS and someone_waits(self._ports)):
+            await deferLater(self._reactor, 0)
+            turns += 1
+        self.parts.accepting.ports = []
+        while self._ports:
+            await maybeDeferred(self._ports.pop().stopListening)
+        for _ in range(2):
+            await deferLater(self._reactor, 0)
 
     async def _close_clients(self) -> None:
         """Close every client, in batches spread over most of the drain time, so that not all return at once."""

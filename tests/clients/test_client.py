@@ -7,7 +7,7 @@ from typing import Any
 
 from twisted.internet.defer import succeed
 
-from tests.clients.bench import BystanderCase, Poller, Socketeer, event, join, principal, split
+from tests.clients.bench import A_LIFETIME, BystanderCase, Poller, Socketeer, event, join, principal, split
 from tests.tables import by_row, rows
 from wsservice.clients.client import SLICE, Client
 from wsservice.clients.namespaces import Namespaces
@@ -659,6 +659,17 @@ class FastSenderTests(ClientCase):
         socket.drop()
         protocol.too_much()
 
+    def test_a_poller_that_never_keeps_to_its_rate_is_told_and_its_events_are_counted(self) -> None:
+        poller = self.bench.poller("alice", "/")
+        poller.pongs = False
+        answer = self.send_too_much(poller, 400).answer()
+        self.assertEqual((answer.status, answer.json["error"]), (429, "too_much_traffic"))
+        self.assertEqual(answer.header("retry-after"), "5")
+        self.assertEqual(self.received(), [])
+        self.assertEqual(self.ends(), [("disconnect", "/", "Too many messages")])
+        self.assertEqual(self.bench.counters.get("events_dropped", "traffic"), 400)
+        self.assertEqual(self.bench.counters.get("engine_sessions_ended", "4429"), 1)
+
     def test_a_session_that_moves_is_not_read_for_its_pause(self) -> None:
         poller = self.bench.poller("alice", "/")
         socket = Socketeer(self.bench, sid=poller.sid)
@@ -695,6 +706,7 @@ class SlowReaderTests(ClientCase):
         socket.deliver()
         self.assertEqual(socket.close, (4408, "Client reads too slowly"))
         self.assertEqual(self.bench.counters.get("slow_consumers"), 1)
+        self.assertEqual(self.dropped(), {"slow": 119})
         self.assertEqual(len(self.other.hear()), 119)
 
     def test_a_poller_that_does_not_come_is_closed(self) -> None:
@@ -708,8 +720,40 @@ class SlowReaderTests(ClientCase):
         self.bench.clock.advance(0)
         self.assertEqual(self.ends(), [("disconnect", "/", "Client reads too slowly")])
         self.assertEqual(poller.fetch(), ["1"])
+        self.assertEqual(self.dropped(), {"slow": 101, "closed": 18})
+        self.assertEqual(self.bench.counters.get("engine_sessions_ended", "4408"), 1)
         self.assertEqual(self.bench.ask("GET", poller.query).json, UNKNOWN)
         self.assertEqual(len(self.other.hear()), 119)
+
+    def test_what_nobody_fetches_any_more_is_counted(self) -> None:
+        poller = self.bench.poller("alice", "/")
+        poller.pongs = False
+        for _ in range(5):
+            self.bench.app.emit("x", 1)
+        poller.send("1")
+        self.assertEqual(self.dropped(), {"lost": 5})
+
+    def test_so_is_what_waits_when_the_grace_is_over(self) -> None:
+        poller = self.bench.poller("alice", "/")
+        poller.pongs = False
+        self.bench.app.emit("x", 1)
+        self.bench.clients.end(poller.client)
+        self.assertEqual(self.dropped(), {})
+        self.bench.advance(A_LIFETIME)
+        self.assertEqual(self.dropped(), {"lost": 1})
+
+    def test_so_is_what_waits_for_a_websocket_that_is_reset(self) -> None:
+        socket = self.bench.socketeer("alice", "/")
+        socket.current.pauseProducing()  # the transport is full
+        for _ in range(3):
+            self.bench.app.emit("x", 1)
+        socket.drop()
+        self.assertEqual(self.dropped(), {"lost": 3})
+
+    def dropped(self) -> dict[str, int]:
+        """Messages, by reason."""
+        items = self.bench.counters.items()
+        return {reason: number for name, reason, number in items if name == "messages_dropped"}
 
     def test_a_hundred_thousand_messages_of_one_post_leave_others_their_turns(self) -> None:
         self.bench.app.on("many")(lambda connection, number: self.bench.steps.append(("many", number)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from typing import Any
 
 from twisted.internet.address import IPv4Address
@@ -14,6 +15,8 @@ from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import alsoProvides
 
+from tests.clients.bench import Bench
+from tests.transports.fixtures import Service
 from tests.transports.memory import MemoryTransport
 from wsservice.admission import Admission
 from wsservice.alarms import Alarms
@@ -246,6 +249,38 @@ class PortTests(SynchronousTestCase):
         for transport in (clients[0], clients[1], clients[3]):
             self.ws.lost(transport.getPeer().host)
         self.assertEqual((len(admission), admission._by_address), (0, {}))
+
+    def test_behind_a_trusted_proxy_websockets_count_by_the_forwarded_address(self) -> None:
+        for kind in ("raw", "Socket.IO"):
+            service = Service(trusted_proxies=(ip_network("10.0.0.0/8"),))
+            if kind == "raw":
+                factory: Any = service.factory
+                target = b"/ws?x=1"
+            else:
+                bench = Bench()
+                factory = bench.sockets
+                factory.trusted_proxies = (ip_network("10.0.0.0/8"),)
+                target = b"/ws?EIO=4&transport=websocket"
+            self.ws = factory
+            admission = self.limited(per_address=2)
+            admission._is_exempt = lambda peer: peer == "10.0.0.1"
+            clients = []
+            for last, statuses in ((1, [b"101", b"101", b"429"]), (2, [b"101"])):
+                for status in statuses:
+                    transport = MemoryTransport()
+                    protocol = transport.protocol = self.factory.buildProtocol(IPv4Address("TCP", "10.0.0.1", 1))
+                    transport.peerAddr = IPv4Address("TCP", "10.0.0.1", 40000)
+                    protocol.makeConnection(transport)
+                    forwarded = b"\r\nX-Forwarded-For: 192.0.2.%d\r\n" % last
+                    protocol.dataReceived(UPGRADE.replace(b"\r\n", forwarded, 1).replace(b"/ws?x=1", target))
+                    answer = transport.value()
+                    self.assertEqual(answer[9:12], status, answer)
+                    self.assertEqual(b"\r\nRetry-After: 5\r\n" in answer, status == b"429")
+                    clients.append(transport)
+            self.assertEqual(factory.counters.get("handshakes", "too_many_from_address"), 1)
+            for transport in clients:
+                transport.finish()
+            self.assertEqual((len(admission), admission._by_address), (0, {}))
 
     def test_a_connection_that_no_factory_wants_is_no_longer_counted(self) -> None:
         admission = self.limited()

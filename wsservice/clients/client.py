@@ -28,9 +28,10 @@ from wsservice import close_codes
 from wsservice.auth.principal import Principal
 from wsservice.clients.namespaces import Namespaces
 from wsservice.close_codes import CloseCode
+from wsservice.engineio.packet import count_packets
 from wsservice.engineio.session import PARSE_ERROR, TRANSPORT_CLOSE, TRANSPORT_ERROR, Session
 from wsservice.engineio.states import Conflict, State
-from wsservice.errors import AuthenticationError
+from wsservice.errors import AuthenticationError, TooMuchTraffic
 from wsservice.frames import Framing
 from wsservice.handshake import Handshake
 from wsservice.socketio.session import ProtocolViolation
@@ -205,7 +206,7 @@ class Client:
         """The body of a POST; `done` is called when the next one may come, and then `ok` is the answer.
 
         Raises:
-            ParseError, SessionError: refuse it; `done` is not called.
+            ParseError, SessionError, TooMuchTraffic: refuse it; `done` is not called.
         """
         self.namespaces.offer(handshake)
         self._throttle(body)
@@ -219,20 +220,23 @@ class Client:
     def _throttle(self, body: bytes) -> None:
         """Let a client wait that sent more than its rate allows: until its POST is answered, it sends no other.
 
-        One that would have to wait for longer than may be is closed, and what it sent is not handled.
+        Raises:
+            TooMuchTraffic: it would have to wait for longer than may be: it is closed, and what it sent is not handled.
         """
         if self._traffic is None or self.has_ended:
             return
-        wait = self._traffic.take(len(body), body.count(b"\x1e") + 1)
+        count = count_packets(body)
+        wait = self._traffic.take(len(body), count)
         if not wait:
             return
         hub = self._table.hub
         hub.counters.add("reading_paused", "traffic")
         if wait > hub.pause_timeout:
+            hub.counters.add("events_dropped", "traffic", count)
             self.end(close_codes.TOO_MUCH, code=CloseCode.TOO_MANY)
-        else:
-            self._throttled = hub.clock.callLater(wait, self._calmed)
-            self.reading_changed()
+            raise TooMuchTraffic("a payload over the rate")
+        self._throttled = hub.clock.callLater(wait, self._calmed)
+        self.reading_changed()
 
     def _calmed(self) -> None:
         self._throttled = None
@@ -271,6 +275,8 @@ class Client:
                 self._engine.receive_frame(payload, now)
         elif socket is self._probe:
             self._engine.receive_probe(payload, now)
+        else:  # behind its end
+            self._table.hub.counters.add("events_dropped", "closing")
         self.work()
 
     def socket_lost(self, socket: Socket, reason: str) -> None:
@@ -298,6 +304,8 @@ class Client:
                 self.too_slow()
             else:
                 self._flush_later()
+        else:
+            self._table.hub.counters.add("messages_dropped", "closed")
 
     @property
     def is_behind(self) -> bool:
@@ -477,7 +485,8 @@ class Client:
         self._finished = True
         reason = self._engine.end_reason or TRANSPORT_CLOSE
         # of what the service itself ended, the words may be the application's
-        self._table.hub.counters.add("engine_sessions_ended", "service" if self._close else reason)
+        word = close_codes.label(self._close[0]) if self._close else reason
+        self._table.hub.counters.add("engine_sessions_ended", word)
         socket, self.socket = self.socket, None
         if socket is not None:
             code, words = self._close or (_CLOSE_CODES.get(reason, CloseCode.NORMAL), reason)
@@ -501,9 +510,20 @@ class Client:
         if self._engine.state is State.CLOSED:
             self._table.deadlines.set(self, None)
             self._table.forget(self)
+            self._count_dropped()
             return
         times = (self._engine.get_timer(), self.namespaces.session.get_timer())
         self._table.deadlines.set(self, min((time for time in times if time is not None), default=None))
+
+    def _count_dropped(self) -> None:
+        """What can no longer be sent, or is no longer handled."""
+        counters = self._table.hub.counters
+        messages, events = self._engine.take_dropped()
+        if messages:
+            is_slow = self._close is not None and self._close[0] == CloseCode.SLOW_CONSUMER
+            counters.add("messages_dropped", "slow" if is_slow else "lost", messages)
+        if events:
+            counters.add("events_dropped", "closing", events)
 
     def _mark(self) -> None:
         """What was sent before a ping that was answered has arrived: a quiet client missed only the rest."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from wsservice.engineio.packet import count_packets
+
 _SEPARATOR = b"\x1e"
 
 
@@ -34,12 +36,12 @@ class Outbox:
             max_packets: in the pieces, at most; 0 is no limit.
         """
         count, size = 1, len(self._pieces[0])
-        packets = _packets(self._pieces[0]) if max_packets else 0
+        packets = count_packets(self._pieces[0]) if max_packets else 0
         for piece in self._pieces[1:]:
             if size + 1 + len(piece) > limit:
                 break
             if max_packets:
-                packets += _packets(piece)
+                packets += count_packets(piece)
                 if packets > max_packets:
                     break
             count += 1
@@ -54,7 +56,3 @@ class Outbox:
         pieces, self._pieces = self._pieces, []
         self.size = 0
         return pieces
-
-
-def _packets(piece: bytes) -> int:
-    return piece.count(_SEPARATOR) + 1

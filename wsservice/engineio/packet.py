@@ -62,6 +62,11 @@ def decode_frame(payload: str | bytes) -> Packet:
     return _decode(payload) if isinstance(payload, str) else Packet(PacketType.MESSAGE, payload)
 
 
+def count_packets(payload: bytes) -> int:
+    """How many packets a polling payload, or a piece of one, holds."""
+    return payload.count(b"\x1e") + 1
+
+
 def decode_payload(body: bytes) -> list[Packet]:
     """The packets in the body of a POST, in order.
 

@@ -47,6 +47,7 @@ from wsservice.engineio.packet import (
     Packet,
     PacketType,
     ParseError,
+    count_packets,
     decode_frame,
     decode_payload,
     encode_packet,
@@ -97,6 +98,8 @@ class Session:
 
     __slots__ = (
         "_deadline",
+        "_dropped_events",
+        "_dropped_messages",
         "_farewell",
         "_frames",
         "_heartbeat",
@@ -135,6 +138,8 @@ class Session:
         self._probed = False
         self._probes = 0
         self._farewell = _CLOSE
+        self._dropped_messages = 0
+        self._dropped_events = 0
         self.send(encode_packet(open_packet(sid, settings, websocket=websocket)))
 
     def __repr__(self) -> str:
@@ -206,6 +211,12 @@ class Session:
         answers, self._probes = [_PROBE_ANSWER] * self._probes, 0
         return answers
 
+    def take_dropped(self) -> tuple[int, int]:
+        """What was dropped since the last call, in messages: of those for the client, and of those from it."""
+        dropped = self._dropped_messages, self._dropped_events
+        self._dropped_messages = self._dropped_events = 0
+        return dropped
+
     # -- what was received
 
     def messages_received(self) -> list[str | bytes]:
@@ -263,6 +274,7 @@ class Session:
             raise SessionUnknown("no POST is under way")
         self._post_open = False
         if self.has_ended:
+            self._dropped_events += count_packets(body)
             return
         try:
             packets = decode_payload(body)
@@ -329,6 +341,7 @@ class Session:
         """
         self.handle_timer(now)
         if self.state is State.CLOSED:
+            self._dropped_events += _is_message(payload)
             return
         self._move(Event.FRAME)
         try:
@@ -475,10 +488,16 @@ class Session:
         self._drop_input()
 
     def _drop_output(self) -> None:
-        self._outbox.drain()
+        self._dropped_messages += sum(map(_is_message, (*self._outbox.drain(), *self._frames)))
         self._frames = []
         self._probes = 0
 
     def _drop_input(self) -> None:
         self._post_open = False
+        self._dropped_events += sum(packet.type is PacketType.MESSAGE for packet in self._held)
         self._held = []
+
+
+def _is_message(sent: str | bytes) -> bool:
+    """Whether a piece or a frame brings a message; what follows it as a binary one is part of it."""
+    return sent[:1] in ("4", b"4")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+import select
 from collections.abc import Sequence
 from typing import Any
 
 from OpenSSL import SSL, crypto
 from twisted.internet.defer import maybeDeferred
 from twisted.internet.endpoints import TCP4ServerEndpoint, TCP6ServerEndpoint, serverFromString, wrapServerTLS
-from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStreamServerEndpoint
+from twisted.internet.interfaces import IFileDescriptor, IListeningPort, IProtocolFactory, IStreamServerEndpoint
 
 from wsservice.errors import ConfigurationError
 from wsservice.transports.tls import Certificate
@@ -109,6 +110,15 @@ def make_endpoints(
         (name, endpoint if _UNIX.match(name) or _TLS.match(name) else wrapServerTLS(certificate, endpoint, reactor))
         for name, endpoint in endpoints
     ]
+
+
+def someone_waits(ports: Sequence[IListeningPort]) -> bool:
+    """Whether a connection waits to be accepted."""
+    poll = select.poll()
+    for port in ports:
+        if IFileDescriptor.providedBy(port):
+            poll.register(port.fileno(), select.POLLIN)
+    return bool(poll.poll(0))
 
 
 async def listen_on(

@@ -18,14 +18,15 @@ from autobahn.twisted.websocket import WebSocketServerFactory
 from autobahn.websocket.types import ConnectionRequest
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from wsservice import close_codes
+from wsservice.admission import Admission
 from wsservice.auth.principal import Principal
-from wsservice.close_codes import CloseCode
 from wsservice.counters import Counters
-from wsservice.errors import AuthenticationError, BadHandshake, HandshakeError
+from wsservice.errors import AuthenticationError, BadHandshake, HandshakeError, Stopping
 from wsservice.handshake import Handshake, Network, make_request_id, parse_head
 from wsservice.transports.deflate import accept_deflate, decline
 from wsservice.transports.incoming import IncomingProtocol
@@ -39,8 +40,6 @@ log = Logger()
 
 #: early bytes that are kept while `onConnect` waits, before reading pauses
 MAX_EARLY = 65536
-#: seconds after which a client that meets a stopping service may try again
-RETRY_AFTER = "5"
 
 _Factory: Any = WebSocketServerFactory
 
@@ -58,6 +57,8 @@ class OpeningFactory(_Factory):  # type: ignore[misc]
     noisy = False
     #: whoever counts connections is told by it, with the TCP peer's address, that one has gone
     lost: Callable[[str], None] = staticmethod(lambda peer: None)
+    #: counts those whom a trusted proxy connects by their own address; set by whoever counts connections
+    admission: Admission | None = None
 
     def __init__(
         self,
@@ -120,6 +121,8 @@ class OpeningProtocol(IncomingProtocol):
     factory: OpeningFactory
 
     _handshake: Handshake | None = None
+    #: the client's own address, where a proxy told it and it is counted
+    _forwarded_peer: str | None = None
     _principal: Principal | None = None
     _refusal: HandshakeError | None = None
     #: what a handshake is counted by that is refused without an error of ours
@@ -147,12 +150,11 @@ class OpeningProtocol(IncomingProtocol):
             )
             _refuse_body(handshake)
             self.factory.authenticator.check_origin(handshake)
+            if self.factory.draining:
+                raise Stopping(close_codes.SHUTTING_DOWN)
+            self._admit_forwarded(handshake)
         except HandshakeError as error:
-            self._refusal = error
-            self.failHandshake(str(error), error.http_status)
-            return
-        if self.factory.draining:
-            self.drain()
+            self._refuse(error)
             return
         answer = self.check_handshake(handshake)
         if answer is None:
@@ -202,8 +204,7 @@ class OpeningProtocol(IncomingProtocol):
     def drain(self) -> None:
         """End this connection, since the service stops."""
         if self.state == self.STATE_CONNECTING:
-            self._word = "stopping"
-            self.failHandshake(close_codes.SHUTTING_DOWN, 503, [("Retry-After", RETRY_AFTER)])
+            self._refuse(Stopping(close_codes.SHUTTING_DOWN))
         else:
             self.drain_open()
 
@@ -222,8 +223,30 @@ class OpeningProtocol(IncomingProtocol):
     def count_close(self) -> int | None:
         """Count how an open connection ended; gives the close code of whoever closed it, None without one."""
         sent: int | None = self.localCloseCode if self.closedByMe or self.failedByMe else self.remoteCloseCode
-        self.factory.counters.add("connections_closed", str(_known(sent)))
+        self.factory.counters.add("connections_closed", close_codes.label(sent))
         return sent
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """The transport is gone."""
+        super().connectionLost(reason)
+        if self._forwarded_peer is not None and self.factory.admission is not None:
+            self.factory.admission.release_forwarded(self._forwarded_peer)
+            self._forwarded_peer = None
+
+    def _admit_forwarded(self, handshake: Handshake) -> None:
+        """Raises `TooManyFromAddress` for one connection too many of a client behind a proxy."""
+        admission = self.factory.admission
+        if admission is None or handshake.peer == self.peer:
+            return
+        refusal = admission.admit_forwarded(handshake.peer)
+        if refusal is not None:
+            raise refusal
+        self._forwarded_peer = handshake.peer
+
+    def _refuse(self, error: HandshakeError) -> None:
+        """Answer with an error's status, before the handshake."""
+        self._refusal = error
+        self.failHandshake(str(error), error.http_status)
 
     def _answer(self, answer: bytes, reason: str, request_id: str | None = None) -> None:
         """Refuse by a whole HTTP answer."""
@@ -241,11 +264,6 @@ class OpeningProtocol(IncomingProtocol):
         self.wasNotCleanReason = reason
         self.transport.write(answer)
         self.dropConnection(abort=False)
-
-
-def _known(code: int | None) -> int:
-    """A close code for a counter's label: clients may send any of three thousand."""
-    return code if code in list(CloseCode) else int(CloseCode.ABNORMAL) if code is None else 0
 
 
 def _refuse_body(handshake: Handshake) -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections import deque
 from typing import ClassVar
 
+from twisted.internet.protocol import connectionDone
+from twisted.python.failure import Failure
+
 from wsservice.transports.slim import ANY_REASON, SlimProtocol
 from wsservice.transports.write_now import can_write_now, write_now
 
@@ -36,6 +39,7 @@ class OutgoingProtocol(SlimProtocol):
     def write(self, data: bytes) -> None:
         """Send finished frames; a client that is too far behind is closed."""
         if self.state != self.STATE_OPEN:
+            self.factory.counters.add("messages_dropped", "closed")
             return
         if self._backlog is None:
             if self._is_plain:
@@ -49,6 +53,13 @@ class OutgoingProtocol(SlimProtocol):
             self.factory.counters.add("messages_dropped", "slow", len(self._backlog))
             self._backlog = deque()
             self.too_slow()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """The transport is gone, and what waited for it is lost. (What the transport itself held is not known.)"""
+        if self._backlog:
+            self.factory.counters.add("messages_dropped", "lost", len(self._backlog))
+            self._backlog = None
+        super().connectionLost(reason)
 
     def is_behind(self) -> bool:
         """Whether the transport is full."""

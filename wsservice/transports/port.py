@@ -20,7 +20,7 @@ from twisted.python.failure import Failure
 from wsservice.admission import Admission
 from wsservice.alarms import Alarms
 from wsservice.counters import Counters
-from wsservice.errors import HandshakeError, HeadTooLarge, RequestTimeout
+from wsservice.errors import HandshakeError, HeadTooLarge, RequestTimeout, Stopping
 from wsservice.handshake import make_request_id
 from wsservice.transports.accepting import Accepting
 from wsservice.transports.handover import hand_over
@@ -75,12 +75,16 @@ class PortFactory(Factory):
         self.accepting = accepting or Accepting(clock, alarms, highest=sys.maxsize)
         for factory in (web, *websockets.values()):
             factory.lost = self.admission.release
+        for factory in websockets.values():
+            factory.admission = self.admission
         self.websockets = websockets
         self.web = web
         self.clock = clock
         self.counters = counters
         self.head_timeout = head_timeout
         self.waiting: set[Port] = set()
+        #: whether the service stops: WebSockets are refused here, everything else by the site
+        self.draining = False
 
     def buildProtocol(self, addr: IAddress | None) -> Port:
         """A protocol that reads the first head."""
@@ -138,7 +142,6 @@ class Port(Protocol):
         if end > MAX_HEAD or (end < 0 and len(self._head) > MAX_HEAD):
             self._refuse(HeadTooLarge("a head over the bound"))
         elif end >= 0:
-            self._done()
             self._hand_over(websocket_path(self._head[: end + 4]))
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
@@ -165,7 +168,11 @@ class Port(Protocol):
         return self._admit()
 
     def _hand_over(self, path: bytes | None) -> None:
+        if self._factory.draining and path in self._factory.websockets:
+            self._refuse(Stopping("the service is stopping"))
+            return
         factory = self._factory.web if path is None else self._factory.websockets.get(path, self._factory.web)
+        self._done()
         protocol = factory.buildProtocol(self._address)
         if protocol is None:
             self.transport.abortConnection()

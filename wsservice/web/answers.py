@@ -12,9 +12,6 @@ import msgspec
 from wsservice.errors import HandshakeError, ProviderError, UnsupportedChallenge, WsServiceError
 from wsservice.headers import Headers, refusal_headers
 
-#: seconds after which a client that meets a stopping service may ask again
-RETRY_STOPPING = 5
-
 _NO_STORE = (b"Cache-Control", b"no-store")
 _JSON = (b"Content-Type", b"application/json; charset=utf-8")
 
@@ -64,12 +61,6 @@ def not_allowed(allowed: str) -> RequestRefused:
     """405: the address knows only the methods `allowed` (a list by commas)."""
     headers = ((b"Allow", allowed.encode()),)
     return RequestRefused(405, "method_not_allowed", f"Only {allowed} work here.", headers=headers)
-
-
-def stopping() -> RequestRefused:
-    """503: the service comes to its end."""
-    headers = ((b"Retry-After", b"%d" % RETRY_STOPPING),)
-    return RequestRefused(503, "stopping", "The service is stopping. Try again soon.", headers=headers)
 
 
 def reason_phrase(status: int) -> bytes:

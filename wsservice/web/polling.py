@@ -26,7 +26,7 @@ from wsservice.clients.table import Clients
 from wsservice.engineio.packet import ParseError
 from wsservice.engineio.query import BadRequest, Forbidden, RequestError, read_query
 from wsservice.engineio.states import SessionError
-from wsservice.errors import AuthenticationError, HandshakeError, OriginNotAllowed
+from wsservice.errors import AuthenticationError, HandshakeError, OriginNotAllowed, Stopping
 from wsservice.handshake import Handshake
 from wsservice.headers import Headers
 from wsservice.web.answers import (
@@ -36,7 +36,6 @@ from wsservice.web.answers import (
     error_answer,
     not_allowed,
     not_found,
-    stopping,
 )
 from wsservice.web.compression import THRESHOLD, choose_coding, compress
 from wsservice.web.request import WsRequest
@@ -146,8 +145,8 @@ class PollingResource(Resource):
             self._refuse(request, 400, error)
         except ParseError:
             self._refuse(request, 400, BadRequest(), "parse_error")
-        except RequestRefused as error:
-            self._turn_away(request, error)
+        except (RequestRefused, HandshakeError) as error:
+            self._refuse_session(request, error)
         return NOT_DONE_YET
 
     def _get(self, request: WsRequest) -> None:
@@ -157,7 +156,7 @@ class PollingResource(Resource):
         if client is not None:
             self._poll(request, client)
         elif self._clients.draining:
-            raise stopping()
+            raise Stopping("a session begins")
         else:
             self._begin(request)
 
@@ -196,12 +195,12 @@ class PollingResource(Resource):
         if request.gone:
             return
         if self._clients.draining:  # since the token began to be checked
-            self._turn_away(request, stopping())
+            self._refuse_session(request, Stopping("a session begins"))
             return
         admission = self._clients.admission
         refusal = None if admission is None else admission.admit(request.handshake.peer)
         if refusal is not None:
-            self._turn_away(request, refusal)
+            self._refuse_session(request, refusal)
             return
         client = self._clients.prepare(request.handshake, speaker)
         headers: Headers = ()
@@ -240,6 +239,11 @@ class PollingResource(Resource):
             lambda: request.send(Answer(200, b"ok", (_TEXT, _NO_STORE, *cors))),
         )
 
+    def _refuse_session(self, request: WsRequest, error: RequestRefused | HandshakeError) -> None:
+        """Refuse in the form of the service's other errors, where Engine.IO has none of its own."""
+        request.site.count_refusal(error)
+        request.send(error_answer(error, request.handshake.request_id, self._cors(request.handshake)))
+
     def _answer(self, handshake: Handshake, body: bytes, headers: Headers) -> Answer:
         fixed = (_TEXT, _NO_STORE, *self._cors(handshake), *headers)
         if not self._settings.compression or len(body) < THRESHOLD:
@@ -249,11 +253,6 @@ class PollingResource(Resource):
         if coding is None:
             return Answer(200, body, fixed)
         return Answer(200, compress(body, coding), (*fixed, (b"Content-Encoding", coding.encode())))
-
-    def _turn_away(self, request: WsRequest, error: RequestRefused | HandshakeError) -> None:
-        """Refuse in the words of our other errors."""
-        request.site.count_refusal(error)
-        request.send(error_answer(error, request.handshake.request_id, self._cors(request.handshake)))
 
     def _refuse(
         self, request: WsRequest, status: int, error: RequestError | SessionError, word: str | None = None

@@ -229,8 +229,16 @@ class WsSite(Site):
         )
         self.trusted = trusted
         self.counters = counters
+        self._is_stopping = False
         #: the open connections
         self.channels: set[WsChannel] = set()
+
+    def buildProtocol(self, addr: Any) -> Any:
+        """A channel for one connection."""
+        channel = super().buildProtocol(addr)
+        if self._is_stopping:
+            channel.finish_up()
+        return channel
 
     def startFactory(self) -> None:
         """Nothing to begin; twisted.web would open a log file and run a timer each second for its dates."""
@@ -256,6 +264,7 @@ class WsSite(Site):
 
     def finish_up(self) -> None:
         """Close each connection after its next answer, such as that of `/ready`, which says that the service stops."""
+        self._is_stopping = True
         for channel in list(self.channels):
             channel.finish_up()
 
