@@ -28,9 +28,20 @@ class CountersTests(SynchronousTestCase):
             counters.items(), [("deliveries", "", 3), ("handshakes", "expired", 1), ("handshakes", "ok", 1)]
         )
 
-    def test_the_summary_is_one_line(self) -> None:
+    def test_the_summary_is_lines_that_no_log_cuts_off(self) -> None:
         counters = Counters()
-        self.assertEqual(counters.summary(), "nothing")
+        for number in range(100):
+            counters.add("protocol_violations", f"reason {number}")
+        lines = counters.summary()
+        self.assertLessEqual(max(map(len, lines)), 200)
+        self.assertEqual(
+            " ".join(lines), " ".join(f"{name}/{reason}={count}" for name, reason, count in counters.items())
+        )
+        self.assertFalse([line for line in lines if not line.startswith("protocol_violations/")])
+
+    def test_a_short_summary_is_one_line(self) -> None:
+        counters = Counters()
+        self.assertEqual(counters.summary(), ["nothing"])
         counters.add("deliveries", amount=3)
         counters.add("handshakes", "ok")
-        self.assertEqual(counters.summary(), "deliveries=3 handshakes/ok=1")
+        self.assertEqual(counters.summary(), ["deliveries=3 handshakes/ok=1"])

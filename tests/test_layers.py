@@ -14,13 +14,13 @@ PACKAGE = Path(__file__).resolve().parents[1] / "wsservice"
 LAYERS = {
     0: [
         "messages errors close_codes handshake envelope frames config settings parsers checks redaction handlers",
-        "engineio. socketio. addresses open_files traffic connection_limits",
+        "engineio. socketio. addresses open_files traffic connection_limits headers",
         "auth.principal auth.cookies auth.tokens auth.verified auth.keys auth.origin auth.strict_json auth.sigv4",
-        "auth.endpoints auth.providers.cognito_errors web.answers web.headers web.limits web.compression",
+        "auth.endpoints auth.providers.cognito_errors web.answers web.limits web.compression",
     ],
     1: [
         "counters wire registry calls deadlines expiry history hub connection audience namespace app sessions loader",
-        "log_context log_writer logs clients. admission alarms pings",
+        "log_context log_flood log_writer logs clients. admission alarms pings",
         "auth.authenticator auth.revocations auth.providers.base web.rates",
         "auth.providers.cognito_challenges web.forms web.session_cookies",
     ],

@@ -8,12 +8,14 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, Literal
 
+from twisted.internet.task import Clock
 from twisted.logger import LogEvent, Logger, LogLevel, globalLogPublisher
 from twisted.python import log as legacy
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from wsservice.log_context import serving
+from wsservice.log_flood import FIRST, WINDOW, LogFlood
 from wsservice.log_writer import LineWriter
 from wsservice.logs import (
     MAX_ITEMS,
@@ -62,6 +64,42 @@ class Base(SynchronousTestCase):
         lines = self.text.splitlines()
         self.assertEqual(len(lines), 1, lines)
         return lines[0]
+
+
+class FloodTests(Base):
+    def begin(self, *args: Any, **kwargs: Any) -> None:
+        super().begin(*args, **kwargs)
+        self.clock = Clock()
+        flood = LogFlood(self.clock.seconds, self.clock.callLater)
+        self.observer = make_observer(self.writer, level="info", format=self.format, flood=flood)
+        self.log = Logger(namespace="wsservice.part", observer=self.observer)
+
+    def test_a_flood_of_refusals_is_a_few_lines(self) -> None:
+        for number in range(10_000):
+            self.log.info("refused {number}", number=number, log_flood="refused: timeout")
+            self.log.debug("refused {number}", number=number, log_flood="refused: timeout")
+        self.clock.advance(WINDOW)
+        lines = self.text.splitlines()
+        self.assertEqual(len(lines), FIRST + 1)
+        self.assertRegex(lines[-1], rf" info     wsservice\.part: {10_000 - FIRST} more in 10 s: refused: timeout$")
+
+    def test_a_fault_that_comes_again_has_few_tracebacks(self) -> None:
+        for _ in range(1000):
+            try:
+                raise ZeroDivisionError
+            except ZeroDivisionError:
+                self.log.failure("the handler raised")
+        self.observer.tell_all()
+        self.assertEqual(self.text.count("Traceback"), FIRST)
+        last = self.text.splitlines()[-1]
+        self.assertRegex(last, r"critical .* 995 more in 0 s: ZeroDivisionError at test_logs\.py:\d+ \(the handler ra")
+
+    def test_without_a_bound_all_is_written(self) -> None:
+        super().begin()
+        for _ in range(100):
+            self.log.info("refused", log_flood="refused")
+        self.observer.tell_all()
+        self.assertEqual(len(self.text.splitlines()), 100)
 
 
 class LevelTests(Base):

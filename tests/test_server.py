@@ -134,6 +134,8 @@ class LifeTests(TestCase):
             await deferToThread(client.ping)
         await server.stopService()
         self.assertEqual(server.parts.raw.live, set())
+        self.assertEqual(server.parts.hub.counters.get("drain_cut_off", "handlers"), 1)
+        self.assertEqual(server.parts.hub.counters.get("limits_hit", "drain"), 1)
         await deferToThread(client.close)
 
     async def test_who_comes_while_it_stops_is_told_when_to_come_again(self) -> None:

@@ -50,8 +50,11 @@ class FakeReactor:
     def __init__(self) -> None:
         self.calls: list[Callable[[], None]] = []
 
-    def callFromThread(self, call: Callable[[], None]) -> None:
+    def callFromThread(self, call: Callable[[], None], *args: Any) -> None:
         self.calls.append(call)
+
+    def callLater(self, seconds: float, call: Callable[[], None]) -> None:
+        """Nothing is late here."""
 
 
 class Base(SynchronousTestCase):
@@ -346,6 +349,19 @@ class MakeServiceTests(Base):
         self.assertEqual(told[1]["settings"], "host=127.0.0.1 dev=yes cookie_secure=never")
         self.assertIn("DEVELOPMENT ONLY", told[2]["concern"])
         self.assertIn("plain http", told[3]["concern"])
+
+    def test_lines_that_were_held_back_are_told_at_the_stop(self) -> None:
+        self.patch(sys.modules["twisted.internet"], "reactor", FakeReactor())
+        service = self.make("--dev", logfile="a.log")
+        application = Application("wsservice")
+        service.setServiceParent(application)
+        service.privilegedStartService()
+        service.startService()
+        for _ in range(100):
+            application.getComponent(ILogObserver)({"log_format": "refused", "log_flood": "refused", "log_time": 0.0})
+        self.assertEqual(len((self.folder / "a.log").read_text().splitlines()), 5)
+        self.successResultOf(service.stopService())
+        self.assertIn(": 95 more in 0 s: refused", (self.folder / "a.log").read_text().splitlines()[-1])
 
     def test_the_log_goes_to_stdout_in_the_foreground(self) -> None:
         for logfile in (None, "", "-"):

@@ -82,7 +82,9 @@ plain. A proxy that speaks the PROXY protocol is served by `--listen haproxy:tcp
 To stdout with `twistd -n`, to the file of `--logfile`, else (as a daemon) to `twistd.log`. When the file is renamed or
 removed, the next line begins a new one, so that logrotate needs neither a signal nor `copytruncate` (which works, too);
 SIGUSR1 does the same at once. Writing never stops the service: what nobody takes is kept, up to 1 MiB, then
-dropped and counted. `--logger` and `--syslog` of twistd replace all of this.
+dropped and counted. Of refusals of one kind, of answers from 400 on, and of faults at the same place, the first five
+are written as they are; then one line in ten seconds says how many more there were. `--logger` and `--syslog`
+of twistd replace all of this.
 
 Whatever is logged while a client is served has its `connection_id` and `request_id`, also what a handler logs by a
 `twisted.logger.Logger` of its own or prints. What is printed has a line's head before it, so that nobody can forge

@@ -393,7 +393,11 @@ class Connection:
         """The handlers of this client are too slow for it."""
         self._pause = None
         self._hub.counters.add("pauses_timed_out")
-        log.warn("connection {connection_id}: its handlers do not keep up, closing", connection_id=self.id)
+        log.warn(
+            "connection {connection_id}: its handlers do not keep up, closing",
+            connection_id=self.id,
+            log_flood="handlers that do not keep up (--pause-timeout)",
+        )
         self.disconnect(CloseCode.TRY_AGAIN_LATER, close_codes.STUCK)
 
     def _end_pause(self) -> bool:

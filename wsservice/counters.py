@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 
+#: characters of a line of the summary; the log shortens values of more than 256 (`logs.MAX_VALUE`)
+_LINE = 200
+
 
 class Counters:
     """Counts that only grow. The names are `wsservice_<what>_total`'s middles; the reasons are few and fixed."""
@@ -32,7 +35,12 @@ class Counters:
         """Every count: (name, reason, number), sorted."""
         return sorted((name, reason, number) for (name, reason), number in self._counts.items())
 
-    def summary(self) -> str:
-        """Every count on one line, for the log: `name=3 other/reason=1`; `nothing` if there is none."""
-        parts = (f"{name}/{reason}={number}" if reason else f"{name}={number}" for name, reason, number in self.items())
-        return " ".join(parts) or "nothing"
+    def summary(self) -> list[str]:
+        """Every count, as lines for the log that it does not cut off: `name=3 other/reason=1`; `nothing` if none."""
+        lines = [""]
+        for name, reason, number in self.items():
+            part = f"{name}/{reason}={number}" if reason else f"{name}={number}"
+            if lines[-1] and len(lines[-1]) + len(part) >= _LINE:
+                lines.append("")
+            lines[-1] = f"{lines[-1]} {part}".lstrip()
+        return lines if lines[0] else ["nothing"]

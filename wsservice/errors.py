@@ -280,6 +280,7 @@ class KeysUnavailable(AuthenticationError):
     http_status = 503
     close_code = CloseCode.TRY_AGAIN_LATER
     word = "unavailable"
+    retry_after = 2
 
 
 class ProviderError(WsServiceError):
@@ -288,6 +289,8 @@ class ProviderError(WsServiceError):
     http_status: ClassVar[int] = 503
     word: ClassVar[str] = "auth_unavailable"
     message: ClassVar[str] = "The identity provider cannot be reached. Try again later."
+    #: seconds, for the header Retry-After
+    retry_after: int | None = None
 
 
 class InvalidCredentials(ProviderError):
@@ -372,3 +375,5 @@ class TokenTooLarge(ProviderError):
 
 class ProviderUnavailable(ProviderError):
     """The provider is away, slow, misconfigured, or answered nonsense."""
+
+    retry_after = 5

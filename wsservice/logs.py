@@ -1,6 +1,6 @@
 """From log events to lines: text for people, JSON for machines.
 
-    twisted.logger -> Observer: level -> TextFormat or JsonFormat: redaction, escapes -> LineWriter
+    twisted.logger -> Observer: level, LogFlood -> TextFormat or JsonFormat: redaction, escapes -> LineWriter
 
 Everything that a client sent and that ends up in a line is short, harmless to terminals and cannot begin a line of
 its own; nor can what a program prints. In JSON a failure's traceback is one field; in text it follows, indented.
@@ -22,6 +22,7 @@ from twisted.python.reflect import safe_str
 from zope.interface import implementer
 
 from wsservice import log_context
+from wsservice.log_flood import LogFlood, failure_of
 from wsservice.log_writer import LineWriter
 from wsservice.redaction import MARK, Redactor
 
@@ -68,12 +69,23 @@ class Observer:
         writer: takes the lines.
         level: the lowest one that is written.
         format: makes a line of an event; None leaves it out.
+        flood: holds lines back that come by the thousand; by default, all are written.
     """
 
-    def __init__(self, writer: LineWriter, *, level: str, format: Callable[[LogEvent], str | None]) -> None:
+    def __init__(
+        self,
+        writer: LineWriter,
+        *,
+        level: str,
+        format: Callable[[LogEvent], str | None],
+        flood: LogFlood | None = None,
+    ) -> None:
         self._writer = writer
         self._threshold = _THRESHOLDS[level]
         self._format = format
+        self._flood = flood
+        if flood is not None:
+            flood.tell = lambda event: self._write({**event, "log_time": time.time()})
         self._told = 0
         #: by namespace, found out once for each
         self._thresholds: dict[str, int] = {}
@@ -86,11 +98,18 @@ class Observer:
             threshold = self._thresholds[namespace] = self._threshold_of(namespace)
         if _RANKS.get(event.get("log_level"), 1) < threshold:
             return
+        if self._flood is not None and not self._flood.lets(event):
+            return
         self._write(_with_ids(event))
         dropped = self._writer.dropped - self._told
         if dropped and not self._writer.is_behind:
             self._told += dropped
             self._write(_event("{dropped} log lines were dropped, since nothing took them", dropped=dropped))
+
+    def tell_all(self) -> None:
+        """Write how many lines were held back and are not told of yet: the service ends."""
+        if self._flood is not None:
+            self._flood.tell_all()
 
     def reopen(self) -> None:
         """Begin a new log file, after the old one was renamed."""
@@ -168,14 +187,19 @@ class JsonFormat:
 
 
 def make_observer(
-    writer: LineWriter, *, level: str, format: Literal["text", "json"], redact: Redactor | None = None
+    writer: LineWriter,
+    *,
+    level: str,
+    format: Literal["text", "json"],
+    redact: Redactor | None = None,
+    flood: LogFlood | None = None,
 ) -> Observer:
     """An observer for twistd; see `Observer`."""
     formats: dict[str, Callable[[LogEvent], str | None]] = {
         "text": TextFormat(redact or Redactor()),
         "json": JsonFormat(redact or Redactor()),
     }
-    return Observer(writer, level=level, format=formats[format])
+    return Observer(writer, level=level, format=formats[format], flood=flood)
 
 
 def _with_ids(event: LogEvent) -> LogEvent:
@@ -194,7 +218,7 @@ def _level(event: LogEvent) -> str:
 
 
 def _message(event: LogEvent, redact: Redactor) -> str:
-    if "log_text" in event and _failure(event) is not None:  # the text has the traceback in it
+    if "log_text" in event and failure_of(event) is not None:  # the text has the traceback in it
         return _cut(redact(safe_str(event.get("why") or "Unhandled error")))
     # Secrets go before anything is cut: half a token is not known for one.
     short = {name: _shorten(value, redact) if name not in _LONG else value for name, value in event.items()}
@@ -207,7 +231,7 @@ def _shorten(value: Any, redact: Redactor) -> Any:
 
 def _traceback(event: LogEvent, redact: Redactor) -> str:
     """The failure's traceback, bounded: a client's text may be in it, and a recursion has a thousand frames."""
-    failure = _failure(event)
+    failure = failure_of(event)
     if failure is None:
         return ""
     lines = failure.getTraceback().rstrip().splitlines()
@@ -217,11 +241,6 @@ def _traceback(event: LogEvent, redact: Redactor) -> str:
         lines[half:-half] = [f"    … {excess} lines are left out …"]
     text = "\n".join(redact.shorten(line, MAX_TRACEBACK_LINE) for line in lines)
     return redact(text, len(text))
-
-
-def _failure(event: LogEvent) -> Any:
-    """The event's failure; Twisted's old logging, which `log_text` gives away, has it under another name."""
-    return event.get("log_failure", event.get("failure") if "log_text" in event else None)
 
 
 def _own_fields(event: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

@@ -194,6 +194,7 @@ class Server(MultiService):
             looked = True
         if parts.hub.running:
             log.warn("{count} clients' handlers have not ended and are left alone", count=parts.hub.running)
+        self._count_cut_off()
         await self._stop_listening()
         parts.port.close_waiting()
         for protocol in (*parts.raw.live, *parts.socketio.live):
@@ -206,7 +207,8 @@ class Server(MultiService):
         parts.hub.expirations.stop()
         await parts.provider.stop()
         await maybeDeferred(super().stopService)
-        log.info("counted: {counts}", counts=parts.hub.counters.summary())
+        for line in parts.hub.counters.summary():
+            log.info("counted: {counts}", counts=line)
         log.info("stopped")
 
     async def _stop_listening(self) -> None:
@@ -242,6 +244,17 @@ class Server(MultiService):
                 await deferLater(clock, BATCH_INTERVAL)
         for protocol in parts.socketio.stop_opening():  # those that belong to no session, any more or yet
             protocol.drain()
+
+    def _count_cut_off(self) -> None:
+        """Count what has not ended by the drain deadline."""
+        parts = self.parts
+        for reason, amount in (
+            ("clients", len(parts.raw.live) + len(parts.socketio.live)),
+            ("handlers", parts.hub.running),
+            ("requests", parts.web.busy),
+        ):
+            if amount:
+                parts.hub.counters.add("drain_cut_off", reason, amount)
 
     def _is_busy(self) -> bool:
         parts = self.parts

@@ -11,12 +11,14 @@ import os
 import signal
 import sys
 import textwrap
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
 from twisted.application.service import IService, IServiceCollection, MultiService
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.logger import ILogObserver, Logger
 from twisted.python.components import Componentized
 from twisted.python.usage import Options as TwistedOptions
@@ -26,6 +28,7 @@ from wsservice.checks import Problems
 from wsservice.config import Config, load_config
 from wsservice.daemon import REFUSED, Start
 from wsservice.errors import ConfigurationError
+from wsservice.log_flood import LogFlood
 from wsservice.log_writer import LineWriter
 from wsservice.logs import Observer, escape, make_observer
 from wsservice.redaction import Redactor
@@ -156,6 +159,16 @@ class Service(MultiService):
             log.warn("{concern}", concern=warning)
         super().startService()  # type: ignore[no-untyped-call]
 
+    def stopService(self) -> Deferred[None]:
+        """Stop it; at the end the log tells what it has not yet told."""
+        stopped: Deferred[None] = maybeDeferred(super().stopService)
+        return stopped.addBoth(self._stopped)
+
+    def _stopped(self, result: Any) -> Any:
+        if self._observer is not None:
+            self._observer.tell_all()
+        return result
+
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
@@ -216,7 +229,14 @@ def _make_observer(config: Config, twistd: Mapping[str, Any], reactor: Any) -> O
     else:
         writer = LineWriter.to_file(_logfile(twistd))
     redact = Redactor(secrets=config.secrets, cookies=(config.auth_cookie_name, config.refresh_cookie_name))
-    observer = make_observer(writer, level=config.log_level, format=config.log_format, redact=redact)
+    observer = make_observer(
+        writer,
+        level=config.log_level,
+        format=config.log_format,
+        redact=redact,
+        # by way of the reactor's own thread, since handlers in others may log, too
+        flood=LogFlood(time.monotonic, lambda *call: reactor.callFromThread(reactor.callLater, *call)),
+    )
     if not signal.getsignal(signal.SIGUSR1):  # twistd's own observer takes it, too, to begin a new file
         signal.signal(signal.SIGUSR1, lambda *_: reactor.callFromThread(observer.reopen))
     return observer

@@ -125,6 +125,7 @@ class StartTests(Case):
         waiting = self.keys.get("a")
         self.clock.advance(3)
         self.failureResultOf(waiting, KeysUnavailable)
+        self.assertEqual(self.counters.get("jwks_timeouts"), 1)
         self.provider.answer("a")  # too late for the first, in time for the next
         self.assert_has("a")
 

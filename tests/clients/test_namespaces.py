@@ -96,6 +96,7 @@ class JoinTests(NamespaceCase):
         self.assertHears(peer, '44/random,{"message":"Invalid namespace"}')
         peer.say("40/other?x=1,")
         self.assertHears(peer, '44/other?x=1,{"message":"Invalid namespace"}')
+        self.assertEqual(self.bench.counters.get("namespaces_refused", "unknown"), 2)
         peer.say("40")
         self.assertHears(peer, CONNECT)
 

@@ -85,7 +85,7 @@ class AdmissionTests(BenchCase):
         self.assertEqual(len(admission), 0)
         for status in (200, 200, 429, 429):
             answer = self.bench.ask("GET", "EIO=4&transport=polling")
-            self.assertEqual(answer.status, status)
+            self.assertEqual((answer.status, answer.header("Retry-After")), (status, "5" if status == 429 else None))
         self.assertEqual((len(admission), len(self.bench.clients)), (2, 3))
         self.assertEqual(self.bench.counters.get("http_refused", "too_many_from_address"), 2)
         self.bench.advance(100)

@@ -16,6 +16,7 @@ from tests.integration.abuse import (
     open_socket,
     read_close,
     read_to_end,
+    reset,
     scaled,
     until,
 )
@@ -74,6 +75,40 @@ class HandlerTests(AbuseCase):
         self.assertEqual(self.watcher.counter("engine_sessions_ended ping timeout"), 0)
 
 
+class FloodTests(AbuseCase):
+    expected = ("Traceback",)
+
+    def test_floods_leave_few_lines_in_the_log(self) -> None:
+        victim = self.start_dev()
+        before = self.holds(victim)
+        with self.unnoticed(victim):
+            count = scaled(500)
+            for head in (b"X" * 20_000, b"GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n", b"GET / HTTP/1.1\r\n\r\n"):
+                for _ in range(count):
+                    sock = dial(victim.port)
+                    sock.sendall(head)
+                    sock.recv(1)
+                    reset(sock)
+            raw = open_socket(victim.port, self.bob)
+            raw.sendall(frame(b'{"event": "boom", "id": 1}') * count + frame(b"\x03\xe8", 8))
+            read_to_end(raw)
+            raw.close()
+        for counter in ("heads_refused head_too_large", "http_refused not_found", "http_refused bad_request"):
+            self.assertEqual(self.watcher.counter(counter), count)
+        self.assertEqual(self.watcher.counter("handler_errors"), count)
+        self.comes_back(victim, before)
+        self.assertEqual(victim.stop(), 0)
+        self.assertLess(victim.log.count("Traceback"), 20)
+        self.assertLess(len(victim.log.splitlines()), 500)
+        for cause in (
+            "request refused: head_too_large",
+            "answered 404",
+            "request refused: bad_request",
+            "RuntimeError",
+        ):
+            self.assertRegex(victim.log, rf"\d+ more in \d+ s: {cause}")
+
+
 class LogTests(AbuseCase):
     def start_logging(self, log: str, **options: object) -> Victim:
         with socket.create_server(("127.0.0.1", 0)) as server:
@@ -91,8 +126,8 @@ class LogTests(AbuseCase):
         """Something to log, that others provoke."""
         for _ in range(requests):
             sock = dial(victim.port)
-            sock.sendall(b"GET /nothing HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-            self.assertIn(b" 404 ", read_to_end(sock))
+            sock.sendall(b"OPTIONS /auth/me HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            self.assertIn(b" 204 ", read_to_end(sock))
             sock.close()
 
     def test_a_log_that_takes_nothing(self) -> None:
@@ -121,7 +156,7 @@ class LogTests(AbuseCase):
         self.assertEqual(victim.stop(), 0)
         text = log.read_text()
         self.assertIn("stopped", text)
-        self.assertGreater(text.count("GET /nothing 404"), 500)  # nothing of it was lost
+        self.assertGreater(text.count("OPTIONS /auth/me 204"), 500)  # nothing of it was lost
 
 
 class ClockTests(AbuseCase):

@@ -197,6 +197,29 @@ class InputTests(SynchronousTestCase):
         self.assertIsNone(session.get_timer())
 
 
+class CountedTests(SynchronousTestCase):
+    def test_a_limit_of_attachments_is_counted_apart_from_nonsense(self) -> None:
+        for messages, word in (
+            (['511-["m"]'], "too many attachments"),
+            ([f'5{"9" * 5000}-["m"]'], "too many attachments"),
+            ([f'51-["m",{P0}]', b"x" * 6_000_000], "attachments too large"),
+            (['50-["m"]'], PARSE_ERROR),
+            (["nonsense"], PARSE_ERROR),
+        ):
+            session = session_in(State.CONNECTED)
+            with self.assertRaises(ProtocolViolation) as caught:
+                for message in messages:
+                    feed(session, message)  # type: ignore[arg-type]
+            self.assertEqual((caught.exception.reason, caught.exception.word), (PARSE_ERROR, word))
+
+    def test_too_many_early_events_are_counted_apart(self) -> None:
+        session = session_in(State.CONNECTING)
+        with self.assertRaises(ProtocolViolation) as caught:
+            for _ in range(101):
+                feed(session, '2["m"]')
+        self.assertEqual((caught.exception.reason, caught.exception.word), (FORCED, "too many early events"))
+
+
 class NamespaceTests(SynchronousTestCase):
     def test_the_auth_of_a_connect_is_given_out(self) -> None:
         session = Session(now=0.0)

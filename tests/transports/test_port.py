@@ -6,12 +6,14 @@ from ipaddress import ip_network
 from typing import Any
 
 from twisted.internet.address import IPv4Address
+from twisted.internet.interfaces import ISSLTransport
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.logger import formatEvent, globalLogPublisher
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import alsoProvides
 
 from tests.clients.bench import Bench
 from tests.transports.fixtures import Service
@@ -19,6 +21,7 @@ from tests.transports.memory import MemoryTransport
 from wsservice.admission import Admission
 from wsservice.alarms import Alarms
 from wsservice.counters import Counters
+from wsservice.headers import security_headers
 from wsservice.transports.accepting import Accepting
 from wsservice.transports.port import MAX_HEAD, PortFactory, websocket_path
 
@@ -136,6 +139,7 @@ class PortTests(SynchronousTestCase):
         self.clock.advance(5.0)
         told = [event for event in events if event["log_namespace"] == "wsservice.transports.port"]
         self.assertEqual([formatEvent(event)[:21] for event in told], ["request refused: 408 "])
+        self.assertEqual(told[0]["log_flood"], "request refused: timeout")
         self.assertEqual(told[0]["peer"], transport.getPeer().host)
         self.assertIn(f"X-Request-Id: {told[0]['request_id']}\r\n".encode(), transport.value())
         self.clock.advance(10.0)
@@ -168,6 +172,20 @@ class PortTests(SynchronousTestCase):
         transport = self.connect()
         self.factory.close_waiting()
         self.assertEqual(transport.ended, "aborted")
+        self.assertEqual(self.counters.get("heads_refused", "stopping"), 1)
+
+    def test_a_refusal_has_the_security_headers_of_all_answers(self) -> None:
+        for secure in (False, True):
+            transport = MemoryTransport()
+            if secure:
+                alsoProvides(transport, ISSLTransport)
+            protocol = transport.protocol = self.factory.buildProtocol(transport.getPeer())
+            protocol.makeConnection(transport)
+            protocol.dataReceived(b"X" * (MAX_HEAD + 1))
+            head = transport.value().partition(b"\r\n\r\n")[0].split(b"\r\n")
+            for name, value in security_headers(secure=secure, host=""):
+                self.assertEqual([line for line in head if line.startswith(name + b":")], [name + b": " + value])
+            transport.finish()
 
     def test_the_site_starts_and_stops_with_the_port(self) -> None:
         self.factory.doStart()

@@ -32,6 +32,7 @@ from wsservice.clients.client import Client
 from wsservice.clients.settings import Settings
 from wsservice.engineio.settings import Settings as EngineSettings
 from wsservice.errors import InvalidToken, KeysUnavailable, MissingToken
+from wsservice.headers import security_headers
 from wsservice.transports.slim import SlimProtocol
 
 ANSWERS = {
@@ -41,6 +42,13 @@ ANSWERS = {
     3: "Bad request",
     4: "Forbidden",
     5: "Unsupported protocol version",
+}
+WORDS = {
+    0: "transport_unknown",
+    1: "session_unknown",
+    2: "bad_handshake_method",
+    3: "bad_request",
+    5: "unsupported_version",
 }
 DIRECT = "EIO=4&transport=websocket"
 
@@ -215,6 +223,9 @@ class RefusalTests(WitnessedCase):
         self.assertEqual((answer.status, answer.json), (400, {"code": row.code, "message": ANSWERS[row.code]}))
         self.assertEqual(answer.header("Content-Type"), "application/json")
         self.assertEqual(answer.header("Connection"), "close")
+        for name, value in security_headers(secure=False, host="localhost"):
+            self.assertEqual(answer.header(name.decode()), value.decode())
+        self.assertEqual(self.bench.counters.get("handshakes", WORDS[row.code]), 1)
         self.assertEqual(socket.transport.ended, "lost")
         poller.say(event("echo", id=1))
         self.assertEqual(poller.hear(), ["431[]"])
@@ -709,6 +720,7 @@ class FaultTests(WitnessedCase):
         self.bench.sockets.drain()
         stray.read()
         self.assertEqual(stray.close, (1008, "Session elsewhere"))
+        self.assertEqual(self.bench.counters.get("handshakes", "session_elsewhere"), 1)
         moved.read()
         self.assertEqual(moved.close, (1001, "Server shutting down"))
         self.begin(Settings())

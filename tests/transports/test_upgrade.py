@@ -68,11 +68,13 @@ class UpgradeTests(SynchronousTestCase):
         answer = client.transport.value()
         self.assertTrue(answer.startswith(b"HTTP/1.1 426 Upgrade Required\r\n"), answer)
         self.assertIn(b"\r\nUpgrade: websocket\r\n", answer)
+        self.assertEqual(self.service.counters.get("http_refused", "upgrade_required"), 1)
 
     def test_nothing_is_below_the_path(self) -> None:
         client = self.kept_alive(path="/ws/below")
         client.current.dataReceived(client.flush())
         self.assertTrue(client.transport.value().startswith(b"HTTP/1.1 404 "), client.transport.value())
+        self.assertEqual(self.service.counters.get("http_refused", "not_found"), 1)
 
     def test_frames_behind_the_late_handshake_are_not_taken_for_requests(self) -> None:
         client = self.kept_alive()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
+from ipaddress import ip_network
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail
@@ -14,6 +15,7 @@ from websockets.frames import Frame, Opcode
 from tests.transports.fixtures import ALICE, Service
 from tests.transports.memory import MemoryClient
 from wsservice.errors import InvalidToken, KeysUnavailable, MissingToken, OriginNotAllowed
+from wsservice.headers import security_headers
 
 
 class Base(SynchronousTestCase):
@@ -83,6 +85,32 @@ class HandshakeTests(Base):
             self.assertTrue(answer.startswith(b"HTTP/1.1 " + status), answer)
             self.assertIn(error.message.encode(), answer)
             self.assertEqual(client.transport.ended, "lost")
+            self.assertEqual(b"\r\nWWW-Authenticate: Cookie " in answer, status == b"401")
+            self.assertEqual(b"\r\nRetry-After: 2\r\n" in answer, status == b"503")
+
+    def test_every_refusal_has_the_security_headers_of_all_answers(self) -> None:
+        self.start(reject_by_http=True, trusted_proxies=(ip_network("192.0.2.7"),))
+        self.service.authenticator.answer = MissingToken("x")
+        by_proxy = (("X-Forwarded-Proto", "https"), ("X-Forwarded-Host", "chat.example"))
+        for status, headers, change, expected in (
+            (b"401", (), (b"", b""), security_headers(secure=False, host="localhost")),
+            (b"401", by_proxy, (b"", b""), security_headers(secure=True, host="chat.example")),
+            (b"400", (), (b"Connection: Upgrade", b"Connection: no"), security_headers(secure=False, host="localhost")),
+            (b"400", (), (b"Host: localhost", b"Host: a\x80"), security_headers(secure=False, host="")),
+        ):
+            client = MemoryClient(self.service.factory, headers=headers)
+            client.current.dataReceived(client.flush().replace(*change))
+            head = client.transport.value().partition(b"\r\n\r\n")[0].split(b"\r\n")
+            self.assertEqual(head[0][9:12], status)
+            for name, value in expected:
+                self.assertEqual([line for line in head if line.startswith(name + b":")], [name + b": " + value])
+
+    def test_a_handshake_that_meets_a_stop_is_counted_as_such(self) -> None:
+        self.service.factory.draining = True
+        client = MemoryClient(self.service.factory)
+        client.current.dataReceived(client.flush())
+        self.assertTrue(client.transport.value().startswith(b"HTTP/1.1 503 "))
+        self.assertEqual(self.service.counters.get("handshakes", "stopping"), 1)
 
     def test_a_foreign_origin_is_refused_before_the_upgrade(self) -> None:
         self.service.authenticator.origin_error = OriginNotAllowed("evil")
@@ -122,7 +150,7 @@ class HandshakeTests(Base):
             client.current.dataReceived(client.flush().replace(*change))
             answer = client.transport.value()
             self.assertTrue(answer.startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 426 ")), (change, answer))
-            self.assertNotIn(b"script", answer)
+            self.assertNotIn(b"<script>", answer)
             self.assertNotIn(b"evil", answer)
             self.assertEqual(client.transport.ended, "lost")
 

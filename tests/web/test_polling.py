@@ -60,6 +60,11 @@ class PollingCase(BystanderCase):
         self.assertEqual(answer.header("Content-Type"), "application/json")
         self.assertEqual(answer.header("Cache-Control"), "no-store")
 
+    @property
+    def refused(self) -> dict[str, int]:
+        """By which reasons requests were refused so far."""
+        return {reason: count for name, reason, count in self.bench.counters.items() if name == "polls_refused"}
+
 
 class GetTests(PollingCase):
     def test_a_session_begins_with_the_open_packet(self) -> None:
@@ -202,6 +207,22 @@ class PostTests(PollingCase):
         reason = "transport error" if row.headers[:1] and "octet" in row.headers[0].lower() else "parse error"
         self.assertOver("transport error" if row.body == b"2" else reason)
 
+    def test_each_refusal_is_counted_by_its_reason(self) -> None:
+        for query, method in (
+            ("EIO=4", "GET"),
+            ("EIO=4&transport=polling&sid=x", "GET"),
+            ("EIO=4&transport=polling", "POST"),
+            ("EIO=3&transport=polling", "GET"),
+            ("EIO=4&transport=polling&j=1", "GET"),
+        ):
+            self.assertEqual(self.bench.ask(method, query).status, 400)
+        self.bench.ask("GET", HANDSHAKE, f"Origin: {EVIL_ORIGIN}")
+        reasons = ["bad_handshake_method", "bad_request", "origin_not_allowed", "session_unknown", "transport_unknown"]
+        self.assertEqual(self.refused, dict.fromkeys([*reasons, "unsupported_version"], 1))
+        self.poller.send("nonsense")
+        self.assertEqual(self.refused["parse_error"], 1)
+        self.assertOver("parse error")
+
     def test_any_other_type_of_content_is_text(self) -> None:
         for number, kind in enumerate(
             (
@@ -228,6 +249,7 @@ class PostTests(PollingCase):
         self.assertEqual(waiting.answer().body, b"1")
         first.send(b'["m"]')
         self.assertRefused(first.answer(), UNKNOWN)
+        self.assertEqual(self.refused, {"conflict": 1, "session_unknown": 1})
         self.assertOver("transport error")
 
     def test_a_post_whose_session_ends_meanwhile_is_refused(self) -> None:

@@ -35,6 +35,18 @@ class Base(SynchronousTestCase):
 
 
 class HeaderTests(Base):
+    def test_what_is_not_there_is_counted(self) -> None:
+        for path, method in (("/nowhere", "GET"), ("*", "OPTIONS"), ("/hello/more", "GET"), ("/", "POST")):
+            self.assertEqual(self.bench.get(path, method=method).status, 404)
+        self.assertEqual(self.bench.counters.get("http_refused", "not_found"), 4)
+
+    def test_an_answer_that_refuses_may_be_held_out_of_the_log_and_a_good_one_not(self) -> None:
+        with LogCapture() as log:
+            self.bench.get("/nowhere")
+            self.bench.get("/hello")
+        told = [event["log_flood"] for event in log.named("{method} {path} {status}")]
+        self.assertEqual(told, ["answered 404", None])
+
     def test_every_answer_carries_the_same_headers(self) -> None:
         for path, method, status in (
             ("/hello", "GET", 200),

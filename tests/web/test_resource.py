@@ -102,6 +102,7 @@ class MethodTests(Base):
                     answer = self.ask(method)
                     self.assertEqual((answer.status, answer.error), (405, "method_not_allowed"))
                     self.assertEqual(answer.header("Allow"), allowed)
+        self.assertEqual(self.bench.counters.get("http_refused", "method_not_allowed"), 3 * 7)
 
     def test_head_is_refused_where_there_is_no_get(self) -> None:
         self.mount({"POST": None})
@@ -163,6 +164,7 @@ class OriginTests(Base):
             self.assertEqual((answer.status, answer.error), (403, "origin_not_allowed"))
             self.assertIsNone(answer.header("Access-Control-Allow-Origin"))
         self.assertEqual(self.handled, [])
+        self.assertEqual(self.bench.counters.get("http_refused", "origin_not_allowed"), 2)
 
     def test_a_client_that_is_no_browser_passes(self) -> None:
         self.assertEqual(self.ask("POST").status, 200)

@@ -8,7 +8,7 @@ from wsservice.auth.cookies import CookiePolicy, read_token
 from wsservice.auth.providers.base import Tokens
 from wsservice.errors import InvalidToken, TokenTooLarge
 from wsservice.handshake import Handshake, make_handshake
-from wsservice.web.headers import Headers
+from wsservice.headers import Headers
 from wsservice.web.session_cookies import RefreshGrant, SessionCookies
 
 

@@ -127,6 +127,7 @@ class Authenticator:
             request_id=handshake.request_id,
             peer=handshake.peer,
             auth_reason=error.word,
+            log_flood=f"authentication refused: {error.word}",
         )
 
 

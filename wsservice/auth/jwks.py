@@ -150,7 +150,11 @@ class RemoteKeySet(KeySource):
         """Wait for the end of the request that is under way, or due."""
         deferred: Deferred[VerifyKey] = Deferred(self._forget)
         self._waiting[deferred] = kid
-        return deferred.addTimeout(self._wait, self._clock, onTimeoutCancel=_waited_too_long)
+        return deferred.addTimeout(self._wait, self._clock, onTimeoutCancel=self._waited_too_long)
+
+    def _waited_too_long(self, _result: object, timeout: float) -> Any:
+        self._counters.add("jwks_timeouts")
+        raise KeysUnavailable(f"the keys did not come within {timeout:g} s")
 
     def _forget(self, waiting: Deferred[VerifyKey]) -> None:
         self._waiting.pop(waiting, None)
@@ -241,7 +245,3 @@ class RemoteKeySet(KeySource):
         timer, self._timer = self._timer, None
         if timer is not None and timer.active():
             timer.cancel()
-
-
-def _waited_too_long(_result: object, timeout: float) -> Any:
-    raise KeysUnavailable(f"the keys did not come within {timeout:g} s")

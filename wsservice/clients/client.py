@@ -449,7 +449,7 @@ class Client:
             detail=ascii(str(violation)),
             request_id=self.namespaces.request_id,
         )
-        self._table.hub.counters.add("protocol_violations", violation.reason)
+        self._table.hub.counters.add("protocol_violations", violation.word)
         self.end(violation.reason, code=CloseCode.PROTOCOL_ERROR)
 
     def _flush_later(self) -> None:

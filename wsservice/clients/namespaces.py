@@ -265,6 +265,7 @@ class Namespaces:
         name = request.namespace
         handlers = self._table.find(name)
         if handlers is None:
+            self._table.hub.counters.add("namespaces_refused", "unknown")
             self._refuse(name, INVALID_NAMESPACE)
             return
         link = NamespaceLink(self._client, name)

@@ -16,11 +16,15 @@ PROTOCOL = "4"
 
 
 class RequestError(Exception):
-    """A request that is refused: answer with `http_status` and `{"code": code, "message": message}`."""
+    """A request that is refused: answer with `http_status` and `{"code": code, "message": message}`.
+
+    `word` is the reason by which it is counted.
+    """
 
     code: ClassVar[int] = 3
     message: ClassVar[str] = "Bad request"
     http_status: ClassVar[int] = 400
+    word: ClassVar[str] = "bad_request"
 
 
 class TransportUnknown(RequestError):
@@ -28,6 +32,7 @@ class TransportUnknown(RequestError):
 
     code = 0
     message = "Transport unknown"
+    word = "transport_unknown"
 
 
 class UnknownSid(RequestError):
@@ -35,6 +40,7 @@ class UnknownSid(RequestError):
 
     code = 1
     message = "Session ID unknown"
+    word = "session_unknown"
 
 
 class BadHandshakeMethod(RequestError):
@@ -42,6 +48,7 @@ class BadHandshakeMethod(RequestError):
 
     code = 2
     message = "Bad handshake method"
+    word = "bad_handshake_method"
 
 
 class BadRequest(RequestError):
@@ -54,6 +61,7 @@ class Forbidden(RequestError):
     code = 4
     message = "Forbidden"
     http_status = 403
+    word = "origin_not_allowed"
 
 
 class UnsupportedVersion(RequestError):
@@ -61,6 +69,7 @@ class UnsupportedVersion(RequestError):
 
     code = 5
     message = "Unsupported protocol version"
+    word = "unsupported_version"
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,11 +83,12 @@ class SessionError(Exception):
      +-- Conflict              a second GET or a second POST at a time: the session has ended
      +-- UnexpectedPacket      a packet that only a server sends: the session has ended
 
-    `str(error)` says more and is for the log.
+    `str(error)` says more and is for the log; `word` is the reason by which it is counted.
     """
 
     code: ClassVar[int] = 3
     message: ClassVar[str] = "Bad request"
+    word: ClassVar[str] = "bad_request"
 
 
 class SessionUnknown(SessionError):
@@ -95,15 +96,22 @@ class SessionUnknown(SessionError):
 
     code = 1
     message = "Session ID unknown"
+    word = "session_unknown"
 
 
 class TransportMismatch(SessionError):
     """The session is on another transport; it is unharmed."""
 
+    word = "session_elsewhere"
+
 
 class Conflict(SessionError):
     """Two GETs or two POSTs at a time; what the first GET still gets is in `payload_to_send`."""
 
+    word = "conflict"
+
 
 class UnexpectedPacket(SessionError):
     """A ping from the client: in Engine.IO v4 only servers ping."""
+
+    word = "unexpected_packet"

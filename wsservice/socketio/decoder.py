@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 from itertools import accumulate
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -52,7 +52,24 @@ _loads = msgspec.json.Decoder().decode
 
 
 class ParseError(ValueError):
-    """What the client sent is no Socket.IO packet: the whole session ends. The text is fixed, and fit for a log."""
+    """What the client sent is no Socket.IO packet: the whole session ends. The text is fixed, and fit for a log.
+
+    `word` is the reason by which it is counted.
+    """
+
+    word: ClassVar[str] = "parse error"
+
+
+class TooManyAttachments(ParseError):
+    """A packet announces more attachments than it may have."""
+
+    word = "too many attachments"
+
+
+class AttachmentsTooLarge(ParseError):
+    """A packet and its attachments have more bytes than they may have."""
+
+    word = "attachments too large"
 
 
 class Packet(msgspec.Struct, frozen=True):
@@ -164,8 +181,10 @@ class Decoder:
             raise ParseError("a number of attachments where there can be none, or none where there must be one")
         if digits is None:
             return 0
-        if len(digits) > _MAX_DIGITS or not 1 <= int(digits) <= self._max_attachments:
-            raise ParseError(f"a number of attachments that is not 1 to {self._max_attachments}")
+        if len(digits) > _MAX_DIGITS or int(digits) > self._max_attachments:
+            raise TooManyAttachments(f"more than {self._max_attachments} attachments")
+        if not int(digits):
+            raise ParseError("a packet with no attachments of a type that has some")
         return int(digits)
 
 
@@ -283,7 +302,7 @@ class _Collection:
     def _check(self, attachments: int) -> None:
         self.size = self._head + attachments
         if self.size > self._most:
-            raise ParseError("a packet whose attachments are too large")
+            raise AttachmentsTooLarge("a packet whose attachments are too large")
 
 
 def _find_placeholders(data: list[Any], count: int) -> list[tuple[Any, Any, int]]:

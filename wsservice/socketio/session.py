@@ -39,6 +39,8 @@ from wsservice.socketio.packet import PacketType
 #: reasons for `on_disconnect`, in the words of the reference (1.12)
 PARSE_ERROR = "parse error"
 FORCED = "forced server close"
+#: and one more by which an end is counted: MAX_EARLY
+TOO_EARLY = "too many early events"
 
 #: seconds until a namespace must be joined; precedent: connectTimeout of socket.io 4
 CONNECT_TIMEOUT = 45.0
@@ -113,11 +115,13 @@ class ProtocolViolation(Exception):
 
     Attributes:
         reason: for `on_disconnect`, one of PARSE_ERROR and FORCED; `str(error)` is for the log.
+        word: the reason by which it is counted; more of a kind than `reason` tells.
     """
 
-    def __init__(self, reason: str, detail: str) -> None:
+    def __init__(self, reason: str, detail: str, word: str = "") -> None:
         super().__init__(detail)
         self.reason = reason
+        self.word = word or reason
 
 
 class ConnectRequested(msgspec.Struct, frozen=True):
@@ -238,7 +242,7 @@ class Session:
         try:
             packet = self._decoder.feed_text(text)
         except ParseError as error:
-            self._end(PARSE_ERROR, str(error))
+            self._end(PARSE_ERROR, str(error), error.word)
         if packet is not None:
             return self._receive(packet)
         header = self._decoder.pending
@@ -258,7 +262,7 @@ class Session:
         try:
             packet = self._decoder.feed_binary(data)
         except ParseError as error:
-            self._end(PARSE_ERROR, str(error))
+            self._end(PARSE_ERROR, str(error), error.word)
         if packet is None:
             self._attachments_deadline = now + self._attachments_timeout
             return None
@@ -347,7 +351,7 @@ class Session:
     def _count_early(self, namespace: str) -> None:
         count = self._early.get(namespace, 0) + 1
         if count > self._max_early:
-            self._end(FORCED, f"too many events for {namespace[:64]!r} before it is joined")
+            self._end(FORCED, f"too many events for {namespace[:64]!r} before it is joined", TOO_EARLY)
         self._early[namespace] = count
 
     def _step(self, namespace: str, step: Step) -> None:
@@ -367,9 +371,9 @@ class Session:
         if len(self._gone) > self._max_namespaces:
             del self._gone[next(iter(self._gone))]
 
-    def _end(self, reason: str, detail: str) -> NoReturn:
+    def _end(self, reason: str, detail: str, word: str = "") -> NoReturn:
         self.close()
-        raise ProtocolViolation(reason, detail)
+        raise ProtocolViolation(reason, detail, word)
 
 
 def _event(packet: Packet) -> Event:

@@ -125,6 +125,8 @@ class OpeningProtocol(IncomingProtocol):
     _forwarded_peer: str | None = None
     _principal: Principal | None = None
     _refusal: HandshakeError | None = None
+    #: what a handshake is counted by that is refused without an error of ours
+    _word = "bad_request"
 
     def check_handshake(self, handshake: Handshake) -> bytes | None:
         """Look at a request that is good so far; a whole HTTP answer refuses it."""
@@ -192,7 +194,12 @@ class OpeningProtocol(IncomingProtocol):
 
     def refusal(self, code: int, request_id: str, headers: list[tuple[str, str]]) -> bytes:
         """The whole HTTP answer that refuses a handshake: fixed text."""
-        return http_refusal(code, self._refusal, request_id, headers)
+        secure, host = self.origin_of(self._handshake)
+        return http_refusal(code, self._refusal, request_id, secure=secure, host=host, extra=headers)
+
+    def origin_of(self, handshake: Handshake | None) -> tuple[bool, str]:
+        """Whether the client speaks TLS, and to which host: what a request's head says, where there is a good one."""
+        return (self.is_secure, "") if handshake is None else (handshake.secure, handshake.host)
 
     def drain(self) -> None:
         """End this connection, since the service stops."""
@@ -239,19 +246,20 @@ class OpeningProtocol(IncomingProtocol):
     def _refuse(self, error: HandshakeError) -> None:
         """Answer with an error's status, before the handshake."""
         self._refusal = error
-        retry = [] if error.retry_after is None else [("Retry-After", str(error.retry_after))]
-        self.failHandshake(str(error), error.http_status, retry)
+        self.failHandshake(str(error), error.http_status)
 
     def _answer(self, answer: bytes, reason: str, request_id: str | None = None) -> None:
         """Refuse by a whole HTTP answer."""
         handshake = self._handshake
-        self.factory.counters.add("handshakes", self._refusal.word if self._refusal else "bad_request")
+        word = self._refusal.word if self._refusal else self._word
+        self.factory.counters.add("handshakes", word)
         log.info(
             "handshake refused with {status}: {reason}",
             status=int(answer[9:12]),
             reason=reason,
             request_id=request_id or (handshake.request_id if handshake else None),
             peer=handshake.peer if handshake else self.peer,
+            log_flood=f"handshake refused: {word}",
         )
         self.wasNotCleanReason = reason
         self.transport.write(answer)

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime, ISSLTransport
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -103,6 +103,7 @@ class PortFactory(Factory):
     def close_waiting(self) -> None:
         """Drop the connections that have not sent a whole head."""
         for port in list(self.waiting):
+            self.counters.add("heads_refused", "stopping")
             port.transport.abortConnection()
 
 
@@ -194,8 +195,9 @@ class Port(Protocol):
             reason=str(error),
             request_id=request_id,
             peer=self._peer,
+            log_flood=f"request refused: {error.word}",
         )
-        retry = [] if error.retry_after is None else [("Retry-After", str(error.retry_after))]
-        self.transport.write(http_refusal(error.http_status, error, request_id, retry))
+        secure = ISSLTransport.providedBy(self.transport)
+        self.transport.write(http_refusal(error.http_status, error, request_id, secure=secure))
         self.transport.loseConnection()
         self._deadline = self._factory.clock.callLater(LINGER, self.transport.abortConnection)

@@ -8,7 +8,6 @@ session is elsewhere gets its 101 and is then closed, which stock clients take b
 
 from __future__ import annotations
 
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -27,8 +26,10 @@ from wsservice.engineio.session import TRANSPORT_CLOSE, TRANSPORT_ERROR
 from wsservice.errors import AuthenticationError
 from wsservice.frames import Framing
 from wsservice.handshake import Handshake, Network
+from wsservice.headers import security_headers
 from wsservice.transports.deflate import framing_of
 from wsservice.transports.opening import OpeningFactory, OpeningProtocol
+from wsservice.transports.refusals import http_answer
 from wsservice.transports.slim import HANDLERS
 
 if TYPE_CHECKING:
@@ -96,17 +97,25 @@ class SocketIoProtocol(OpeningProtocol):
                 handshake.query, clients.settings.engine, method=handshake.method, is_upgrade=True, knows=clients
             )
         except RequestError as error:
-            return _refusal(error, handshake.request_id)
+            self._word = error.word
+            return self._answer_of(error, handshake.request_id)
         self._sid = query.sid
         return None
 
     def refusal(self, code: int, request_id: str, headers: list[tuple[str, str]]) -> bytes:
         """In Engine.IO's words where it has them."""
         if code == Forbidden.http_status:
-            return _refusal(Forbidden(), request_id)
+            return self._answer_of(Forbidden(), request_id)
         if code == BadRequest.http_status and not headers:
-            return _refusal(BadRequest(), request_id)
+            return self._answer_of(BadRequest(), request_id)
         return super().refusal(code, request_id, headers)
+
+    def _answer_of(self, error: RequestError, request_id: str) -> bytes:
+        """A whole HTTP answer in Engine.IO's form."""
+        body = msgspec.json.encode({"code": error.code, "message": error.message})
+        secure, host = self.origin_of(self._handshake)
+        headers = security_headers(secure=secure, host=host)
+        return http_answer(error.http_status, body, "application/json", request_id=request_id, headers=headers)
 
     def onConnect(self, request: ConnectionRequest) -> Any:
         """Authenticate where a session begins."""
@@ -128,6 +137,7 @@ class SocketIoProtocol(OpeningProtocol):
         if self._sid:
             client = clients.get(self._sid)
             if client is None or not client.begin_probe(self):
+                self.factory.counters.add("handshakes", "session_elsewhere")
                 self.close(CloseCode.POLICY_VIOLATION, "Session elsewhere")
             else:
                 self._client = client
@@ -200,14 +210,3 @@ class SocketIoProtocol(OpeningProtocol):
         """The client does not read."""
         if self._client is not None:
             self._client.too_slow()
-
-
-def _refusal(error: RequestError, request_id: str) -> bytes:
-    """A whole HTTP answer in Engine.IO's form."""
-    body = msgspec.json.encode({"code": error.code, "message": error.message})
-    head = (
-        f"HTTP/1.1 {error.http_status} {HTTPStatus(error.http_status).phrase}\r\n"
-        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\nCache-Control: no-store\r\n"
-        f"X-Content-Type-Options: nosniff\r\nX-Request-Id: {request_id}\r\nConnection: close\r\n\r\n"
-    )
-    return head.encode("ascii") + body

@@ -20,7 +20,7 @@ class UpgradeResource(Resource):
     """Mount it in the site at the path of a WebSocket factory.
 
     Args:
-        factory: builds the protocol that takes the connection over.
+        factory: builds the protocol that takes the connection over; its `counters` know of those that are refused.
         otherwise: answers what is no upgrade; by default, that one is needed.
     """
 
@@ -39,10 +39,12 @@ class UpgradeResource(Resource):
             answer: int | bytes = self._otherwise.render(request)
             return answer
         if request.postpath and (self._otherwise is None or any(request.postpath)):
+            self._factory.counters.add("http_refused", "not_found")
             request.setResponseCode(404)
             request.setHeader(b"Content-Type", b"application/json; charset=utf-8")
             return msgspec.json.encode({"error": "not_found", "message": "There is nothing at this address."})
         if path is None:
+            self._factory.counters.add("http_refused", "upgrade_required")
             request.setResponseCode(426, b"Upgrade Required")
             request.setHeader(b"Upgrade", b"websocket")
             request.setHeader(b"Content-Type", b"application/json; charset=utf-8")

@@ -9,19 +9,8 @@ from typing import Any
 
 import msgspec
 
-from wsservice.errors import (
-    HandshakeError,
-    KeysUnavailable,
-    ProviderError,
-    RateLimited,
-    UnsupportedChallenge,
-    WsServiceError,
-)
-from wsservice.web.headers import Headers
-
-#: seconds after which a client may ask again: the keys are fetched anew, or the provider is back
-RETRY_KEYS = 2
-RETRY_PROVIDER = 5
+from wsservice.errors import HandshakeError, ProviderError, UnsupportedChallenge, WsServiceError
+from wsservice.headers import Headers, refusal_headers
 
 _NO_STORE = (b"Cache-Control", b"no-store")
 _JSON = (b"Content-Type", b"application/json; charset=utf-8")
@@ -105,13 +94,4 @@ def error_answer(error: Exception, request_id: str, headers: Headers = ()) -> An
 def _headers_of(error: RequestRefused | HandshakeError | ProviderError) -> Headers:
     if isinstance(error, RequestRefused):
         return error.headers
-    if isinstance(error, HandshakeError) and error.retry_after is not None:
-        return ((b"Retry-After", b"%d" % error.retry_after),)
-    if error.http_status == 401:
-        # RFC 9110 section 15.5.2 wants a challenge; a scheme that browsers do not know opens no dialog.
-        return ((b"WWW-Authenticate", f'Cookie realm="wsservice", error="{error.word}"'.encode()),)
-    if isinstance(error, RateLimited):
-        return ((b"Retry-After", b"%d" % error.retry_after),)
-    if error.http_status == 503:
-        return ((b"Retry-After", b"%d" % (RETRY_KEYS if isinstance(error, KeysUnavailable) else RETRY_PROVIDER)),)
-    return ()
+    return refusal_headers(error)

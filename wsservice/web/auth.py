@@ -31,9 +31,9 @@ from wsservice.errors import (
     SessionExpired,
 )
 from wsservice.handshake import Handshake
+from wsservice.headers import Headers
 from wsservice.web.answers import Answer, empty_answer, json_answer
 from wsservice.web.forms import read_challenge_answer, read_credentials
-from wsservice.web.headers import Headers
 from wsservice.web.rates import Buckets
 from wsservice.web.refreshes import SharedCalls
 from wsservice.web.request import WsRequest
@@ -216,6 +216,7 @@ class AuthRoutes:
                 "the refresh token was not revoked: {reason} ({request_id})",
                 reason=type(error).__name__,
                 request_id=handshake.request_id,
+                log_flood="refresh tokens that were not revoked",
             )
         except Exception:
             log.failure("revoking the refresh token failed ({request_id})", request_id=handshake.request_id)
@@ -242,6 +243,7 @@ class AuthRoutes:
                 "the provider issued a token that is not accepted: {reason} ({request_id})",
                 reason=str(error),
                 request_id=handshake.request_id,
+                log_flood="tokens of the provider that are not accepted",
             )
             raise ProviderUnavailable("the provider's token does not verify") from error
 

@@ -31,8 +31,8 @@ from twisted.web.http_headers import Headers
 
 from wsservice.errors import BadHandshake, HandshakeError, HeadTooLarge, RequestTimeout
 from wsservice.handshake import Handshake, check_header, choose_request_id, make_handshake
+from wsservice.headers import security_headers
 from wsservice.web.answers import RequestRefused, error_answer, reason_phrase, too_large
-from wsservice.web.headers import security_headers
 
 if TYPE_CHECKING:
     from wsservice.web.request import WsRequest, WsSite

@@ -28,6 +28,7 @@ from wsservice.engineio.query import BadRequest, Forbidden, RequestError, read_q
 from wsservice.engineio.states import SessionError
 from wsservice.errors import AuthenticationError, HandshakeError, OriginNotAllowed, Stopping
 from wsservice.handshake import Handshake
+from wsservice.headers import Headers
 from wsservice.web.answers import (
     Answer,
     RequestRefused,
@@ -37,7 +38,6 @@ from wsservice.web.answers import (
     not_found,
 )
 from wsservice.web.compression import THRESHOLD, choose_coding, compress
-from wsservice.web.headers import Headers
 from wsservice.web.request import WsRequest
 from wsservice.web.uploads import Upload
 
@@ -140,11 +140,11 @@ class PollingResource(Resource):
             else:
                 self._get(request)
         except RequestError as error:
-            self._refuse(request, error.http_status, error.code, error.message)
+            self._refuse(request, error.http_status, error)
         except SessionError as error:
-            self._refuse(request, 400, error.code, error.message)
+            self._refuse(request, 400, error)
         except ParseError:
-            self._refuse(request, 400, BadRequest.code, BadRequest.message)
+            self._refuse(request, 400, BadRequest(), "parse_error")
         except (RequestRefused, HandshakeError) as error:
             self._refuse_session(request, error)
         return NOT_DONE_YET
@@ -244,7 +244,7 @@ class PollingResource(Resource):
 
     def _refuse_session(self, request: WsRequest, error: RequestRefused | HandshakeError) -> None:
         """Refuse in the form of the service's other errors, where Engine.IO has none of its own."""
-        request.site.counters.add("http_refused", error.word)
+        request.site.count_refusal(error)
         request.send(error_answer(error, request.handshake.request_id, self._cors(request.handshake)))
 
     def _answer(self, handshake: Handshake, body: bytes, headers: Headers) -> Answer:
@@ -257,8 +257,16 @@ class PollingResource(Resource):
             return Answer(200, body, fixed)
         return Answer(200, compress(body, coding), (*fixed, (b"Content-Encoding", coding.encode())))
 
-    def _refuse(self, request: WsRequest, status: int, code: int, message: str) -> None:
-        body = msgspec.json.encode({"code": code, "message": message})
+    def _refuse(
+        self, request: WsRequest, status: int, error: RequestError | SessionError, word: str | None = None
+    ) -> None:
+        """Refuse in Engine.IO's words.
+
+        Args:
+            word: the reason by which it is counted, if not the error's own.
+        """
+        request.site.counters.add("polls_refused", word or error.word)
+        body = msgspec.json.encode({"code": error.code, "message": error.message})
         headers = ((b"Content-Type", b"application/json"), _NO_STORE, *self._cors(request.handshake))
         request.send(Answer(status, body, headers))
 

@@ -21,6 +21,7 @@ from twisted.web.server import NOT_DONE_YET, Request, Site
 from wsservice.counters import Counters
 from wsservice.errors import HandshakeError
 from wsservice.handshake import Handshake, Network
+from wsservice.headers import security_headers
 from wsservice.web.answers import (
     Answer,
     RequestRefused,
@@ -31,7 +32,6 @@ from wsservice.web.answers import (
     too_large,
 )
 from wsservice.web.channel import State, WsChannel
-from wsservice.web.headers import security_headers
 from wsservice.web.limits import Limits
 from wsservice.web.uploads import Upload, Uploads
 
@@ -44,6 +44,8 @@ QUIET_PATHS = frozenset({"/health", "/ready"})
 #: characters of a client's text in the log
 _LOGGED = 256
 _NO_BODY = (204, 304)
+#: from this status on an answer is a refusal or a fault
+_ERRORS = 400
 
 
 class WsRequest(Request):
@@ -118,7 +120,7 @@ class WsRequest(Request):
         self.prepath = []
         self.postpath = [unquote_to_bytes(segment) for segment in self.path[1:].split(b"/")]
         if not self.path.startswith(b"/"):  # `*`, or an absolute form, which is for proxies (RFC 9112 section 3.2)
-            self.send(error_answer(not_found(), self.handshake.request_id))
+            self.refuse(not_found())
             return
         try:
             self.render(self.site.getResourceFor(self))
@@ -144,7 +146,7 @@ class WsRequest(Request):
         except UnsupportedMethod as error:
             methods: list[bytes] = list(error.allowedMethods)
             allowed = ", ".join(sorted(method.decode("ascii") for method in methods))
-            self.send(error_answer(not_allowed(allowed), self.handshake.request_id))
+            self.refuse(not_allowed(allowed))
             return
         if body is NOT_DONE_YET:
             if channel.transport is None:  # given away to a WebSocket
@@ -166,8 +168,14 @@ class WsRequest(Request):
         self.write(answer.body)
         self.finish()
 
+    def refuse(self, error: RequestRefused) -> None:
+        """Count a refusal, and send it."""
+        self.site.count_refusal(error)
+        self.send(error_answer(error, self.handshake.request_id))
+
     def processingFailed(self, reason: Failure) -> None:
         """A bug in a resource: the log has the traceback, the client an `internal_error`."""
+        self.site.counters.add("internal_errors")
         log.failure("a resource failed ({request_id})", reason, request_id=self.handshake.request_id)
         if self.startedWriting and not self.finished:  # half an answer is out
             self.loseConnection()
@@ -245,9 +253,14 @@ class WsSite(Site):
     # -- stopping
 
     @property
+    def busy(self) -> int:
+        """How many connections have a request under way."""
+        return sum(channel.state in (State.READING, State.ANSWERING) for channel in self.channels)
+
+    @property
     def is_busy(self) -> bool:
         """Whether a request is under way."""
-        return any(channel.state in (State.READING, State.ANSWERING) for channel in self.channels)
+        return self.busy > 0
 
     def finish_up(self) -> None:
         """Close each connection after its next answer, such as that of `/ready`, which says that the service stops."""
@@ -275,15 +288,21 @@ class WsSite(Site):
             duration_ms=round(request.duration * 1000),
             request_id=handshake.request_id,
             peer=handshake.peer,
+            log_flood=f"answered {request.code}" if request.code >= _ERRORS else None,
         )
+
+    def count_refusal(self, error: RequestRefused | HandshakeError) -> None:
+        """Count a request that HTTP itself lets us refuse: an address, a method, a body, an origin."""
+        self.counters.add("http_refused", error.word)
 
     def refused(self, error: RequestRefused | HandshakeError, *, peer: str, request_id: str) -> None:
         """Count and log a request that was refused before it was whole."""
-        self.counters.add("http_refused", error.word)
+        self.count_refusal(error)
         log.info(
             "request refused: {status} {reason} ({request_id}, {peer})",
             status=error.http_status,
             reason=str(error),
             request_id=request_id,
             peer=peer,
+            log_flood=f"request refused: {error.word}",
         )

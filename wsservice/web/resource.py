@@ -23,6 +23,7 @@ from wsservice.auth.origin import OriginPolicy
 from wsservice.auth.strict_json import NotStrictJson, decode_object
 from wsservice.errors import OriginNotAllowed, WsServiceError
 from wsservice.handshake import Handshake
+from wsservice.headers import Headers
 from wsservice.web.answers import (
     Answer,
     RequestRefused,
@@ -33,7 +34,6 @@ from wsservice.web.answers import (
     not_found,
     too_large,
 )
-from wsservice.web.headers import Headers
 from wsservice.web.request import WsRequest
 
 log = Logger()
@@ -82,8 +82,11 @@ class JsonResource(Resource):
                 reason=ascii(str(error))[:_LOGGED],
                 request_id=handshake.request_id,
             )
+            if isinstance(error, RequestRefused | OriginNotAllowed):  # others are counted where they come from
+                request.site.count_refusal(error)
             answer = error_answer(error, handshake.request_id)
         except Exception as error:
+            request.site.counters.add("internal_errors")
             log.failure("a handler failed ({request_id})", request_id=handshake.request_id)
             answer = error_answer(error, handshake.request_id)
         if self._origins is None or handshake.method == "OPTIONS":
@@ -115,7 +118,7 @@ class Branch(Resource):
 
     def render(self, request: WsRequest) -> int:
         """404, whatever the method."""
-        request.send(error_answer(not_found(), request.handshake.request_id))
+        request.refuse(not_found())
         return NOT_DONE_YET
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from wsservice.auth.cookies import CookiePolicy, read_cookie
 from wsservice.auth.providers.base import Tokens
 from wsservice.handshake import Handshake
-from wsservice.web.headers import Headers
+from wsservice.headers import Headers
 
 #: where the refresh cookie is sent to
 REFRESH_PATH = "/auth"

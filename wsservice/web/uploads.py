@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 
 from wsservice.handshake import Handshake
-from wsservice.web.headers import Headers
+from wsservice.headers import Headers
 
 
 class Upload(ABC):

@@ -268,7 +268,13 @@ def secret_hash(username: str, client_id: str, client_secret: str) -> str:
 def _explain(fault: Fault, stage: Stage, operation: str) -> ProviderError:
     """Log a fault, in words that are ours or AWS's names of errors, and make the error for the caller."""
     error = provider_error(fault, stage)
-    fields = {"operation": operation, "kind": fault.kind, "status": fault.status, "aws_request": fault.request_id}
+    fields = {
+        "operation": operation,
+        "kind": fault.kind,
+        "status": fault.status,
+        "aws_request": fault.request_id,
+        "log_flood": f"{operation}: {error.word}",
+    }
     if isinstance(error, ProviderUnavailable) and advice(fault):
         log.error(_LOG_ADVICE, advice=advice(fault), **fields)
     elif isinstance(error, ProviderUnavailable | RateLimited):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from wsservice.web.headers import security_headers
+from wsservice.headers import security_headers
 
 
 def connect_sources(host: str, secure: bool = True) -> bytes:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 
+from wsservice.errors import HandshakeError, ProviderError
+
 Headers = tuple[tuple[bytes, bytes], ...]
 
 #: how long a browser that came by TLS must come by TLS again (RFC 6797), seconds: a year
@@ -52,6 +54,17 @@ def security_headers(*, secure: bool, host: str) -> Headers:
     if not secure:
         return (*_FIXED, policy)
     return (*_FIXED, policy, (b"Strict-Transport-Security", b"max-age=%d" % HSTS_MAX_AGE))
+
+
+def refusal_headers(error: HandshakeError | ProviderError) -> Headers:
+    """What a client must know of a refusal beside its status: how to be let in, or when to come again."""
+    headers: list[tuple[bytes, bytes]] = []
+    if error.http_status == 401:
+        # RFC 9110 section 15.5.2 wants a challenge; a scheme that browsers do not know opens no dialog.
+        headers.append((b"WWW-Authenticate", f'Cookie realm="wsservice", error="{error.word}"'.encode()))
+    if error.retry_after is not None:
+        headers.append((b"Retry-After", b"%d" % error.retry_after))
+    return tuple(headers)
 
 
 def _connect_sources(secure: bool, host: str) -> str:
