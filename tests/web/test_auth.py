@@ -294,6 +294,14 @@ class RateTests(Base):
         self.bench.clock.advance(30)
         self.assertEqual([self.attempt("user", "192.0.2.1") for _ in range(2)], [401, 429])
 
+    def test_who_asks_for_the_user_or_signs_out_has_a_rate_by_address(self) -> None:
+        self.bench = AuthBench(AuthSettings(session_rate=Rate(2, 10.0)))
+        ask = self.bench.browser(peer="192.0.2.1").request
+        statuses = [ask("GET", "/auth/me").status, ask("POST", "/auth/logout").status, ask("GET", "/auth/me").status]
+        self.assertEqual(statuses, [401, 204, 429])
+        self.assertEqual(ask("POST", "/auth/logout").status, 429)
+        self.assertEqual(self.bench.browser(peer="192.0.2.2").request("GET", "/auth/me").status, 401)
+
     def test_so_has_a_user_name_however_it_is_written(self) -> None:
         names = ["alice", "Alice", " alice", "ALICE ", "alice", "alice"]
         statuses = [self.attempt(name, f"192.0.2.{number}") for number, name in enumerate(names, 1)]

@@ -75,6 +75,8 @@ class AuthRoutes:
         self._logins_of_address = Buckets(settings.login_rate, seconds)
         self._logins_of_user = Buckets(settings.login_rate, seconds)
         self._refreshes_of_address = Buckets(settings.refresh_rate, seconds)
+        self._refreshes_of_user = Buckets(settings.refresh_rate, seconds)
+        self._sessions_of_address = Buckets(settings.session_rate, seconds)
         self._refreshing: SharedCalls[tuple[Tokens, Principal]] = SharedCalls(
             services.clock, keep=settings.refresh_keep
         )
@@ -97,6 +99,10 @@ class AuthRoutes:
 
     async def me(self, request: WsRequest) -> Answer:
         """200 with the user, or 401."""
+        return await self._counted("me", self._me, request)
+
+    async def _me(self, request: WsRequest) -> Answer:
+        self._sessions_of_address.take(address_key(request.handshake.peer))
         return json_answer(200, _describe(await self._services.authenticate(request.handshake)))
 
     # -- login
@@ -170,6 +176,8 @@ class AuthRoutes:
     ) -> Deferred[tuple[Tokens, Principal]]:
         self._refreshes_of_address.take(address_key(handshake.peer))
         username = grant.username or (old.username if old else None)
+        if username:
+            self._refreshes_of_user.take(username.strip().casefold())
 
         async def renew() -> tuple[Tokens, Principal]:
             tokens = await self._services.provider.refresh(grant.token, username)
@@ -192,6 +200,7 @@ class AuthRoutes:
     async def _logout(self, request: WsRequest) -> Answer:
         read_json(request, may_be_empty=True)
         handshake = request.handshake
+        self._sessions_of_address.take(address_key(handshake.peer))
         # First what is in our own hands: whatever happens to the provider, the sockets are closed by then.
         principal = await self._speaker(handshake)
         if principal is not None:
