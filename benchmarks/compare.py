@@ -22,12 +22,12 @@ from unittest import SkipTest
 
 from benchmarks import servers
 from benchmarks.load import WARM_UP, Figure, Load
-from benchmarks.rows import IDLE, OWN, ROWS, Run, runs
+from benchmarks.rows import OWN, ROWS, Run, runs
 from benchmarks.table import ROUNDS, Figures, as_json, markdown
 from tests.integration.provider import Provider
 
-#: one for each connection of an idle row
-COOKIES = IDLE + WARM_UP
+#: each of another user; where there are more clients, some have the same one
+COOKIES = 3000
 #: open files of a process that are no connections
 RESERVED = 100
 
@@ -41,48 +41,43 @@ class Bench:
         self._load = load
         self._pool = servers.Pool.in_folder(stack.enter_context(Provider()), folder)
         self._running: dict[servers.Server, servers.Running] = {}
-        self._absent: set[servers.Server] = set()
 
     def start(self, plan: list[Run]) -> None:
         """Start every server that these runs need; what cannot start is left out."""
-        for server in dict.fromkeys(server for run in plan for row in run.rows.values() for server in row.peers.values()):
+        for server in dict.fromkeys(server for run in plan for server in run.peers.values()):
             try:
                 self._running[server] = self._stack.enter_context(server(self._pool, servers.pinned(0)))
             except SkipTest as reason:
-                self._absent.add(server)
                 sys.stderr.write(f"without this peer: {reason}\n")
-
-    def write_cookies(self, prefix: str) -> Path:
-        """Cookies that no server has seen, each of another user."""
-        path = self._folder / "cookies"
-        cookie = self._pool.provider.cookie
-        path.write_text("".join(f"{cookie(f'{prefix}-{number}')}\n" for number in range(COOKIES)))
-        return path
 
     def measure(self, run: Run, number: int) -> dict[str, dict[str, Figure]]:
         """Every server once, in turn, in the order of this round: server -> step -> figure."""
-        cookies = self.write_cookies(f"round{number}-{run.protocol}-{run.clients}")
-        peers = [
-            (name, server)
-            for name, server in {name: one for row in run.rows.values() for name, one in row.peers.items()}.items()
-            if server not in self._absent
-        ]
+        cookies = self._write_cookies(f"round{number}", run)
+        peers = [(name, server) for name, server in run.peers.items() if server in self._running]
+        turned = number % len(peers)
         figures = {}
-        for name, server in peers[number % len(peers) :] + peers[: number % len(peers)]:
-            steps = [step for step in run.steps if any(name in row.peers for row in run.rows.values() if row.step == step) or step == "handshakes"]
+        for name, server in peers[turned:] + peers[:turned]:
             try:
-                figures[name] = self._measure_one(server, run, steps, cookies)
+                figures[name] = self._measure_one(server, run, cookies)
             except subprocess.CalledProcessError:
                 if name == OWN:
                     raise
                 sys.stderr.write(f"without {name} in this round: {', '.join(run.rows)}\n")
         return figures
 
-    def _measure_one(self, server: servers.Server, run: Run, steps: list[str], cookies: Path) -> dict[str, Figure]:
-        if run.steps != ["idle"]:
-            return self._load.run(self._running[server], run.protocol, cookies, run.clients, steps)
+    def _measure_one(self, server: servers.Server, run: Run, cookies: Path) -> dict[str, Figure]:
+        if not run.is_idle:
+            return self._load.run(self._running[server], run, cookies)
         with server(self._pool, servers.pinned(0)) as running:
-            return {"idle": self._load.idle_memory(running, run.protocol, cookies, run.clients)}
+            return {"idle": self._load.idle_memory(running, run, cookies)}
+
+    def _write_cookies(self, prefix: str, run: Run) -> Path:
+        """Cookies that no server has seen; for idle connections as many as there are."""
+        path = self._folder / "cookies"
+        count = run.clients + WARM_UP if run.is_idle else COOKIES
+        users = (f"{prefix}-{run.protocol}-{run.clients}-{number}" for number in range(count))
+        path.write_text("".join(f"{self._pool.provider.cookie(user)}\n" for user in users))
+        return path
 
 
 def measure_all(bench: Bench, plan: list[Run], rounds: int) -> Figures:
@@ -93,8 +88,7 @@ def measure_all(bench: Bench, plan: list[Run], rounds: int) -> Figures:
         for run in plan:
             for server, steps in bench.measure(run, number).items():
                 for name, row in run.rows.items():
-                    if row.step in steps and server in row.peers:
-                        found[name][server].append(steps[row.step])
+                    found[name][server].append(steps[row.step])
         sys.stderr.write(f"round {number + 1} of {rounds}: {time.monotonic() - began:.0f} s\n")
     return {name: dict(found[name]) for name in ROWS if name in found}
 

@@ -6,12 +6,12 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
+from benchmarks.rows import Run
 from benchmarks.servers import HERE, Running, compiled, pinned
 
 #: connections whose cost is not counted in `idle_memory`: they pay for what is made once (generator/steps.c)
-WARM_UP = 200
+WARM_UP = 1000
 #: by the name of a kind of figure, such as "rate", "p50_us"; see generator/figures.c
 Figure = dict[str, float]
 #: protocol of a row -> how the generator is told of it
@@ -37,37 +37,41 @@ class Load:
         options = ["-DWITH_TLS", "-lssl", "-lcrypto"] if self.has_tls else []
         self._program = compiled("load", sources, folder, *options)
 
-    def run(self, server: Running, protocol: str, cookies: Path, clients: int, steps: list[str]) -> dict[str, Figure]:
-        """Run these steps, one after the other, with the same clients; gives each one's figure. Blocks.
+    def run(self, server: Running, run: Run, cookies: Path) -> dict[str, Figure]:
+        """Take the steps of a run, one after the other, with the same clients; gives each one's figure. Blocks.
 
         Raises:
             subprocess.CalledProcessError: the server did not do what it should; the load has said what.
         """
-        command = self._command(server, protocol, cookies, clients, steps)
+        command = self._command(server, run, cookies, run.clients)
         lines = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()
-        return {figure.pop("step"): figure for figure in map(json.loads, lines)}
+        figures: dict[str, Figure] = {}
+        for figure in map(json.loads, lines):
+            figures[figure.pop("step")] = figure
+        return figures
 
-    def idle_memory(self, server: Running, protocol: str, cookies: Path, clients: int) -> Figure:
-        """Open that many connections, and before them some that are not counted; gives KiB for each. Blocks.
+    def idle_memory(self, server: Running, run: Run, cookies: Path) -> Figure:
+        """Open the run's connections, and before them some that are not counted; gives KiB for each. Blocks.
 
         The server must be a new one: another has room left from the connections that it had.
         """
-        command = self._command(server, protocol, cookies, clients + WARM_UP, ["idle"])
+        command = self._command(server, run, cookies, run.clients + WARM_UP)
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as load:
             assert load.stdin is not None
             assert load.stdout is not None
             resident = []
             for _ in range(2):
-                figure: dict[str, Any] = json.loads(load.stdout.readline())
+                if not load.stdout.readline():
+                    raise subprocess.CalledProcessError(load.wait(), command)
                 server.collect()
                 resident.append(resident_kib(server.pid))
                 load.stdin.write("\n")
                 load.stdin.flush()
-        return {"kib": (resident[1] - resident[0]) / clients, "load_busy": figure["load_busy"]}
+        return {"kib": (resident[1] - resident[0]) / run.clients}
 
-    def _command(self, server: Running, protocol: str, cookies: Path, clients: int, steps: list[str]) -> list[str]:
-        connection = [*_PROTOCOLS[protocol], str(server.port), str(server.pid), str(cookies)]
-        return [*pinned(1), str(self._program), *connection, str(clients), str(self._seconds), *steps]
+    def _command(self, server: Running, run: Run, cookies: Path, clients: int) -> list[str]:
+        connection = [*_PROTOCOLS[run.protocol], str(server.port), str(server.pid), str(cookies)]
+        return [*pinned(1), str(self._program), *connection, str(clients), str(self._seconds), *run.steps]
 
 
 def resident_kib(pid: int) -> int:

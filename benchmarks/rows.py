@@ -29,7 +29,7 @@ OWN = "wsservice"
 #: the columns, in their order
 PEER_NAMES = [name for name in dict.fromkeys(name for peers in PEERS.values() for name in peers) if name != OWN]
 #: a peer that is slow to open connections, and has no bar there, is left out above so many
-MOST_CLIENTS = {"python-socketio": 1000}
+MOST_CLIENTS = {"python-socketio": 5000}
 #: a run takes its steps in this order (generator/steps.c); `idle` is alone, with servers of its own
 STEPS = ("handshakes", "handshakes-again", "open", "echo", "broadcast", "rooms", "idle")
 
@@ -55,14 +55,12 @@ class Row:
     @property
     def peers(self) -> dict[str, servers.Server]:
         """The servers that this is measured at."""
-        every = PEERS[self.protocol]
-        if self.step == "rooms" and self.protocol == "socketio":
-            every = {name: server for name, server in every.items() if name != "python-socketio"}
-        return {name: server for name, server in every.items() if self.clients <= MOST_CLIENTS.get(name, self.clients)}
+        every = PEERS[self.protocol].items()
+        return {name: server for name, server in every if self.clients <= MOST_CLIENTS.get(name, self.clients)}
 
 
-#: every connection of these is another user's: see `compare.COOKIES`
-IDLE = 2800
+#: fewer would charge them with what Node's heap takes in steps of some MiB
+IDLE = 5000
 _GROWTH = (500, 1000, 5000, 10000)
 
 
@@ -112,7 +110,7 @@ ROWS: dict[str, Row] = {
                     ("echo", 64): {"socket.io": 1.5, "python-socketio": 15},
                     ("echo", 1000): {"socket.io": 1.5, "python-socketio": 15},
                     ("broadcast", 1000): {"socket.io": 1.6, "python-socketio": 15},
-                    ("broadcast", 5000): {"socket.io": 1.6},
+                    ("broadcast", 5000): {"socket.io": 1.6, "python-socketio": 15},
                 },
             ),
             "rooms: deliveries/s, 5,000 clients in 500": Row("socketio", "rooms", 5000, bars={"socket.io": 1.5}),
@@ -138,12 +136,29 @@ ROWS: dict[str, Row] = {
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What is measured at a server with the same clients: the steps, one after the other, and the rows of each."""
+    """What is measured at each server with the same clients: all rows of one protocol and number of clients."""
 
     protocol: str
     clients: int
-    steps: list[str]
     rows: dict[str, Row]
+
+    @property
+    def steps(self) -> list[str]:
+        """One after the other."""
+        wanted = {row.step for row in self.rows.values()}
+        if "handshakes-again" in wanted:
+            wanted.add("handshakes")
+        return [step for step in STEPS if step in wanted]
+
+    @property
+    def peers(self) -> dict[str, servers.Server]:
+        """The servers that this is measured at."""
+        return next(iter(self.rows.values())).peers
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it measures memory, which takes a new server."""
+        return self.steps == ["idle"]
 
 
 def runs(names: Iterable[str]) -> list[Run]:
@@ -152,13 +167,4 @@ def runs(names: Iterable[str]) -> list[Run]:
     for name in names:
         row = ROWS[name]
         groups[row.protocol, row.clients, row.step == "idle"][name] = row
-    return [
-        Run(protocol, clients, _steps(rows.values()), rows) for (protocol, clients, _), rows in groups.items()
-    ]
-
-
-def _steps(rows: Iterable[Row]) -> list[str]:
-    wanted = {row.step for row in rows}
-    if "handshakes-again" in wanted:
-        wanted.add("handshakes")
-    return [step for step in STEPS if step in wanted]
+    return [Run(protocol, clients, rows) for (protocol, clients, _), rows in groups.items()]

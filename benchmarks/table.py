@@ -41,12 +41,14 @@ class Ratio:
 
 def ratios(row: Row, servers_figures: dict[str, list[Figure]]) -> dict[str, Ratio]:
     """Of each peer that was measured."""
-    medians = {server: median(figure[row.figure] for figure in rounds) for server, rounds in servers_figures.items()}
-    own = medians.pop(OWN, 0)
-    pairs = {peer: (own, value) if row.figure == "rate" else (value, own) for peer, value in medians.items()}
-    return {
-        peer: Ratio(round(better / worse, 2), row.bars.get(peer)) for peer, (better, worse) in pairs.items() if worse
-    }
+    medians = {server: _median(row, rounds) for server, rounds in servers_figures.items()}
+    own = medians.pop(OWN, None)
+    found = {}
+    for peer, value in medians.items():
+        if own is not None and value is not None:
+            better, worse = (own, value) if row.figure == "rate" else (value, own)
+            found[peer] = Ratio(round(better / worse, 2), row.bars.get(peer))
+    return found
 
 
 def markdown(figures: Figures) -> str:
@@ -55,10 +57,11 @@ def markdown(figures: Figures) -> str:
     lines = [f"| | wsservice | {' | '.join(f'against {peer}' for peer in peers)} |", "|---" * (len(peers) + 2) + "|"]
     for name, servers_figures in figures.items():
         row = ROWS[name]
-        own = median(figure[row.figure] for figure in servers_figures[OWN])
+        own = _median(row, servers_figures[OWN])
+        shown = "" if own is None else f"{own:,.{1 if row.figure == 'kib' else 0}f}"
         found = ratios(row, servers_figures)
         cells = [str(found[peer]) if peer in found else "" for peer in peers]
-        lines.append(f"| {name} | {own:,.{1 if row.figure == 'kib' else 0}f} | {' | '.join(cells)} |")
+        lines.append(f"| {name} | {shown} | {' | '.join(cells)} |")
     return "\n".join([*lines, "", *_remarks(figures)]) + "\n"
 
 
@@ -73,6 +76,12 @@ def as_json(figures: Figures) -> dict[str, dict[str, object]]:
     }
 
 
+def _median(row: Row, rounds: list[Figure]) -> float | None:
+    """None where no round has it: a broadcast that took longer than it was measured for."""
+    values = [figure[row.figure] for figure in rounds if row.figure in figure]
+    return median(values) if values else None
+
+
 def _remarks(figures: Figures) -> Iterator[str]:
     judged = [ratio.met for name in figures for ratio in ratios(ROWS[name], figures[name]).values() if ratio.bar]
     if judged:
@@ -84,9 +93,12 @@ def _remarks(figures: Figures) -> Iterator[str]:
 
 
 def _of_the_load(figures: Figures) -> Iterator[str]:
-    """Whether the load could have done more: how busy its core was, and what it did with the floor."""
+    """Whether the load could have done more: how busy it was, and what the floor got out of it.
+
+    Both of each row's best round: what it can do is no less for other work beside it.
+    """
     shares = [
-        (median(figure["load_busy"] for figure in rounds), name, server)
+        (max(figure["load_busy"] for figure in rounds), name, server)
         for name, servers in figures.items()
         for server, rounds in servers.items()
         if server != "floor" and ROWS[name].figure == "rate"
@@ -103,9 +115,9 @@ def _of_the_load(figures: Figures) -> Iterator[str]:
 def _lead_of_the_floor(row: Row, servers_figures: dict[str, list[Figure]]) -> float | None:
     if "floor" not in servers_figures or row.figure != "rate":
         return None
-    others = [_rate(rounds) for server, rounds in servers_figures.items() if server != "floor"]
-    return _rate(servers_figures["floor"]) / max(others)
+    others = [_best(rounds) for server, rounds in servers_figures.items() if server != "floor"]
+    return _best(servers_figures["floor"]) / max(others)
 
 
-def _rate(rounds: Iterable[Figure]) -> float:
-    return median(figure["rate"] for figure in rounds)
+def _best(rounds: Iterable[Figure]) -> float:
+    return max(figure["rate"] for figure in rounds)

@@ -11,7 +11,9 @@ static const double QUIET = 0.02, PATIENCE = 10;
 static uint32_t samples[SAMPLES]; /* microseconds */
 static size_t sample_count;
 static clockid_t server_clock;
-static struct { double time, load, server; } begun, ended;
+static struct moment {
+    double time, load, server; /* the clock, and the processor time of both */
+} begun, ended;
 
 void fail(const char *format, ...) {
     va_list arguments;
@@ -36,21 +38,21 @@ void watch_server(int pid) {
     if (clock_getcpuclockid(pid, &server_clock)) fail("there is no process %d", pid);
 }
 
-void forget_samples(void) {
-    sample_count = 0;
-}
-
 void sample(double seconds) {
     if (sample_count < SAMPLES) samples[sample_count++] = (uint32_t)(seconds * 1e6);
 }
 
+static struct moment read_clocks(void) {
+    return (struct moment){now(), clock_seconds(CLOCK_PROCESS_CPUTIME_ID), clock_seconds(server_clock)};
+}
+
 void begin_figure(void) {
-    forget_samples();
-    begun.time = now(), begun.load = clock_seconds(CLOCK_PROCESS_CPUTIME_ID), begun.server = clock_seconds(server_clock);
+    sample_count = 0;
+    begun = read_clocks();
 }
 
 void end_figure(void) {
-    ended.time = now(), ended.load = clock_seconds(CLOCK_PROCESS_CPUTIME_ID), ended.server = clock_seconds(server_clock);
+    ended = read_clocks();
 }
 
 static int ascending(const void *a, const void *b) {
@@ -61,9 +63,10 @@ static int ascending(const void *a, const void *b) {
 void print_figure(const char *step, long long count) {
     double seconds = ended.time - begun.time;
     qsort(samples, sample_count, sizeof *samples, ascending);
-    printf("{\"step\": \"%s\", \"rate\": %.1f, \"p50_us\": %u, \"p99_us\": %u, \"load_busy\": %.3f, \"server_busy\": %.3f}\n",
-           step, count / seconds, sample_count ? samples[sample_count / 2] : 0,
-           sample_count ? samples[sample_count * 99 / 100] : 0, (ended.load - begun.load) / seconds,
+    printf("{\"step\": \"%s\", \"rate\": %.1f", step, count / seconds);
+    if (sample_count)
+        printf(", \"p50_us\": %u, \"p99_us\": %u", samples[sample_count / 2], samples[sample_count * 99 / 100]);
+    printf(", \"load_busy\": %.3f, \"server_busy\": %.3f}\n", (ended.load - begun.load) / seconds,
            (ended.server - begun.server) / seconds);
     fflush(stdout);
 }

@@ -58,12 +58,11 @@ extern void (*arrived)(struct client *);
 void fail(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));
 double now(void); /* seconds */
 void watch_server(int pid);
-void forget_samples(void);
 void sample(double seconds);
-void begin_figure(void);
+void begin_figure(void); /* forgets the samples so far */
 void end_figure(void);
 void print_figure(const char *step, long long count);
-void wait_until_idle(void);
+void wait_until_idle(void); /* the server */
 
 /* link.c: whatever fails ends the program */
 void link_open(struct link *link, struct client *client);

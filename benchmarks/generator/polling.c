@@ -23,9 +23,10 @@ static void prepare(struct client *client, const char *sid, int sid_size) {
     poller->get_size =
         snprintf(text, sizeof text, "GET %s&sid=%.*s HTTP/1.1\r\n%s\r\n", PATH, sid_size, sid, headers);
     poller->get_request = strdup(text);
-    poller->post_head_size =
-        snprintf(text, sizeof text, "POST %s&sid=%.*s HTTP/1.1\r\n%sContent-Type: text/plain;charset=UTF-8\r\nContent-Length: ",
-                 PATH, sid_size, sid, headers);
+    poller->post_head_size = snprintf(text, sizeof text,
+                                      "POST %s&sid=%.*s HTTP/1.1\r\n%sContent-Type: text/plain;charset=UTF-8\r\n"
+                                      "Content-Length: ",
+                                      PATH, sid_size, sid, headers);
     poller->post_head = strdup(text);
 }
 

@@ -3,7 +3,7 @@
    handshakes  every cookie once (at most CLIENTS of them at a time): connect, upgrade, join where there is something to
                join, reset. `handshakes-again` is the same, by another name
    open        CLIENTS connections, at most 64 of them on the way at a time; every later step does it, if need be
-   idle        the same in two parts: a line tells that the first two hundred are open, and a line of standard input is
+   idle        the same in two parts: a line tells that the first thousand are open, and a line of standard input is
                waited for; so it goes on after the rest
    echo        every client has one message under way, for SECONDS
    broadcast   the first client has one broadcast under way, for SECONDS; times are from its first delivery to its
@@ -19,7 +19,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 
-enum { AT_ONCE = 64, WARM_UP_CLIENTS = 200, EVENTS = 256, PATIENCE = 10000 /* ms */ };
+enum { AT_ONCE = 64, WARM_UP_CLIENTS = 1000, EVENTS = 256, PATIENCE = 10000 /* ms */ };
 static const double WARM_UP = 0.5; /* seconds */
 
 static char **cookies;
@@ -134,7 +134,12 @@ static double first_arrival;
 /* The event of a text: "e", "b", "j012", "r012" raw, and ["echo",... ["room","012",... over Socket.IO. */
 static void make_message(struct message *to, const char *event, int room, int size) {
     char head[40];
-    int at = protocol == RAW ? sprintf(head, "%c", event[0] == 'a' ? 'b' : event[0]) : sprintf(head, "42[\"%s\",\"", event);
+    int at = 0;
+    if (protocol == RAW)
+        head[at++] = event[0] == 'a' ? 'b' : event[0];
+    else
+        at = sprintf(head, "42[\"%s\",\"", event);
+    head[at] = 0;
     if (room >= 0) at += sprintf(head + at, "%03d", room);
     if (room >= 0 && protocol != RAW && size) sprintf(head + at, "\",\"");
     message_set(to, head, size, protocol == RAW ? "" : "\"]");

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.request import urlopen
 
 import jwt
-import socketio
+import socketio  # type: ignore[import-untyped]
 import uvicorn
 
 with urlopen(os.environ["JWKS_URL"]) as answer:
@@ -41,6 +41,19 @@ async def tell_all(sid: str, text: str) -> None:
     await server.emit("all", text)
 
 
+@server.event  # type: ignore[untyped-decorator]
+async def join(sid: str, room: str) -> None:
+    """Join a room, and tell the sender."""
+    await server.enter_room(sid, room)
+    await server.emit("join", room, to=sid)
+
+
+@server.on("room")  # type: ignore[untyped-decorator]
+async def tell_room(sid: str, room: str, text: str) -> None:
+    """To one room."""
+    await server.emit("room", text, room=room)
+
+
 def main() -> None:
     """Listen until a signal."""
     listener = socket.socket()
@@ -53,7 +66,6 @@ def main() -> None:
         backlog=4096,
         loop="uvloop",
         http="httptools",
-        ws=os.environ.get("WS", "auto"),
         log_level="error",
     )
     uvicorn.Server(config).run(sockets=[listener])

@@ -27,5 +27,7 @@ fetchKeys().then((verify) => {
     });
     socket.on("room", (room, text) => io.to(room).emit("room", text));
   });
-  server.listen({ port: 0, host: "127.0.0.1", backlog: 4096 }, () => console.log(`listening on ${server.address().port}`));
+  server.listen({ port: 0, host: "127.0.0.1", backlog: 4096 }, () => {
+    console.log(`listening on ${server.address().port}`);
+  });
 });
