@@ -13,6 +13,8 @@ from benchmarks.rows import OWN, PEER_NAMES, ROWS, Row
 Figures = dict[str, dict[str, list[Figure]]]
 #: the bar speaks of medians of at least so many
 ROUNDS = 5
+#: share of its core that a server has which nothing else slows down
+BUSY = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +68,26 @@ def markdown(figures: Figures) -> str:
 
 
 def as_json(figures: Figures) -> dict[str, dict[str, object]]:
-    """The ratios of each row, with their bars."""
-    return {
-        name: {
-            peer: {"ratio": ratio.value, "bar": ratio.bar, "met": ratio.met}
-            for peer, ratio in ratios(ROWS[name], servers_figures).items()
+    """The ratios of each row, with their bars; `by_processor_time` is what they would be without other work."""
+    found: dict[str, dict[str, object]] = {}
+    for name, servers_figures in figures.items():
+        row = ROWS[name]
+        alone = ratios(row, {server: [_alone(one) for one in rounds] for server, rounds in servers_figures.items()})
+        found[name] = {
+            peer: {
+                "ratio": ratio.value,
+                "bar": ratio.bar,
+                "met": ratio.met,
+                "by_processor_time": alone[peer].value if row.figure == "rate" else None,
+            }
+            for peer, ratio in ratios(row, servers_figures).items()
         }
-        for name, servers_figures in figures.items()
-    }
+    return found
+
+
+def _alone(figure: Figure) -> Figure:
+    """The rate for each second of processor time that the server had."""
+    return {**figure, "rate": figure["rate"] / figure["server_busy"]} if figure.get("server_busy") else figure
 
 
 def _median(row: Row, rounds: list[Figure]) -> float | None:
@@ -85,11 +99,12 @@ def _median(row: Row, rounds: list[Figure]) -> float | None:
 def _remarks(figures: Figures) -> Iterator[str]:
     judged = [ratio.met for name in figures for ratio in ratios(ROWS[name], figures[name]).values() if ratio.bar]
     if judged:
-        yield f"The bar is reached {sum(map(bool, judged))} times of {len(judged)}."
+        yield f"Of {len(judged)} bars {sum(map(bool, judged))} are reached."
     rounds = min((len(rounds) for servers in figures.values() for rounds in servers.values()), default=0)
     if rounds < ROUNDS:
-        yield f"Preliminary: {rounds} rounds, and the bar is of {ROUNDS}."
+        yield f"Preliminary: the bars are for the medians of {ROUNDS} rounds, and these are of {rounds}."
     yield from _of_the_load(figures)
+    yield from _of_other_work(figures)
 
 
 def _of_the_load(figures: Figures) -> Iterator[str]:
@@ -110,6 +125,20 @@ def _of_the_load(figures: Figures) -> Iterator[str]:
     if leads:
         lead, name = min(leads)
         yield f"With the floor it did at least {lead:.2f} times as much as with any other server ({name})."
+
+
+def _of_other_work(figures: Figures) -> Iterator[str]:
+    """How often a server did not have its core for itself, or had to wait for what it was to do."""
+    shares = [
+        figure["server_busy"]
+        for name, servers in figures.items()
+        for server, rounds in servers.items()
+        for figure in rounds
+        if server != "floor" and ROWS[name].figure == "rate"
+    ]
+    if shares:
+        few = sum(share < BUSY for share in shares)
+        yield f"In {few} of {len(shares)} measurements a server (not the floor) had less than {BUSY:.0%} of its core."
 
 
 def _lead_of_the_floor(row: Row, servers_figures: dict[str, list[Figure]]) -> float | None:
