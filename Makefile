@@ -28,8 +28,7 @@ types: $(VENV)/dev.stamp
 # Against the peers (benchmarks/README.md): make bench ROUNDS=3 ROWS="echo 'Socket.IO: echo'"
 ROUNDS ?= 5
 ROWS ?=
-bench: $(VENV)/test.stamp
-	$(BIN)/python -m benchmarks.idle_memory
+bench: $(VENV)/bench.stamp
 	$(BIN)/python -m benchmarks.compare --rounds $(ROUNDS) --json bench.json $(ROWS)
 
 docs: $(VENV)/run.stamp
@@ -82,6 +81,10 @@ $(VENV)/run.stamp: setup.py pyproject.toml | $(BIN)/python
 $(VENV)/test.stamp: setup.py pyproject.toml | $(BIN)/python
 	$(PIP_INSTALL) -e '.[test]'
 	@touch $@ $(VENV)/run.stamp
+
+$(VENV)/bench.stamp: setup.py pyproject.toml | $(BIN)/python
+	$(PIP_INSTALL) -e '.[bench]'
+	@touch $@ $(VENV)/test.stamp $(VENV)/run.stamp
 
 $(VENV)/dev.stamp: setup.py pyproject.toml | $(BIN)/python
 	$(PIP_INSTALL) -e '.[dev]'

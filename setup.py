@@ -21,6 +21,9 @@ TEST = [
     "setuptools>=70.1",
 ]
 
+# The Python peers of benchmarks/, as fast as they come
+BENCH = ["uvicorn>=0.35", "uvloop>=0.21", "httptools>=0.6"]
+
 setup(
     name="wsservice",
     version=VERSION,
@@ -55,7 +58,11 @@ setup(
         "msgspec>=0.21",
         "python-dotenv>=1.0",
     ],
-    extras_require={"test": TEST, "dev": [*TEST, "mypy>=1.15", "mypy-zope", "ruff>=0.12", "build"]},
+    extras_require={
+        "test": TEST,
+        "bench": [*TEST, *BENCH],
+        "dev": [*TEST, "mypy>=1.15", "mypy-zope", "ruff>=0.12", "build"],
+    },
     classifiers=["Framework :: Twisted", "Programming Language :: Python :: 3", "Typing :: Typed"],
     zip_safe=False,
 )

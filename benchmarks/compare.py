@@ -1,7 +1,8 @@
 """wsservice against its peers, in one run: `python -m benchmarks.compare [--rounds 5] [--json FILE] [ROW ...]`.
 
-All servers run on one core and the load on another. In each round, for each row, each server is measured once, one
-after the other; a row's figure is the median of its rounds. Only the ratios of one run mean something.
+All servers run on one core and the load on another. In each round, for each run of the load, each server is measured
+once, one after the other, in an order that turns from round to round; a row's figure is the median of its rounds. Only
+the ratios of one run mean something.
 """
 
 from __future__ import annotations
@@ -13,121 +14,99 @@ import resource
 import subprocess
 import sys
 import tempfile
+import time
 from collections import defaultdict
 from contextlib import ExitStack
 from pathlib import Path
-from statistics import median
-from typing import NamedTuple
 from unittest import SkipTest
 
 from benchmarks import servers
+from benchmarks.load import WARM_UP, Figure, Load
+from benchmarks.rows import OWN, ROWS, Run, runs
+from benchmarks.table import ROUNDS, Figures, as_json, markdown
 from tests.integration.provider import Provider
 
+#: each of another user; where there are more clients, some have the same one
 COOKIES = 3000
-RAW: dict[str, servers.Server] = {
-    "wsservice": servers.wsservice,
-    "fastify": servers.fastify,
-    "plain autobahn": servers.plain_autobahn,
-    "floor": servers.floor,
-}
-SOCKETIO: dict[str, servers.Server] = {"wsservice": servers.wsservice, "socket.io": servers.socketio}
-
-
-class Row(NamedTuple):
-    """One thing to measure: see load.c for the modes. `figure` is "rate", or a time, of which less is better."""
-
-    mode: str
-    clients: int
-    protocol: str = "raw"
-    figure: str = "rate"
-
-
-ROWS = {
-    "handshakes/s, new tokens": Row("handshakes", 32),
-    "handshakes/s, tokens seen before": Row("handshakes", 32),
-    "echo/s, 64 clients": Row("echo", 64),
-    "echo/s, 1,000 clients": Row("echo", 1000),
-    "deliveries/s, 1,000 clients": Row("broadcast", 1000),
-    "deliveries/s, 5,000 clients": Row("broadcast", 5000),
-    "first to last of 1,000, us": Row("broadcast", 1000, figure="p50_us"),
-    "Socket.IO: handshakes/s, new tokens": Row("handshakes", 32, "socketio"),
-    "Socket.IO: echo/s, 64 clients": Row("echo", 64, "socketio"),
-    "Socket.IO: echo/s, 1,000 clients": Row("echo", 1000, "socketio"),
-    "Socket.IO: deliveries/s, 1,000 clients": Row("broadcast", 1000, "socketio"),
-    "Socket.IO: deliveries/s, 5,000 clients": Row("broadcast", 5000, "socketio"),
-}
-#: name of a row -> name of a server -> the figures of its rounds
-Figures = dict[str, dict[str, list[dict[str, float]]]]
+#: open files of a process that are no connections
+RESERVED = 100
 
 
 class Bench:
-    """The servers, started once for the whole run, and the load."""
+    """The servers, each started once for the whole run but for the idle rows, and the load."""
 
-    def __init__(self, stack: ExitStack, folder: Path, seconds: float) -> None:
+    def __init__(self, stack: ExitStack, folder: Path, load: Load) -> None:
+        self._stack = stack
         self._folder = folder
-        self._seconds = seconds
-        self._provider = stack.enter_context(Provider())
-        self._load = servers.compiled("load.c", folder)
-        self._ports: dict[servers.Server, int] = {}
-        for server in dict.fromkeys([*RAW.values(), *SOCKETIO.values()]):
+        self._load = load
+        self._pool = servers.Pool.in_folder(stack.enter_context(Provider()), folder)
+        self._running: dict[servers.Server, servers.Running] = {}
+
+    def start(self, plan: list[Run]) -> None:
+        """Start every server that these runs need; what cannot start is left out."""
+        for server in dict.fromkeys(server for run in plan for server in run.peers.values()):
             try:
-                self._ports[server] = stack.enter_context(server(self._provider, servers.pinned(0)))
+                self._running[server] = self._stack.enter_context(server(self._pool, servers.pinned(0)))
             except SkipTest as reason:
                 sys.stderr.write(f"without this peer: {reason}\n")
 
-    def write_cookies(self, prefix: str) -> Path:
-        """Cookies that no server has seen, each of another user."""
-        path = self._folder / "cookies"
-        path.write_text("".join(f"{self._provider.cookie(f'{prefix}-{number}')}\n" for number in range(COOKIES)))
-        return path
-
-    def measure(self, row: Row, cookies: Path) -> dict[str, dict[str, float]]:
-        """Every server once, in turn."""
+    def measure(self, run: Run, number: int) -> dict[str, dict[str, Figure]]:
+        """Every server once, in turn, in the order of this round: server -> step -> figure."""
+        cookies = self._write_cookies(f"round{number}", run)
+        peers = [(name, server) for name, server in run.peers.items() if server in self._running]
+        turned = number % len(peers)
         figures = {}
-        for name, server in (RAW if row.protocol == "raw" else SOCKETIO).items():
-            if server in self._ports:
-                arguments = [row.mode, row.protocol, str(self._ports[server]), cookies, str(row.clients)]
-                command = [*servers.pinned(1), self._load, *arguments, str(self._seconds)]
-                figures[name] = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+        for name, server in peers[turned:] + peers[:turned]:
+            try:
+                figures[name] = self._measure_one(server, run, cookies)
+            except subprocess.CalledProcessError:
+                if name == OWN:
+                    raise
+                sys.stderr.write(f"without {name} in this round: {', '.join(run.rows)}\n")
         return figures
 
+    def _measure_one(self, server: servers.Server, run: Run, cookies: Path) -> dict[str, Figure]:
+        if not run.is_idle:
+            return self._load.run(self._running[server], run, cookies)
+        with server(self._pool, servers.pinned(0)) as running:
+            return {"idle": self._load.idle_memory(running, run, cookies)}
 
-def run(bench: Bench, names: list[str], rounds: int) -> Figures:
-    """All rounds of these rows."""
-    figures: Figures = {name: defaultdict(list) for name in names}
+    def _write_cookies(self, prefix: str, run: Run) -> Path:
+        """Cookies that no server has seen; for idle connections as many as there are."""
+        path = self._folder / "cookies"
+        count = run.clients + WARM_UP if run.is_idle else COOKIES
+        users = (f"{prefix}-{run.protocol}-{run.clients}-{number}" for number in range(count))
+        path.write_text("".join(f"{self._pool.provider.cookie(user)}\n" for user in users))
+        return path
+
+
+def measure_all(bench: Bench, plan: list[Run], rounds: int) -> Figures:
+    """All rounds of these runs."""
+    found: Figures = defaultdict(lambda: defaultdict(list))
     for number in range(rounds):
-        cookies = bench.write_cookies(f"round{number}")
-        for name in names:
-            if "new tokens" in name:
-                cookies = bench.write_cookies(f"round{number}-{ROWS[name].protocol}")
-            for server, figure in bench.measure(ROWS[name], cookies).items():
-                figures[name][server].append(figure)
-        sys.stderr.write(f"round {number + 1} of {rounds} done\n")
-    return figures
+        began = time.monotonic()
+        for run in plan:
+            for server, steps in bench.measure(run, number).items():
+                for name, row in run.rows.items():
+                    found[name][server].append(steps[row.step])
+        sys.stderr.write(f"round {number + 1} of {rounds}: {time.monotonic() - began:.0f} s\n")
+    return {name: dict(found[name]) for name in ROWS if name in found}
 
 
-def markdown(figures: Figures) -> str:
-    """The medians of wsservice, and how many times better it is than each peer (below 1: worse)."""
-    peers = [name for name in dict.fromkeys([*RAW, *SOCKETIO]) if name != "wsservice"]
-    lines = [f"| | wsservice | {' | '.join(f'against {peer}' for peer in peers)} |", "|---" * (len(peers) + 2) + "|"]
-    for name, servers_figures in figures.items():
-        kind = ROWS[name].figure
-        medians = {server: median(one[kind] for one in rounds) for server, rounds in servers_figures.items()}
-        own = medians["wsservice"]
-        ratios = [
-            "" if peer not in medians else f"{own / medians[peer] if kind == 'rate' else medians[peer] / own:.2f}"
-            for peer in peers
-        ]
-        lines.append(f"| {name} | {own:,.0f} | {' | '.join(ratios)} |")
-    return "\n".join(lines) + "\n"
+def possible(names: list[str], *, has_tls: bool, open_files: int) -> list[str]:
+    """The rows that can be measured here; of the others, one line says why not."""
+    few = [name for name in names if ROWS[name].clients + RESERVED > open_files]
+    if few:
+        sys.stderr.write(f"a process may have only {open_files} open files (ulimit -Hn): without {', '.join(few)}\n")
+    return [name for name in names if name not in few and (has_tls or ROWS[name].protocol != "tls")]
 
 
 def main() -> None:
     """Measure and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("rows", nargs="*", metavar="ROW", help=f"the beginning of a row's name; all: {', '.join(ROWS)}")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=2.0, help="of each measurement of echoes and deliveries")
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--seconds", type=float, default=1.0, help="of each measurement of echoes and deliveries")
     parser.add_argument("--json", type=Path, help="every figure of every round")
     options = parser.parse_args()
     names = [name for name in ROWS if not options.rows or name.startswith(tuple(options.rows))]
@@ -136,10 +115,15 @@ def main() -> None:
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        figures = run(Bench(stack, Path(folder), options.seconds), names, options.rounds)
+        load = Load(Path(folder), options.seconds)
+        plan = runs(possible(names, has_tls=load.has_tls, open_files=hard))
+        bench = Bench(stack, Path(folder), load)
+        bench.start(plan)
+        figures = measure_all(bench, plan, options.rounds)
     if options.json:
         machine = {"cores": os.cpu_count(), "python": sys.version, "pinned": bool(servers.pinned(0))}
-        options.json.write_text(json.dumps({"machine": machine, "rows": figures}, indent=1) + "\n")
+        run = {"machine": machine, "seconds": options.seconds, "rounds": options.rounds}
+        options.json.write_text(json.dumps({**run, "ratios": as_json(figures), "rows": figures}, indent=1) + "\n")
     sys.stdout.write(markdown(figures))
 
 

@@ -1,4 +1,4 @@
-"""The app that `benchmarks.compare` loads: an echo and a broadcast, raw and over Socket.IO."""
+"""The app that `benchmarks.compare` loads: an echo, a broadcast and rooms, raw and over Socket.IO."""
 
 from __future__ import annotations
 
@@ -9,10 +9,14 @@ app = App()
 
 @app.on("message")
 def message(connection: Connection, text: str) -> None:
-    """A raw text: `b...` goes to everybody, any other back."""
+    """A raw text: `b...` goes to everybody, `r012...` to a room; `j012` joins it; that and any other goes back."""
     if text[0] == "b":
         app.emit("message", text)
+    elif text[0] == "r":
+        app.emit("message", text, room=text[1:4])
     else:
+        if text[0] == "j":
+            connection.join(text[1:4])
         connection.emit("message", text)
 
 
@@ -26,3 +30,16 @@ def echo(connection: Connection, text: str) -> None:
 def tell_all(connection: Connection, text: str) -> None:
     """To everybody."""
     app.emit("all", text)
+
+
+@app.on("join")
+def join(connection: Connection, room: str) -> None:
+    """Join a room, and tell the sender."""
+    connection.join(room)
+    connection.emit("join", room)
+
+
+@app.on("room")
+def tell_room(connection: Connection, room: str, text: str) -> None:
+    """To one room."""
+    app.emit("room", text, room=room)

@@ -1,10 +1,26 @@
 // Fastify with @fastify/websocket, @fastify/cookie and jsonwebtoken: what wsservice replaces. Prints its port.
-const fastify = require("fastify")();
+// Over TLS if TLS_KEY and TLS_CERT name files.
+const { readFileSync } = require("fs");
 const { fetchKeys } = require("./tokens");
+require("./collect");
 
+const { TLS_KEY, TLS_CERT } = process.env;
+const https = TLS_KEY ? { key: readFileSync(TLS_KEY), cert: readFileSync(TLS_CERT) } : undefined;
+const fastify = require("fastify")({ https });
 fastify.register(require("@fastify/cookie"));
 fastify.register(require("@fastify/websocket"));
 const clients = new Set();
+const rooms = new Map();
+
+function tell(members, text) {
+  for (const client of members) if (client.readyState === 1) client.send(text);
+}
+
+function join(room, socket) {
+  if (!rooms.has(room)) rooms.set(room, new Set());
+  const members = rooms.get(room).add(socket);
+  socket.on("close", () => members.delete(socket));
+}
 
 fetchKeys().then(async (verify) => {
   fastify.register(async (app) => {
@@ -21,8 +37,10 @@ fetchKeys().then(async (verify) => {
       socket.on("error", () => {});
       socket.on("message", (data) => {
         const text = data.toString();
-        if (text[0] !== "b") return socket.send(text);
-        for (const client of clients) if (client.readyState === 1) client.send(text);
+        if (text[0] === "b") return tell(clients, text);
+        if (text[0] === "r") return tell(rooms.get(text.slice(1, 4)), text);
+        if (text[0] === "j") join(text.slice(1, 4), socket);
+        socket.send(text);
       });
     });
   });

@@ -1,6 +1,6 @@
 /* The floor: what the system calls alone cost. One epoll, one send() a delivery; no authentication, and nothing that
-   is read is understood but the first byte of a message: e is echoed, b goes to everybody. Handshakes get a fixed
-   answer. Prints its port. */
+   is read is understood but what a message wants, by its first letters: an echo, everybody, to join a room, or one
+   room (../generator/steps.c). It speaks raw texts and, from a fixed script, Socket.IO. Prints its port. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
@@ -12,21 +12,58 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { CLIENTS = 1 << 16, BUFFER = 1 << 16 };
-static int open_fds[CLIENTS], open_count, place[CLIENTS];
+enum { CLIENTS = 1 << 16, BUFFER = 1 << 16, ROOMS = 1000, MEMBERS = 64 };
+static int open_fds[CLIENTS], open_count, place[CLIENTS], room_of[CLIENTS];
+static int rooms[ROOMS][MEMBERS], members[ROOMS];
 static char is_open[CLIENTS];
 static unsigned char buffer[BUFFER];
 static const char UPGRADED[] =
     "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
+static const char ENGINE_OPENED[] =
+    "\x81\x5c"
+    "0{\"sid\":\"floor\",\"upgrades\":[],\"pingInterval\":25000,\"pingTimeout\":20000,\"maxPayload\":1000000}";
+static const char JOINED[] = "\x81\x11" "40{\"sid\":\"floor\"}";
+
+static void leave_room(int fd) {
+    int room = room_of[fd] - 1;
+    for (int i = 0; room >= 0 && i < members[room]; i++)
+        if (rooms[room][i] == fd) rooms[room][i] = rooms[room][--members[room]];
+    room_of[fd] = 0;
+}
 
 static void end(int fd) {
     if (is_open[fd]) {
         is_open[fd] = 0;
         open_fds[place[fd]] = open_fds[--open_count];
         place[open_fds[open_count]] = place[fd];
+        leave_room(fd);
     }
     close(fd);
+}
+
+static void begin(int fd, const unsigned char *request) {
+    is_open[fd] = 1;
+    place[fd] = open_count;
+    open_fds[open_count++] = fd;
+    send(fd, UPGRADED, sizeof UPGRADED - 1, MSG_NOSIGNAL);
+    if (!memcmp(request, "GET /socket.io/", 15)) send(fd, ENGINE_OPENED, sizeof ENGINE_OPENED - 1, MSG_NOSIGNAL);
+}
+
+static void message(int fd, const unsigned char *text, const unsigned char *answer, int size) {
+    int is_socketio = text[0] == '4', what = is_socketio ? text[4] : text[0];
+    int room = atoi((const char *)text + (is_socketio ? 11 : 1)) % ROOMS;
+    if (is_socketio && text[1] == '0') {
+        send(fd, JOINED, sizeof JOINED - 1, MSG_NOSIGNAL);
+    } else if (what == 'a' || what == 'b') {
+        for (int i = 0; i < open_count; i++) send(open_fds[i], answer, size, MSG_NOSIGNAL);
+    } else if (what == 'r') {
+        for (int i = 0; i < members[room]; i++) send(rooms[room][i], answer, size, MSG_NOSIGNAL);
+    } else if (what != '3') {
+        if (what == 'j' && !room_of[fd] && members[room] < MEMBERS)
+            rooms[room][members[room]++] = fd, room_of[fd] = room + 1;
+        send(fd, answer, size, MSG_NOSIGNAL);
+    }
 }
 
 static void serve(int fd) {
@@ -34,23 +71,15 @@ static void serve(int fd) {
     if (size <= 0) {
         end(fd);
     } else if (!is_open[fd]) { /* a request comes in one piece on loopback */
-        is_open[fd] = 1;
-        place[fd] = open_count;
-        open_fds[open_count++] = fd;
-        send(fd, UPGRADED, sizeof UPGRADED - 1, MSG_NOSIGNAL);
+        begin(fd, buffer);
     } else {
         for (ssize_t at = 0; at + 2 <= size;) {
             int length = buffer[at + 1] & 127, head = 6;
             if (length == 126) length = buffer[at + 2] << 8 | buffer[at + 3], head = 8;
             unsigned char *answer = buffer + at + 4; /* the unmasked frame, over the mask that is zero */
-            int answer_size = length + head - 4;
-            int is_broadcast = buffer[at + head] == 'b';
             memmove(answer, buffer + at, head - 4);
             answer[1] &= 127;
-            if (!is_broadcast)
-                send(fd, answer, answer_size, MSG_NOSIGNAL);
-            else
-                for (int i = 0; i < open_count; i++) send(open_fds[i], answer, answer_size, MSG_NOSIGNAL);
+            message(fd, buffer + at + head, answer, length + head - 4);
             at += head + length;
         }
     }

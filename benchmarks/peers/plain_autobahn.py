@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import defaultdict
 from typing import Any
 from urllib.request import urlopen
 
@@ -16,10 +17,13 @@ epollreactor.install()
 with urlopen(os.environ["JWKS_URL"]) as answer:
     KEYS = {key.key_id: key for key in jwt.PyJWKSet.from_json(answer.read().decode()).keys}
 CLIENTS: set[Protocol] = set()
+ROOMS: defaultdict[bytes, set[Protocol]] = defaultdict(set)
 
 
 class Protocol(WebSocketServerProtocol):  # type: ignore[misc]
-    """Echoes, and tells everybody."""
+    """Echoes, and tells everybody, or a room."""
+
+    room = b""
 
     def onConnect(self, request: ConnectionRequest) -> None:
         """Check the cookie's token."""
@@ -35,17 +39,27 @@ class Protocol(WebSocketServerProtocol):  # type: ignore[misc]
         CLIENTS.add(self)
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
-        """`e` is echoed; `b` goes to everybody, framed once."""
-        if payload[:1] == b"e":
-            self.sendMessage(payload)
+        """`b` goes to everybody and `r` to a room, framed once; `j` joins a room; that and all else is echoed."""
+        if payload[:1] == b"b":
+            self.tell(CLIENTS, payload)
+        elif payload[:1] == b"r":
+            self.tell(ROOMS[payload[1:4]], payload)
         else:
-            prepared = self.factory.prepareMessage(payload)
-            for client in CLIENTS:
-                client.sendPreparedMessage(prepared)
+            if payload[:1] == b"j":
+                ROOMS[payload[1:4]].add(self)
+                self.room = payload[1:4]
+            self.sendMessage(payload)
+
+    def tell(self, members: set[Protocol], payload: bytes) -> None:
+        """One frame for all of them."""
+        prepared = self.factory.prepareMessage(payload)
+        for client in members:
+            client.sendPreparedMessage(prepared)
 
     def onClose(self, *reason: Any) -> None:
         """Belong to nobody."""
         CLIENTS.discard(self)
+        ROOMS[self.room].discard(self)
 
 
 def main() -> None:

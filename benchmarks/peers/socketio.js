@@ -2,6 +2,7 @@
 const { createServer } = require("http");
 const { Server } = require("socket.io");
 const { fetchKeys } = require("./tokens");
+require("./collect");
 
 const server = createServer();
 const io = new Server(server);
@@ -20,6 +21,13 @@ fetchKeys().then((verify) => {
   io.on("connection", (socket) => {
     socket.on("echo", (text) => socket.emit("echo", text));
     socket.on("all", (text) => io.emit("all", text));
+    socket.on("join", (room) => {
+      socket.join(room);
+      socket.emit("join", room);
+    });
+    socket.on("room", (room, text) => io.to(room).emit("room", text));
   });
-  server.listen({ port: 0, host: "127.0.0.1", backlog: 4096 }, () => console.log(`listening on ${server.address().port}`));
+  server.listen({ port: 0, host: "127.0.0.1", backlog: 4096 }, () => {
+    console.log(`listening on ${server.address().port}`);
+  });
 });
