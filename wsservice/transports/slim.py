@@ -97,7 +97,7 @@ class SlimProtocol(_Base):  # type: ignore[misc]
     trustXForwardedFor = 0
 
     # First values (autobahn: _connectionMade)
-    _perMessageCompress = None
+    _perMessageCompress: Any = None
     trackedTimings = None
     state = WebSocketProtocol.STATE_CONNECTING
     send_state = WebSocketProtocol.SEND_STATE_GROUND
@@ -144,20 +144,6 @@ class SlimProtocol(_Base):  # type: ignore[misc]
     is_open: Any = _Ignored()
     is_closed: Any = _Ignored()
     _transport_details = None
-
-    #: what only the opening handshake needs; `_forget_head` drops it
-    _HEAD = (
-        "http_request_data",
-        "http_status_line",
-        "http_headers",
-        "http_request_uri",
-        "http_request_params",
-        "http_request_host",
-        "http_response_data",
-        "websocket_extensions",
-        "websocket_protocols",
-        "_wskey",
-    )
 
     def __init__(self) -> None:
         """Nothing: the class has the first values."""
@@ -247,7 +233,3 @@ class SlimProtocol(_Base):  # type: ignore[misc]
                 self._cut = self.factory._batched_timer.call_later(
                     self.closeHandshakeTimeout, self.transport.abortConnection
                 )
-
-    def _forget_head(self) -> None:
-        for name in self._HEAD:
-            self.__dict__.pop(name, None)
