@@ -131,7 +131,7 @@ class Server(MultiService):
     def _listening(self, ports: list[IListeningPort]) -> None:
         self._ports = ports
         if hasattr(select, "epoll"):
-            self._reads = Reads(self._reactor)
+            self._reads = Reads(self._reactor, self.parts.hub.counters)
         serve_by(self._reads, ports)
         self.parts.accepting.ports = [port for port in ports if hasattr(port, "stopReading")]
         log.info(

@@ -11,6 +11,7 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
 
+from wsservice.counters import Counters
 from wsservice.transports.reads import Reads
 from wsservice.transports.tcp import TcpTransport, serve_by
 
@@ -23,6 +24,7 @@ class Accepted(Protocol):
     Attributes:
         heard: what arrived.
         busy: what it was told of the transport, once it watches it.
+        fault, faulty: what it raises, and in which method.
     """
 
     def __init__(self, made: Deferred[Accepted]) -> None:
@@ -31,22 +33,28 @@ class Accepted(Protocol):
         self.heard = b""
         self.some: Deferred[None] = Deferred()
         self.busy: list[bool] = []
+        self.fault: type[BaseException] = ValueError
+        self.faulty = ""
 
     def dataReceived(self, data: bytes) -> None:
         self.heard += data
         some, self.some = self.some, Deferred()
         some.callback(None)
-        if data == b"raise":
-            raise ValueError("of the protocol")
+        self.fail("dataReceived")
 
     def writing_changed(self, *, is_busy: bool) -> None:
         self.busy.append(is_busy)
+
+    def fail(self, where: str) -> None:
+        if self.faulty == where:
+            raise self.fault
 
     def connectionMade(self) -> None:
         self.made.callback(self)
 
     def connectionLost(self, reason: Any = None) -> None:
-        self.lost.callback(None)
+        reactor.callLater(0, self.lost.callback, None)
+        self.fail("connectionLost")
 
 
 class TcpCase(TestCase):
@@ -140,7 +148,8 @@ class WriteNowTests(TcpCase):
 
 class ReadsTests(TcpCase):
     def setUp(self) -> None:
-        self.reads = Reads(reactor)
+        self.counters = Counters()
+        self.reads = Reads(reactor, self.counters)
         self.addCleanup(self.reads.stop)
 
     async def test_what_arrives_is_handed_over_and_an_end_is_told(self) -> None:
@@ -194,11 +203,18 @@ class ReadsTests(TcpCase):
                 await self.end(server)
 
     async def test_a_fault_of_one_protocol_ends_that_one(self) -> None:
-        server, client = await self.connect()
         other, other_client = await self.connect()
-        client.sendall(b"raise")
-        await server.lost
-        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
+        for fault in (ValueError, OSError, BlockingIOError, SystemExit):
+            for where in ("dataReceived", "connectionLost"):
+                server, client = await self.connect()
+                server.fault, server.faulty = fault, where
+                client.sendall(b"x")
+                if where == "connectionLost":
+                    client.close()
+                await server.lost
+                self.assertEqual(len(self.flushLoggedErrors(fault)), 1)
+        self.assertEqual(self.counters.get("internal_errors"), 8)
+        self.assertEqual(len(self.reads), 1)
         some = other.some
         other_client.sendall(b"hello")
         await some

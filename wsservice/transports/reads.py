@@ -17,6 +17,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from wsservice.counters import Counters
+
 if TYPE_CHECKING:
     from wsservice.transports.tcp import TcpTransport
 
@@ -34,10 +36,12 @@ class Reads:
 
     Args:
         reactor: watches it, until `stop`.
+        counters: counts `internal_errors`.
     """
 
-    def __init__(self, reactor: Any) -> None:
+    def __init__(self, reactor: Any, counters: Counters) -> None:
         self._reactor = reactor
+        self._counters = counters
         self._epoll = select.epoll()
         self._transports: dict[int, TcpTransport] = {}
         reactor.addReader(self)
@@ -86,25 +90,34 @@ class Reads:
                 continue
             try:
                 data = transport.socket.recv(SIZE)
-                if data:
-                    transport.protocol.dataReceived(data)
-                    continue
-                reason: BaseException = ConnectionDone()
             except BlockingIOError:
                 continue
             except OSError:
-                reason = ConnectionLost()
-            except BaseException as error:  # of one protocol: it must not stop the others
-                log.failure("a protocol failed")
-                reason = error
-            self._end(transport, reason)
+                self._end(transport, ConnectionLost())
+                continue
+            if not data:
+                self._end(transport, ConnectionDone())
+                continue
+            try:
+                transport.protocol.dataReceived(data)
+            except BaseException as error:
+                self._failed()
+                self._end(transport, error)
 
     def connectionLost(self, reason: Failure) -> None:
         """Of the epoll itself: never."""
 
     def _end(self, transport: TcpTransport, reason: BaseException) -> None:
         self.discard(transport)
-        if isinstance(reason, ConnectionDone):
-            transport.readConnectionLost(Failure(reason))
-        else:
-            transport.connectionLost(Failure(reason))
+        try:
+            if isinstance(reason, ConnectionDone):
+                transport.readConnectionLost(Failure(reason))
+            else:
+                transport.connectionLost(Failure(reason))
+        except BaseException:
+            self._failed()
+
+    def _failed(self) -> None:
+        """A fault of one connection's protocol must not stop the others, as it would if the reactor learned of it."""
+        log.failure("a connection's protocol failed")
+        self._counters.add("internal_errors")
