@@ -210,6 +210,9 @@ class Server(MultiService):
         for line in parts.hub.counters.summary():
             log.info("counted: {counts}", counts=line)
         log.info("stopped")
+        if self._signals:  # nothing is left to hurry; Python's own end would exit by a signal that comes now
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, signal.SIG_IGN)
 
     async def _stop_listening(self) -> None:
         """Close the ports, and answer those who came before; whom nobody accepts the system would reset.
