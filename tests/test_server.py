@@ -185,6 +185,31 @@ class LifeTests(TestCase):
         sock.close()
         await server.stopService()
 
+    async def test_what_a_slow_client_is_closed_before_it_was_sent_is_counted(self) -> None:
+        server = self.start(send_queue_bytes=str(1 << 26), send_queue_messages="1000000")
+        port, count = server.addresses[0].port, 10_000
+        sock = socket.socket()
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        await deferToThread(sock.connect, ("127.0.0.1", port))
+        head = f"GET /ws HTTP/1.1\r\nHost: localhost:{port}\r\nCookie: authToken={self.token(server)}\r\n{UPGRADE}\r\n"
+        sock.sendall(head.encode())
+        await deferToThread(read_until, sock, b"\r\n\r\n")
+        (connection,) = server.parts.app.connections()
+        for number in range(count):
+            connection.emit("message", f"{number}:" + "x" * 1000)
+            if number % 100 == 0:
+                await deferLater(reactor, 0)
+        connection.disconnect(4000)
+        (protocol,) = server.parts.raw.live
+        unsent = protocol.transport.unsent
+        self.assertGreater(unsent, 1_000_000)
+        protocol.transport.abortConnection()
+        await deferLater(reactor, 0)
+        dropped = server.parts.hub.counters.get("messages_dropped", "lost")
+        self.assertAlmostEqual(dropped, unsent / 1011, delta=2)
+        sock.close()
+        await server.stopService()
+
     async def test_what_does_not_end_is_cut_off_when_the_drain_time_is_over(self) -> None:
         server = self.start(drain_timeout="0.1")
 

@@ -24,6 +24,8 @@ class OutgoingProtocol(SlimProtocol):
     #: what waits for the client, since the transport said that it is full; None while it is not
     _backlog: deque[bytes] | None = None
     _backlog_bytes = 0
+    #: sizes of the messages that the transport was given since nothing waited in it; None for none
+    _handed: list[int] | None = None
 
     def connectionMade(self) -> None:
         """Take the transport over."""
@@ -55,7 +57,7 @@ class OutgoingProtocol(SlimProtocol):
             self.factory.counters.add("messages_dropped", "closed")
             return
         if self._backlog is None:
-            self.write_now(data)
+            self._hand(data)
             return
         self._backlog.append(data)
         self._backlog_bytes += len(data)
@@ -74,12 +76,15 @@ class OutgoingProtocol(SlimProtocol):
 
     def writing_changed(self, *, is_busy: bool) -> None:
         """Whether something waits for the socket: while it does, `direct` gives nothing."""
+        if not is_busy:
+            self._handed = None
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """The transport is gone, and what waited for it is lost. (What the transport itself held is not known.)"""
-        if self._backlog:
-            self.factory.counters.add("messages_dropped", "lost", len(self._backlog))
-            self._backlog = None
+        """The transport is gone, and what waited for it or in it is lost; what the system had taken is not known."""
+        lost = len(self._backlog or ()) + self._count_unsent()
+        if lost:
+            self.factory.counters.add("messages_dropped", "lost", lost)
+        self._backlog = self._handed = None
         super().connectionLost(reason)
 
     def is_behind(self) -> bool:
@@ -90,9 +95,12 @@ class OutgoingProtocol(SlimProtocol):
         """Start the closing handshake. Autobahn's `sendClose` would refuse the codes below 3000."""
         if self.state == self.STATE_OPEN:
             self.resume_reading(ANY_REASON)
-            for data in self._backlog or ():
-                self.transport.write(data)
-            self._backlog = None
+            waiting, self._backlog = self._backlog or (), None
+            for data in waiting:
+                self._hand(data)
+            if self._plain is None:
+                self._handed = [len(data) for data in waiting]
+            self._backlog = None  # it may have said again that it is full
             self.sendCloseFrame(code=code, reasonUtf8=reason.encode(), isReply=False)
 
     def onPing(self, payload: bytes) -> None:
@@ -116,7 +124,7 @@ class OutgoingProtocol(SlimProtocol):
         while waiting and self._backlog is None:
             data = waiting.popleft()
             size -= len(data)
-            self.transport.write(data)
+            self._hand(data)
         if waiting:
             self._backlog = waiting
             self._backlog_bytes = size
@@ -125,3 +133,23 @@ class OutgoingProtocol(SlimProtocol):
 
     def stopProducing(self) -> None:
         """The transport is gone; `connectionLost` follows."""
+
+    def _hand(self, data: bytes) -> None:
+        """Give a message to the transport, and remember it until the transport is empty."""
+        self.write_now(data)
+        if self._plain is not None and not self._plain.is_clear:
+            if self._handed is None:
+                self._handed = []
+            self._handed.append(len(data))
+
+    def _count_unsent(self) -> int:
+        """How many messages the transport has not sent whole; over TLS, which does not tell, those of the close."""
+        handed = self._handed or []
+        left = sum(handed) if self._plain is None and not self.wasClean else 0
+        if self._plain is not None:
+            left = self._plain.unsent
+        lost = 0
+        while left > 0 and lost < len(handed):
+            lost += 1
+            left -= handed[-lost]
+        return lost

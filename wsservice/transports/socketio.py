@@ -194,6 +194,7 @@ class SocketIoProtocol(OpeningProtocol):
 
     def writing_changed(self, *, is_busy: bool) -> None:
         """The client's connections may, or may no longer, write to the socket themselves."""
+        super().writing_changed(is_busy=is_busy)
         if self._client is not None:
             self._client.namespaces.update_direct()
 

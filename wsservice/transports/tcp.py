@@ -46,6 +46,11 @@ class TcpTransport(Server):
             self.connected and not (self.dataBuffer or self._tempDataBuffer or self.disconnecting or self._aborting)
         )
 
+    @property
+    def unsent(self) -> int:
+        """Bytes that wait here for the system to take them."""
+        return len(self.dataBuffer) - self.offset + self._tempDataLen
+
     def write_now(self, data: bytes) -> None:
         """Send what the socket takes, and leave the rest, and every fault, to Twisted."""
         if self.is_clear:

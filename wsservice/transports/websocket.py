@@ -176,6 +176,7 @@ class RawProtocol(OpeningProtocol, Link):
 
     def writing_changed(self, *, is_busy: bool) -> None:
         """The connection may, or may no longer, write to the socket itself."""
+        super().writing_changed(is_busy=is_busy)
         connection = self._connection
         if connection is not None and is_busy != (connection.direct is None):
             connection.update_direct()
