@@ -1,4 +1,4 @@
-"""How much one client may send: a token bucket of messages and one of bytes. Pure.
+"""How much one user may send, over all connections: a token bucket of messages and one of bytes. Pure.
 
 A message costs two subtractions and two comparisons; the clock is looked at only when a bucket is empty, so that
 behind a pause two bursts may come.
@@ -6,8 +6,13 @@ behind a pause two bursts may come.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from weakref import WeakValueDictionary
+
+#: users whose buckets are kept without a connection of theirs
+_RECENT = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +35,13 @@ class TrafficLimits:
 
 
 class Traffic:
-    """One client's buckets.
+    """One user's buckets.
 
     Args:
         now: monotonic seconds.
     """
 
-    __slots__ = ("_filled_at", "_limits", "_messages", "_now", "_octets")
+    __slots__ = ("__weakref__", "_filled_at", "_limits", "_messages", "_now", "_octets")
 
     def __init__(self, limits: TrafficLimits, now: Callable[[], float]) -> None:
         self._limits = limits
@@ -49,7 +54,7 @@ class Traffic:
         """A message, or several, of so many bytes came.
 
         Returns:
-            Seconds that the client should not be read from; 0 where it keeps to its rate.
+            Seconds that the client should not be read from; 0 where the user keeps to the rate.
         """
         self._messages -= messages
         self._octets -= octets
@@ -70,3 +75,32 @@ class Traffic:
             self._messages = min(limits.messages * limits.burst, self._messages + passed * limits.messages)
         if limits.octets:
             self._octets = min(limits.octets * limits.burst, self._octets + passed * limits.octets)
+
+
+class Traffics:
+    """The buckets of all users who send: connections of one user share them, or a thousand tabs would have a thousand.
+
+    A user's buckets live as long as a connection that holds them, and a while longer: who comes back does not start anew.
+
+    Args:
+        now: monotonic seconds.
+    """
+
+    def __init__(self, limits: TrafficLimits, now: Callable[[], float]) -> None:
+        self._limits = limits
+        self._now = now
+        self._held: WeakValueDictionary[str, Traffic] = WeakValueDictionary()
+        self._recent: OrderedDict[str, Traffic] = OrderedDict()
+
+    def of(self, user: str | None) -> Traffic:
+        """A user's buckets, to be kept; of somebody who is not known, his own."""
+        if user is None:
+            return Traffic(self._limits, self._now)
+        traffic = self._held.get(user)
+        if traffic is None:
+            traffic = self._held[user] = Traffic(self._limits, self._now)
+        self._recent[user] = traffic
+        self._recent.move_to_end(user)
+        if len(self._recent) > _RECENT:
+            self._recent.popitem(last=False)
+        return traffic
