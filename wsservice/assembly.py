@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -315,7 +315,7 @@ def _make_admission(config: Config, alarms: Alarms, open_files: int) -> Admissio
     return Admission(
         most=min(config.max_connections or open_files, most_connections(open_files)),
         per_address=config.max_connections_per_address,
-        is_exempt=partial(_stands_for_many, config),
+        is_exempt=lru_cache(10_000)(partial(_stands_for_many, config)),
         alarms=alarms,
     )
 

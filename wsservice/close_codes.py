@@ -48,6 +48,9 @@ class CloseCode(IntEnum):
         return _ADVICE.get(self, Advice.BACKOFF)
 
 
+_KNOWN = frozenset(CloseCode)
+
+
 def check_code(code: int) -> None:
     """Raise ValueError for a code that no server may send (RFC 6455 section 7.4)."""
     if not (3000 <= code <= 4999 or code in _SENT):
@@ -56,7 +59,7 @@ def check_code(code: int) -> None:
 
 def label(code: int | None) -> str:
     """A close code as a counter's label; applications and clients may send any of three thousand: those are `0`."""
-    return str(int(code) if code in list(CloseCode) else int(CloseCode.ABNORMAL) if code is None else 0)
+    return str(int(CloseCode.ABNORMAL) if code is None else int(code) if code in _KNOWN else 0)
 
 
 def fit_reason(reason: str) -> str:

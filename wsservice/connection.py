@@ -336,7 +336,10 @@ class Connection:
         self._begin()
         with serving(self.id, self.handshake.request_id):
             accepted = self._handlers.connected(self)
-        accepted.addCallbacks(self._opened, self._refused).addErrback(self._broken)
+        if accepted is None:
+            self._opened(None)
+        else:
+            accepted.addCallbacks(self._opened, self._refused).addErrback(self._broken)
 
     def receive(self, message: Event | Ack, size: int = 0) -> None:
         """The client sent this; events wait their turn, acknowledgements do not.
@@ -522,7 +525,10 @@ class Connection:
             self._begin()
             with serving(self.id, self.handshake.request_id):
                 finished = self._handlers.disconnected(self, self._end_reason or "")
-            finished.addCallback(lambda _: self._done()).addErrback(self._broken)
+            if finished is None:
+                self._done()
+            else:
+                finished.addCallback(lambda _: self._done()).addErrback(self._broken)
 
     def _broken(self, failure: Failure) -> None:
         """A fault of ours, not of a handler: log it and end this connection only."""

@@ -11,7 +11,7 @@ import ipaddress
 import re
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 from urllib.parse import parse_qsl
@@ -27,6 +27,8 @@ MAX_HEADERS = 100
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 #: printable ASCII and tab: what a header value may hold here (RFC 9110 section 5.5 without obs-text)
 _VALUE = re.compile(rb"[\t\x20-\x7e]*")
+#: the same of all header lines of a head at once, from the end of its request line
+_GOOD_LINES = re.compile(rb"(?:\r\n[!#$%&'*+\-.^_`|~0-9A-Za-z]++:[\t\x20-\x7e]*+)*+\r\n\r\n")
 #: with a target in origin-form (RFC 9112 section 3.2.1): others are for proxies, and a fragment is never sent
 _REQUEST_LINE = re.compile(rb"([A-Z]{1,16}) (/[!\"$-~]*) HTTP/1\.([01])")
 #: a hop of `X-Forwarded-For` in the forms that may bear a port (RFC 7239 section 6)
@@ -100,8 +102,18 @@ class Handshake:
 
     def without_secrets(self) -> Handshake:
         """The same without cookies and credentials: what a connection keeps."""
-        kept = tuple(item for item in self.headers if item[0] not in _SECRET_HEADERS)
-        return replace(self, headers=kept)
+        kept = tuple([item for item in self.headers if item[0] not in _SECRET_HEADERS])
+        return Handshake(
+            self.method,
+            self.path,
+            self.query_string,
+            kept,
+            self.peer,
+            self.secure,
+            self.request_id,
+            self.host,
+            self.given_auth,
+        )
 
 
 def parse_head(head: bytes, peer: str, secure: bool, trusted: tuple[Network, ...] = ()) -> Handshake:
@@ -121,19 +133,30 @@ def parse_head(head: bytes, peer: str, secure: bool, trusted: tuple[Network, ...
         raise BadHandshake("malformed request line")
     if len(lines) > MAX_HEADERS:
         raise HeadTooLarge("too many headers")
+    if not _GOOD_LINES.fullmatch(head, match.end()):
+        raise BadHandshake(_fault_of(lines))
     headers = []
     for line in lines:
-        name, colon, value = line.partition(b":")
-        value = value.strip(b" \t")
-        if not colon:
-            raise BadHandshake("a header line without a colon")
-        check_header(name, value)
-        headers.append((name.decode("ascii").lower(), value.decode("ascii")))
+        name, _, value = line.decode("ascii").partition(":")
+        headers.append((name.lower(), value.strip(" \t")))
     if match[3] == b"1" and not any(name == "host" for name, _ in headers):
         raise BadHandshake("no Host header")  # RFC 9112 section 3.2
     return make_handshake(
         match[1].decode("ascii"), match[2].decode("ascii"), tuple(headers), peer=peer, secure=secure, trusted=trusted
     )
+
+
+def _fault_of(lines: list[bytes]) -> str:
+    """What is wrong with the first header that is."""
+    for line in lines:
+        name, colon, value = line.partition(b":")
+        if not colon:
+            return "a header line without a colon"
+        try:
+            check_header(name, value.strip(b" \t"))
+        except BadHandshake as error:
+            return str(error)
+    return "a malformed head"
 
 
 def make_handshake(

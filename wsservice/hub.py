@@ -25,14 +25,17 @@ if TYPE_CHECKING:
 class Handlers(Protocol):
     """The application, as a connection of one namespace needs it."""
 
-    def connected(self, connection: Connection) -> Deferred[None]:
-        """Run `on_connect`; fails with ClientError to refuse the connection, of the code INTERNAL_ERROR for a fault."""
+    def connected(self, connection: Connection) -> Deferred[None] | None:
+        """Run `on_connect`; fails with ClientError to refuse the connection, of the code INTERNAL_ERROR for a fault.
+
+        None where there is nothing to run.
+        """
 
     def dispatch(self, connection: Connection, event: Event) -> Deferred[None] | None:
         """Run the handler of an event and answer; None when that is done, else what fires when it is."""
 
-    def disconnected(self, connection: Connection, reason: str) -> Deferred[None]:
-        """Run `on_disconnect`."""
+    def disconnected(self, connection: Connection, reason: str) -> Deferred[None] | None:
+        """Run `on_disconnect`; None where there is none."""
 
 
 @dataclass(slots=True)

@@ -12,7 +12,7 @@ from copy import copy
 from inspect import iscoroutine
 from typing import Any, TypeVar
 
-from twisted.internet.defer import Deferred, maybeDeferred, succeed
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -164,10 +164,10 @@ class Namespace(Audience):
         """Whether a namespace of that name is handled here."""
         return self.name == name if isinstance(self.name, str) else self.name.fullmatch(name) is not None
 
-    def connected(self, connection: Connection) -> Deferred[None]:
-        """Run the middleware and `on_connect`; fails with nothing but ClientError."""
+    def connected(self, connection: Connection) -> Deferred[None] | None:
+        """Run the middleware and `on_connect`; fails with nothing but ClientError. None if there is nothing to run."""
         if self._on_connect is None and not self._middleware:
-            return succeed(None)
+            return None
         if self._middleware:
             running = Deferred.fromCoroutine(self._let_in(connection))
         else:
@@ -197,10 +197,10 @@ class Namespace(Audience):
             return None
         return result.addCallback(self._answer, connection, event).addErrback(self._failed, connection, event)
 
-    def disconnected(self, connection: Connection, reason: str) -> Deferred[None]:
-        """Run `on_disconnect`; never fails."""
+    def disconnected(self, connection: Connection, reason: str) -> Deferred[None] | None:
+        """Run `on_disconnect`; never fails. None if there is none."""
         if self._on_disconnect is None:
-            return succeed(None)
+            return None
         return (
             maybeDeferred(self._on_disconnect, connection, reason)
             .addErrback(self._fault, connection, "on_disconnect")

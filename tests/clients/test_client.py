@@ -937,7 +937,8 @@ class FaultTests(ClientCase):
     @rows(TRANSPORTS)
     def test_a_fault_of_ours_ends_this_client_only(self, row: Transport) -> None:
         peer = self.bench.peer(row.name, "alice", "/", "/other")
-        self.break_for(peer, Namespaces, "receive", lambda namespaces: namespaces._client)
+        for name in ("receive", "receive_common"):
+            self.break_for(peer, Namespaces, name, lambda namespaces: namespaces._client)
         peer.say(event("m"), event("m"))
         self.assertGone(peer, 1011, "Internal error")
         self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)

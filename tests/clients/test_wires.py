@@ -205,4 +205,4 @@ class WiresTests(SynchronousTestCase):
         self.assertEqual(list(vars(wires)["_wires"].values()), [kept])
 
     def test_a_wire_is_small(self) -> None:
-        self.assertFalse(hasattr(SocketIoWire("/", polling_piece), "__dict__"))
+        self.assertFalse(hasattr(SocketIoWire("/", polling_piece, bytes), "__dict__"))

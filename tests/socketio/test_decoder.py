@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import time
 from typing import Any, NamedTuple
 
@@ -21,6 +22,8 @@ from wsservice.socketio.packet import (
     encode_connect_error,
     encode_disconnect,
     encode_event,
+    encode_plain_event,
+    plain_prefix,
 )
 
 CONNECT, DISCONNECT, EVENT, ACK, CONNECT_ERROR, BINARY_EVENT, BINARY_ACK = PacketType
@@ -434,6 +437,9 @@ names = st.text(min_size=1).filter(lambda name: name not in RESERVED)
 ids = st.integers(0, MAX_ID)
 
 
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
+
+
 class AgreementTests(SynchronousTestCase):
     """What our encoder writes, our decoder reads; tests/integration/test_socketio_parser.py has the reference."""
 
@@ -441,6 +447,41 @@ class AgreementTests(SynchronousTestCase):
 
     def check(self, encoded: Encoded, packet: Packet) -> None:
         self.assertEqual(decode(encoded.text.decode(), *encoded.attachments, decoder=self.decoder), packet)
+
+    @settings(deadline=None)
+    @given(
+        st.one_of(
+            st.builds(
+                lambda name, args: f"2{json.dumps([name, *args])}", names | st.just("connect"), st.lists(SCALARS)
+            ),
+            st.builds(lambda depth: f'2["a",{"[" * depth}{"]" * depth}]', st.integers(0, 2 * MAX_DEPTH)),
+            st.text('2[]",{}0\\ud8a/-', max_size=20).map(lambda text: '2["' + text),
+            st.text(max_size=20),
+        )
+    )
+    def test_the_short_way_gives_what_the_general_one_does(self, text: str) -> None:
+        short, general = Decoder(), Decoder()
+        event = short.common_event(text)
+        if event is None:
+            self.assertEqual(short.size, 0)
+            return
+        packet = general.feed_text(text)
+        assert packet is not None
+        self.assertEqual((packet.type, packet.namespace, packet.id), (EVENT, "/", None))
+        self.assertEqual([event.name, *event.args], packet.data)
+        self.assertEqual(short.size, general.size)
+
+    @given(namespaces, names, st.lists(values, max_size=4))
+    def test_an_event_that_asks_for_nothing_is_encoded_in_one_step_to_the_same(
+        self, namespace: str, name: str, args: list[Any]
+    ) -> None:
+        text = encode_plain_event(plain_prefix(namespace), name, tuple(args))
+        encoded = encode_event(namespace, name, args)
+        self.assertEqual(text, None if encoded.attachments else b"4" + encoded.text)
+
+    def test_what_cannot_be_encoded_is_left_to_the_general_way(self) -> None:
+        for name, args in (("connect", ()), ("", ()), ("a", ("\ud800",)), ("a", (b"x",)), (1, ())):
+            self.assertIsNone(encode_plain_event(b"42", name, args))  # type: ignore[arg-type]
 
     @settings(deadline=None)
     @given(namespaces, names, st.lists(values, max_size=4), st.none() | ids)

@@ -271,7 +271,7 @@ class RefusalTests(WitnessedCase):
         transport = self.connect()
         transport.protocol.dataReceived(good.replace(b"Version: 13", b"Version: 99"))
         answer = parse_answer(transport.value())
-        self.assertEqual((answer.status, answer.header("Sec-WebSocket-Version")), (400, "13"))
+        self.assertEqual((answer.status, answer.header("Sec-WebSocket-Version")), (426, "13"))
         transport.finish()
         self.check_all_gone()
 
@@ -516,6 +516,7 @@ class EarlyTests(WitnessedCase):
         answer = socket.refusal
         self.assertEqual(answer.status, 500)
         self.assertNotIn(b"SECRET", answer.body)
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
         socket.drop()
         self.check_all_gone()
 

@@ -138,7 +138,7 @@ class HandshakeTests(Base):
             self.assertTrue(client.transport.value().startswith(b"HTTP/1.1 400 "), name)
         self.assertEqual(self.service.authenticator.seen, [])
 
-    def test_what_autobahn_refuses_is_answered_with_fixed_text(self) -> None:
+    def test_what_is_no_good_upgrade_is_answered_with_fixed_text(self) -> None:
         for change in (
             (b"Upgrade: websocket", b"Upgrade: <script>"),
             (b"Sec-WebSocket-Version: 13", b"Sec-WebSocket-Version: 99"),
@@ -219,6 +219,7 @@ class HandshakeTests(Base):
         self.assertTrue(answer.startswith(b"HTTP/1.1 500 Internal Server Error\r\n"), answer)
         self.assertNotIn(b"SECRET", answer)
         self.assertNotIn(b"Injected", answer)
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
 
     def test_cookies_are_not_kept_once_the_connection_is_open(self) -> None:
         self.connect(headers=(("Cookie", "authToken=secret"), ("Authorization", "Bearer secret")))

@@ -11,6 +11,7 @@ import ipaddress
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from wsservice.errors import OriginNotAllowed
 from wsservice.handshake import Handshake
@@ -41,6 +42,7 @@ class Origin:
     port: int | None
 
 
+@lru_cache(1000)  # of few pages come many handshakes
 def parse_origin(text: str) -> Origin:
     """Parse the value of an `Origin` header, or a configured origin.
 

@@ -269,12 +269,7 @@ class Client:
         if socket is self.socket:
             is_message = isinstance(payload, bytes) or payload[:1] == "4"
             if is_message and not self._queue and self._engine.note_traffic(now):  # nearly every message
-                self._working = True
-                try:
-                    self._handle_message(payload if isinstance(payload, bytes) else payload[1:])
-                finally:
-                    self._working = False
-                if not self._engine.has_ended and self.namespaces.session.get_timer() is None:
+                if self._handle_now(payload if isinstance(payload, bytes) else payload[1:]):
                     return
             else:
                 self._engine.receive_frame(payload, now)
@@ -434,6 +429,20 @@ class Client:
         self._continues = False
         self.work()
         self._finish_post()
+
+    def _handle_now(self, message: str | bytes) -> bool:
+        """A message that nothing is before; whether no work is left, as when it is an event like nearly all."""
+        self._working = True
+        try:
+            is_common = isinstance(message, str) and self.namespaces.receive_common(message)
+            if not is_common:
+                self._handle_message(message)
+        except Exception:
+            is_common = False
+            self.failed(Failure())
+        finally:
+            self._working = False
+        return not self._engine.has_ended and (is_common or self.namespaces.session.get_timer() is None)
 
     def _handle_message(self, message: str | bytes) -> None:
         try:

@@ -28,7 +28,7 @@ from wsservice.errors import AuthenticationError, ClientError, ExpiredToken, Key
 from wsservice.frames import Framing
 from wsservice.handshake import Handshake
 from wsservice.history import Saved
-from wsservice.messages import Ack, Event
+from wsservice.messages import ROOT, Ack, Event
 from wsservice.socketio.session import ConnectRequested, Incoming, Received, Session, TooManyNamespaces
 
 if TYPE_CHECKING:
@@ -115,6 +115,15 @@ class Namespaces:
             incoming = session.receive_binary(message, now)
         if incoming is not None:
             self._handle(incoming, session.packet_size)
+
+    def receive_common(self, text: str) -> bool:
+        """The short way for what nearly every message is; whether this one, without its `4`, was taken."""
+        link = self._links.get(ROOT)
+        event = None if link is None else self.session.receive_common(text)
+        if link is None or event is None:
+            return False
+        link.connection.receive(event, len(text))
+        return True
 
     def leave(self, link: NamespaceLink, reason: str) -> None:
         """The application closes a connection, by a `41`; the session and its other namespaces stay."""

@@ -21,6 +21,8 @@ from wsservice.socketio.packet import (
     encode_connect_error,
     encode_disconnect,
     encode_event,
+    encode_plain_event,
+    plain_prefix,
 )
 
 #: the Engine.IO type of every Socket.IO packet
@@ -34,17 +36,26 @@ class SocketIoWire:
 
     Args:
         finish: makes the finished bytes of any packet.
+        finish_text: makes those of a packet without attachments, which has its `4` already.
     """
 
-    __slots__ = ("__weakref__", "_namespace", "finish")
+    __slots__ = ("__weakref__", "_finish_text", "_namespace", "_prefix", "finish")
     is_recoverable = True
 
-    def __init__(self, namespace: str, finish: Callable[[Encoded], bytes]) -> None:
+    def __init__(
+        self, namespace: str, finish: Callable[[Encoded], bytes], finish_text: Callable[[bytes], bytes]
+    ) -> None:
         self._namespace = namespace
+        self._prefix = plain_prefix(namespace)
+        self._finish_text = finish_text
         self.finish = finish
 
     def event(self, name: str, args: tuple[Any, ...], call_id: int | None = None) -> bytes:
         """An event; with `call_id` the client is asked to acknowledge."""
+        if call_id is None:
+            text = encode_plain_event(self._prefix, name, args)
+            if text is not None:
+                return self._finish_text(text)
         return self.finish(encode_event(self._namespace, name, args, call_id))
 
     def recoverable(self, broadcast: Broadcast, encoded: Encoded) -> bytes:
@@ -99,8 +110,11 @@ class Wires:
         """The wire of a namespace; of a WebSocket with that framing, or of long-polling without one."""
         wire = self._wires.get((namespace, framing))
         if wire is None:
-            finish = polling_piece if framing is None else _frames_with(framing)
-            wire = self._wires[namespace, framing] = SocketIoWire(namespace, finish)
+            if framing is None:
+                wire = SocketIoWire(namespace, polling_piece, bytes)
+            else:
+                wire = SocketIoWire(namespace, _frames_with(framing), framing.finish)
+            self._wires[namespace, framing] = wire
         return wire
 
 

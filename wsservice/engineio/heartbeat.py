@@ -79,6 +79,14 @@ class Heartbeat:
         if self._awaiting:
             self.deadline = max(self.deadline, now + self._settings.ping_timeout)
 
+    def note(self, now: float) -> bool:
+        """The same as `traffic`, if nothing is due by now; whether that is so."""
+        if now >= self.deadline - _TOLERANCE:
+            return False
+        if self._awaiting:
+            self.traffic(now)
+        return True
+
     def traffic(self, now: float) -> None:
         """Something else arrived: once for each ping, the pong may take longer (precedent: engine.io 6.6.12).
 

@@ -364,10 +364,7 @@ class Session:
         """
         if self.state is not State.WEBSOCKET or self._post_open or self._messages:
             return False
-        if is_due(self._heartbeat.deadline, now):
-            return False
-        self._heartbeat.traffic(now)
-        return True
+        return self._heartbeat.note(now)
 
     def transport_lost(self, now: float, reason: str = TRANSPORT_CLOSE) -> None:
         """The session's WebSocket is gone."""

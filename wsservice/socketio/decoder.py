@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from wsservice.messages import RESERVED, ROOT
+from wsservice.messages import RESERVED, ROOT, Event
 from wsservice.socketio.packet import PLACEHOLDER, PacketType
 
 #: ids travel through JavaScript's doubles
@@ -117,6 +117,22 @@ class Decoder:
     def close(self) -> None:
         """Drop a packet whose attachments are missing."""
         self._collection = None
+
+    def common_event(self, text: str) -> Event | None:
+        """What nearly every text is, in one step: an event of the main namespace that asks for nothing.
+
+        None for everything else, right or wrong: then nothing was taken, and `feed_text` is to be asked.
+        """
+        if self._collection is not None or not text.startswith('2["'):
+            return None
+        try:
+            name, *args = _loads(text[1:])
+        except (ValueError, RecursionError):
+            return None
+        if name in RESERVED or (len(text) > 2 * MAX_DEPTH and _depth(text[1:]) > MAX_DEPTH):
+            return None
+        self.size = len(text)
+        return Event(name, tuple(args))
 
     def feed_text(self, text: str) -> Packet | None:
         """A text message of Engine.IO, without the `4`; None for the first part of a packet with attachments.

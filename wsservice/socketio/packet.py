@@ -65,6 +65,25 @@ def encode_event(namespace: str, name: str, args: Iterable[Any], ack_id: int | N
     return _packet("25", _head(namespace, ack_id), [name, *args])
 
 
+def encode_plain_event(prefix: bytes, name: str, args: tuple[Any, ...]) -> bytes | None:
+    """What nearly every event is, in one step: without attachments, and asking for nothing; None for any other.
+
+    Args:
+        prefix: `plain_prefix` of the namespace.
+    """
+    if type(name) is not str or not name or name in RESERVED or not _is_plain(args):
+        return None
+    try:
+        return prefix + _encode([name, *args])
+    except (ValueError, RecursionError):
+        return None
+
+
+def plain_prefix(namespace: str) -> bytes:
+    """What stands before the array of an event of a namespace, with the `4` of Engine.IO."""
+    return f"42{_head(namespace)}".encode()
+
+
 def encode_ack(namespace: str, ack_id: int, args: Iterable[Any]) -> Encoded:
     """The acknowledgement of a client's event.
 

@@ -32,7 +32,7 @@ from typing import Any, NoReturn, TypeAlias
 
 import msgspec
 
-from wsservice.messages import Ack, Event
+from wsservice.messages import ROOT, Ack, Event
 from wsservice.socketio.decoder import MAX_ATTACHMENTS, MAX_BYTES, Decoder, Packet, ParseError
 from wsservice.socketio.packet import PacketType
 
@@ -230,6 +230,13 @@ class Session:
     def state(self, namespace: str) -> State:
         """Where a namespace is in its life."""
         return self._joined.get(namespace) or self._gone.get(namespace, State.ABSENT)
+
+    def receive_common(self, text: str) -> Event | None:
+        """A text message, without the `4`, that is an event of the connected main namespace and asks for nothing.
+
+        None for everything else: then nothing was taken, and `receive_text` is to be called.
+        """
+        return self._decoder.common_event(text) if self._joined.get(ROOT) is State.CONNECTED else None
 
     def receive_text(self, text: str, now: float) -> Incoming | None:
         """A text message of Engine.IO, without the `4`.

@@ -6,10 +6,12 @@ same window.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
-from autobahn.websocket.compress import PerMessageDeflateOffer, PerMessageDeflateOfferAccept
+from autobahn.websocket.compress import PerMessageDeflate, PerMessageDeflateOffer, PerMessageDeflateOfferAccept
+from autobahn.websocket.protocol import WebSocketProtocol
 
 from wsservice.envelope import RawWire
 from wsservice.frames import PLAIN, Framing, deflate_framing
@@ -17,21 +19,34 @@ from wsservice.frames import PLAIN, Framing, deflate_framing
 _PLAIN_WIRE = RawWire(PLAIN)
 
 
-def decline(offers: list[Any]) -> None:
-    """Accept no offer."""
+def negotiate(offered: list[str]) -> tuple[PerMessageDeflate | None, tuple[tuple[str, str], ...]]:
+    """Accept the first good offer of permessage-deflate, never with a context kept between our messages.
 
+    Args:
+        offered: the values of `Sec-WebSocket-Extensions`; an offer that cannot be met is no reason to refuse the client
+            (RFC 7692 section 7.1).
 
-def accept_deflate(offers: list[Any]) -> PerMessageDeflateOfferAccept | None:
-    """Accept the first permessage-deflate offer, never with a context kept between our messages."""
-    for offer in offers:
-        if isinstance(offer, PerMessageDeflateOffer):
-            return PerMessageDeflateOfferAccept(
-                offer,
-                request_no_context_takeover=offer.accept_no_context_takeover,
-                no_context_takeover=True,
-                window_bits=offer.request_max_window_bits or None,
-            )
-    return None
+    Returns:
+        Autobahn's end of the extension, and the header that tells the client; None and no header without one.
+    """
+    parse: Any = WebSocketProtocol._parseExtensionsHeader
+    for extension, parameters in parse(None, ",".join(offered)):
+        if extension != PerMessageDeflateOffer.EXTENSION_NAME:
+            continue
+        offer = None
+        with suppress(Exception):  # Autobahn's parser raises nothing narrower
+            offer = PerMessageDeflateOffer.parse(parameters)
+        if offer is None:
+            continue
+        accept = PerMessageDeflateOfferAccept(
+            offer,
+            request_no_context_takeover=offer.accept_no_context_takeover,
+            no_context_takeover=True,
+            window_bits=offer.request_max_window_bits or None,
+        )
+        agreed = PerMessageDeflate.create_from_offer_accept(True, accept)
+        return agreed, (("Sec-WebSocket-Extensions", accept.get_extension_string()),)
+    return None, ()
 
 
 def framing_of(compression: Any) -> Framing:

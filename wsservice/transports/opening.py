@@ -12,10 +12,10 @@ onOpen: accepted or refused, the handshake has succeeded
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from autobahn.twisted.websocket import WebSocketServerFactory
-from autobahn.websocket.types import ConnectionRequest
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.protocol import connectionDone
@@ -28,10 +28,11 @@ from wsservice.auth.principal import Principal
 from wsservice.counters import Counters
 from wsservice.errors import AuthenticationError, BadHandshake, HandshakeError, Stopping
 from wsservice.handshake import Handshake, Network, make_request_id, parse_head
-from wsservice.transports.deflate import accept_deflate, decline
+from wsservice.transports.deflate import negotiate
 from wsservice.transports.incoming import IncomingProtocol
 from wsservice.transports.refusals import http_refusal
 from wsservice.transports.slim import EARLY
+from wsservice.transports.upgrade_request import UnsupportedVersion, read_key, switching
 
 if TYPE_CHECKING:
     from wsservice.auth.authenticator import Authenticator
@@ -79,11 +80,10 @@ class OpeningFactory(_Factory):  # type: ignore[misc]
         self.live: set[OpeningProtocol] = set()
         self.draining = False
         self._batched_timer = _Timer(clock)
-        accept = accept_deflate if compression else decline
         self._configured: type[OpeningProtocol] = type(
             f"Configured{protocol.__name__}",
             (protocol,),
-            {"factory": self, "perMessageCompressionAccept": staticmethod(accept), **options},
+            {"factory": self, "compression": compression, **options},
         )
 
     def buildProtocol(self, addr: Any) -> OpeningProtocol:
@@ -122,6 +122,8 @@ class OpeningProtocol(IncomingProtocol):
 
     factory: OpeningFactory
 
+    #: whether permessage-deflate is accepted
+    compression: ClassVar[bool] = False
     #: what a handshake is counted by that is refused without an error of ours
     _word = "bad_request"
 
@@ -141,7 +143,7 @@ class OpeningProtocol(IncomingProtocol):
         raise NotImplementedError
 
     def processHandshake(self) -> None:
-        """Look at the head once, strictly, before Autobahn does; keep what comes behind it."""
+        """Look at the head, and keep what comes behind it; called by Autobahn, whose own way this replaces."""
         if self._handshake is not None:
             if len(self.data) > MAX_EARLY:
                 self.pause_reading(EARLY)
@@ -158,19 +160,29 @@ class OpeningProtocol(IncomingProtocol):
             if self.factory.draining:
                 raise Stopping(close_codes.SHUTTING_DOWN)
             self._admit_forwarded(handshake)
+            answer = self.check_handshake(handshake)
+            if answer is not None:
+                self._answer(answer, "not acceptable")
+                return
+            key = read_key(handshake)
         except HandshakeError as error:
             self._refuse(error)
             return
-        answer = self.check_handshake(handshake)
-        if answer is None:
-            super().processHandshake()
+        self.data = self.data[end + 4 :]
+        deciding = self.onConnect(handshake)
+        if deciding is None:
+            self._switch(None, key)
         else:
-            self._answer(answer, "not acceptable")
+            deciding.addCallback(self._switch, key).addErrback(self._undecided)
 
-    def onConnect(self, request: ConnectionRequest) -> Any:
-        """Read the cookie and verify its token; a refusal is kept until the connection is open."""
-        assert self._handshake is not None
-        decided: Deferred[Principal] = self.factory.authenticator.authenticate(self._handshake)
+    def onConnect(self, request: Handshake) -> Deferred[tuple[tuple[str, str], ...] | None] | None:
+        """Read the cookie and verify its token; a refusal is kept until the connection is open.
+
+        Returns:
+            What fires with more headers for the 101, if there are any, or fails with a `HandshakeError` whose HTTP
+            status refuses the handshake; None to open the connection at once.
+        """
+        decided: Deferred[Principal] = self.factory.authenticator.authenticate(request)
         return decided.addCallbacks(self.accepted, self.refused)
 
     def accepted(self, principal: Principal) -> None:
@@ -184,13 +196,33 @@ class OpeningProtocol(IncomingProtocol):
             failure.raiseException()
         self._refusal = error.kept()
 
-    def succeedHandshake(self, res: Any) -> None:
-        """Answer 101, unless the client has gone while it waited."""
-        if self.state == self.STATE_CONNECTING:
-            super().succeedHandshake(res)
+    def _switch(self, headers: tuple[tuple[str, str], ...] | None, key: str) -> None:
+        """Answer 101, unless the client has gone while it waited; frames may have come behind the head."""
+        if self.state != self.STATE_CONNECTING:
+            return
+        assert self._handshake is not None
+        headers = headers or ()
+        if self.compression:
+            self._perMessageCompress, answer = negotiate(self._handshake.header_values("sec-websocket-extensions"))
+            headers += answer
+        self.write_now(switching(key, headers))
+        self.state = self.STATE_OPEN
+        self.onOpen()
+        if self.data:
+            self.consumeData()
+
+    def _undecided(self, failure: Failure) -> None:
+        """Refuse by an HTTP status."""
+        error = failure.value
+        if isinstance(error, HandshakeError):
+            self._refuse(error.kept() if isinstance(error, AuthenticationError) else error)
+        else:
+            log.failure("a handshake broke down", failure)
+            self.factory.counters.add("internal_errors")
+            self.failHandshake("an error inside the service", HTTPStatus.INTERNAL_SERVER_ERROR)
 
     def failHandshake(self, reason: str, code: int = 400, responseHeaders: Any = None) -> None:
-        """Answer with fixed text; Autobahn's reason quotes the client or an exception, so it is for the log only."""
+        """Answer with fixed text; the reason is for the log only."""
         if self.state != self.STATE_CONNECTING:
             return
         handshake = self._handshake
@@ -217,7 +249,6 @@ class OpeningProtocol(IncomingProtocol):
         """The handshake has succeeded; go on in `opened`."""
         handshake = self._handshake
         assert handshake is not None
-        self._forget_head()
         self.resume_reading(EARLY)
         self.opened(handshake)
 
@@ -251,7 +282,8 @@ class OpeningProtocol(IncomingProtocol):
     def _refuse(self, error: HandshakeError) -> None:
         """Answer with an error's status, before the handshake."""
         self._refusal = error
-        self.failHandshake(str(error), error.http_status)
+        headers = error.headers if isinstance(error, UnsupportedVersion) else []
+        self.failHandshake(str(error), error.http_status, headers)
 
     def _answer(self, answer: bytes, reason: str, request_id: str | None = None) -> None:
         """Refuse by a whole HTTP answer."""

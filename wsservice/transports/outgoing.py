@@ -30,10 +30,22 @@ class OutgoingProtocol(SlimProtocol):
         #: what waits for the client, since the transport said that it is full; None while it is not
         self._backlog: deque[bytes] | None = None
 
-    def watch_transport(self) -> None:
-        """Be told by the transport when the client is behind; from here on, writes leave at once where they can."""
+    def connectionMade(self) -> None:
+        """Take the transport over."""
+        super().connectionMade()
         if isinstance(self.transport, TcpTransport):
             self._plain = self.transport
+
+    def write_now(self, data: bytes) -> None:
+        """Send bytes behind what the transport has already; at once, where that can be."""
+        if self._plain is None:
+            self.transport.write(data)
+        else:
+            self._plain.write_now(data)
+
+    def watch_transport(self) -> None:
+        """Be told by the transport when the client is behind; from here on, writes leave at once where they can."""
+        if self._plain is not None:
             self._plain.is_watched = True
         self.transport.unregisterProducer()
         self.transport.registerProducer(self, True)
@@ -48,10 +60,7 @@ class OutgoingProtocol(SlimProtocol):
             self.factory.counters.add("messages_dropped", "closed")
             return
         if self._backlog is None:
-            if self._plain is None:
-                self.transport.write(data)
-            else:
-                self._plain.write_now(data)
+            self.write_now(data)
             return
         self._backlog.append(data)
         self._backlog_bytes += len(data)

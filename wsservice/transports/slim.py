@@ -2,8 +2,8 @@
 
 Autobahn copies some thirty options from the factory into every connection, pretty-prints them for a debug
 line, and sets some forty attributes more. Here options and first values are class attributes, so that an
-idle connection costs half the memory and a handshake half the time (docs/architecture.md has the figures). What an
-open connection keeps has slots; all else is the opening handshake's, and is dropped with it.
+idle connection costs half the memory and a handshake half the time (docs/architecture.md has the figures). What a
+connection keeps has slots; a dict stays for what is rare.
 In return the factory's `setProtocolOptions` does not reach connections: the options are what `configure`
 sets. tests/transports/test_slim.py checks that no attribute of Autobahn's is missing here.
 """
@@ -56,7 +56,7 @@ class _Ignored:
 _Base: Any = WebSocketServerProtocol
 
 
-#: what an open connection keeps: a slot is half of an entry in a dict. By a name, since mypy would take the slots for
+#: what every connection keeps: a slot is half of an entry in a dict. By a name, since mypy would take the slots for
 #: all that there is: it does not see that Autobahn's classes have a dict
 _KEPT = (
     "_pauses",
@@ -159,7 +159,7 @@ class SlimProtocol(_Base):  # type: ignore[misc]
 
     def __init__(self) -> None:
         """First values of what each connection has; the class has the others."""
-        self._perMessageCompress = None
+        self._perMessageCompress: Any = None
         #: why what arrives is left unread and unparsed: any of the reasons
         self._pauses = 0
         self.connected = 0
@@ -253,7 +253,3 @@ class SlimProtocol(_Base):  # type: ignore[misc]
                 self._cut = self.factory._batched_timer.call_later(
                     self.closeHandshakeTimeout, self.transport.abortConnection
                 )
-
-    def _forget_head(self) -> None:
-        """The handshake is done: all that has no slot was for it alone."""
-        self.__dict__.clear()

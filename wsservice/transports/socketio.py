@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from autobahn.websocket.types import ConnectionRequest
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
@@ -124,15 +124,15 @@ class SocketIoProtocol(OpeningProtocol):
         headers = security_headers(secure=secure, host=host)
         return http_answer(error.http_status, body, "application/json", request_id=request_id, headers=headers)
 
-    def onConnect(self, request: ConnectionRequest) -> Any:
+    def onConnect(self, request: Handshake) -> Deferred[tuple[tuple[str, str], ...] | None] | None:
         """Authenticate where a session begins."""
         if self._sid:
             return None
         decided = super().onConnect(request)
-        if self.factory.cookie is not None:
+        if self.factory.cookie is not None and decided is not None:
             self._new_sid = sid = make_secret()
             line = self.factory.cookie(sid)
-            decided.addCallback(lambda _: (None, {"Set-Cookie": line}))
+            decided.addCallback(lambda _: (("Set-Cookie", line),))
         return decided
 
     def opened(self, handshake: Handshake) -> None:

@@ -13,7 +13,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from autobahn.websocket.types import ConnectionDeny
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -105,9 +104,9 @@ class RawProtocol(OpeningProtocol, Link):
 
     def refused(self, failure: Failure) -> None:
         """Keep the refusal, or answer by its HTTP status."""
+        if self.factory.settings.reject_by_http:
+            failure.raiseException()
         super().refused(failure)
-        if self.factory.settings.reject_by_http and self._refusal is not None:
-            raise ConnectionDeny(self._refusal.http_status, self._refusal.message)
 
     def drain_open(self) -> None:
         """End this connection, since the service stops."""
