@@ -285,7 +285,7 @@ class Namespaces:
             link,
             self.wire(name),
             principal,
-            replace(self._handshake, given_auth=auth),
+            replace(self._handshake, given_auth=auth) if auth else self._handshake,
             namespace=name,
             handlers=handlers,
             saved=saved,
