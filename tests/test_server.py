@@ -14,6 +14,7 @@ from typing import Any
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ReactorNotRunning
+from twisted.internet.task import deferLater
 from twisted.internet.testing import MemoryReactorClock
 from twisted.internet.threads import deferToThread
 from twisted.logger import formatEvent, globalLogPublisher
@@ -44,6 +45,39 @@ def read_all(sock: socket.socket) -> str:
     with sock:
         sock.settimeout(30)
         return b"".join(iter(lambda: sock.recv(65536), b"")).decode()
+
+
+UPGRADE = (
+    "Upgrade: websocket\r\nConnection: Upgrade\r\n"
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+)
+
+
+def read_until(sock: socket.socket, end: bytes) -> None:
+    """Read to an end and not a byte further."""
+    data = b""
+    while not data.endswith(end):
+        data += sock.recv(1)
+
+
+def read_numbers(sock: socket.socket, count: int) -> tuple[list[int], int]:
+    """The numbers before the colon in so many text frames, and how many pongs came between them."""
+    numbers: list[int] = []
+    pongs, data = 0, b""
+    while len(numbers) < count:
+        data += sock.recv(3000)
+        while len(data) >= 4:
+            kind, size, start = data[0], data[1], 2
+            if size == 126:
+                size, start = int.from_bytes(data[2:4], "big"), 4
+            if len(data) < start + size:
+                break
+            if kind == 0x8A:
+                pongs += 1
+            else:
+                numbers.append(int(data[start : start + size].split(b":")[0].strip(b'"')))
+            data = data[start + size :]
+    return numbers, pongs
 
 
 class LifeTests(TestCase):
@@ -121,6 +155,36 @@ class LifeTests(TestCase):
         await stopped
         self.assertEqual(finished, ["handler", "Server shutting down"])
 
+    async def test_what_is_sent_at_once_and_what_waits_keep_their_order(self) -> None:
+        """Broadcasts, answers and Autobahn's own pongs, to a client whose socket is full time and again."""
+        server = self.start(send_queue_bytes=str(1 << 26), send_queue_messages="1000000")
+        port, count = server.addresses[0].port, 3000
+        sock = socket.socket()
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        sock.settimeout(60)
+        await deferToThread(sock.connect, ("127.0.0.1", port))
+        head = f"GET /ws HTTP/1.1\r\nHost: localhost:{port}\r\nCookie: authToken={self.token(server)}\r\n{UPGRADE}\r\n"
+        sock.sendall(head.encode())
+        await deferToThread(read_until, sock, b"\r\n\r\n")
+        (connection,) = server.parts.app.connections()
+        reading = deferToThread(read_numbers, sock, count)
+        states = set()
+        for number in range(count):
+            if number % 3 == 0:
+                server.parts.app.emit("message", f"{number}:" + "x" * 2000)
+            else:
+                connection.emit("message", f"{number}:" + "x" * 2000)
+            if number % 50 == 0:
+                sock.sendall(b"\x89\x80\0\0\0\0")
+                await deferLater(reactor, 0)
+            states.add(connection.direct is None)
+        numbers, pongs = await reading
+        self.assertEqual(numbers, list(range(count)))
+        self.assertGreater(pongs, 0)
+        self.assertEqual(states, {False, True})
+        sock.close()
+        await server.stopService()
+
     async def test_what_does_not_end_is_cut_off_when_the_drain_time_is_over(self) -> None:
         server = self.start(drain_timeout="0.1")
 
@@ -150,11 +214,9 @@ class LifeTests(TestCase):
         early = socket.create_connection(("127.0.0.1", port))  # its head is not whole when the stop begins
         early.sendall(f"GET /ws HTTP/1.1\r\nHost: localhost:{port}\r\n".encode())
         stopped = server.stopService()
-        upgrade = "Upgrade: websocket\r\nConnection: Upgrade\r\n"
-        handshake = f"{upgrade}Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
         for target, headers in (
-            ("/ws", handshake),
-            ("/socket.io/?EIO=4&transport=websocket", handshake),
+            ("/ws", UPGRADE),
+            ("/socket.io/?EIO=4&transport=websocket", UPGRADE),
             ("/socket.io/?EIO=4&transport=polling", f"Cookie: authToken={self.token(server)}\r\n"),
             ("/ready", ""),
         ):
@@ -164,7 +226,7 @@ class LifeTests(TestCase):
             if target != "/ready":
                 self.assertIn("\r\nRetry-After: 5\r\n", answer, target)
                 self.assertIn('"error":"stopping"', answer, target)
-        early.sendall(handshake.encode() + b"\r\n")
+        early.sendall(UPGRADE.encode() + b"\r\n")
         self.assertRegex(await deferToThread(read_all, early), r"^HTTP/1.1 503 ")
         waiting.callback(None)
         await deferToThread(client.close)
