@@ -44,7 +44,7 @@ M = TypeVar("M", bound=Member)
 K = TypeVar("K", bound=Hashable)
 
 #: those of one name, in the order of their arrival. Most users and sessions have one connection, and a tuple of one
-#: costs 64 bytes where a set or a dict costs 220
+#: costs 48 bytes where a set or a dict costs 220
 Members = tuple[M] | dict[M, None]
 
 
