@@ -129,6 +129,20 @@ class HeadTests(SynchronousTestCase):
         target = bytes(byte for byte in range(0x21, 0x7F) if byte not in b"#?")
         self.assertEqual(parse(GOOD.replace(b"/ws", b"/" + target)).path, "/" + target.decode())
 
+    def test_what_many_clients_send_is_one_object_for_all(self) -> None:
+        lines = b"User-Agent: Mozilla", b"origin: https://example.com", b"X: 1", b"Cookie: a=b"
+        first, second = (parse(with_lines(*lines)) for _ in range(2))
+        shared = [one[0] for one, other in zip(first.headers, second.headers, strict=True) if one is other]
+        self.assertEqual(shared, ["host", "user-agent", "origin"])
+        self.assertIs(first.path, second.path)
+        self.assertEqual(first.headers, second.headers)
+
+    def test_nothing_long_and_no_secret_is_shared(self) -> None:
+        lines = b"User-Agent: " + b"a" * 300, b"COOKIE: a=b", b"authorization: Bearer a"
+        first, second = (parse(with_lines(*lines)).headers[1:] for _ in range(2))
+        self.assertEqual(first, second)
+        self.assertFalse([one for one, other in zip(first, second, strict=True) if one is other])
+
     def test_more_than_a_hundred_header_lines_are_too_many(self) -> None:
         self.assertEqual(len(parse(with_lines(*[b"X: 1"] * 99)).headers), 100)
         with self.assertRaises(HeadTooLarge):

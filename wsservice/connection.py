@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import secrets
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Set
 from enum import Enum
 from typing import Any
 
@@ -40,6 +40,9 @@ from wsservice.messages import ROOT, Ack, Broadcast, Event, Target, check_name
 from wsservice.wire import Link, Wire
 
 log = Logger()
+
+#: of most connections; a set for each would cost 220 bytes
+_NO_ROOMS: frozenset[str] = frozenset()
 
 
 class State(Enum):
@@ -109,7 +112,7 @@ class Connection:
         self.handshake = handshake
         self.namespace = namespace
         self.recovered = saved is not None
-        self.rooms: set[str] = set() if saved is None else set(saved.rooms)
+        self.rooms: Set[str] = _NO_ROOMS if saved is None else set(saved.rooms)
         self.wire = wire
         self.direct: Callable[[bytes], int] | None = None
         self.expires_at = user.expires_at

@@ -12,7 +12,7 @@ import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -37,6 +37,51 @@ _WITH_PORT = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+))(?::[0-9]{1,5})?")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 #: what identifies or authenticates a user, and is not kept once the connection is open
 _SECRET_HEADERS = frozenset({"cookie", "authorization", "proxy-authorization"})
+#: characters of a value or path that is shared
+_LONGEST_SHARED = 256
+#: headers whose values most clients of a service have in common, and that hold no secret, as browsers spell them
+_COMMON = [
+    "Accept",
+    "Accept-Encoding",
+    "Accept-Language",
+    "Cache-Control",
+    "Connection",
+    "DNT",
+    "Host",
+    "Origin",
+    "Pragma",
+    "Priority",
+    "Sec-CH-UA",
+    "Sec-CH-UA-Mobile",
+    "Sec-CH-UA-Platform",
+    "Sec-Fetch-Dest",
+    "Sec-Fetch-Mode",
+    "Sec-Fetch-Site",
+    "Sec-Fetch-User",
+    "Sec-GPC",
+    "Sec-WebSocket-Extensions",
+    "Sec-WebSocket-Version",
+    "TE",
+    "Upgrade",
+    "User-Agent",
+    "Via",
+    "X-Forwarded-Host",
+    "X-Forwarded-Port",
+    "X-Forwarded-Proto",
+]
+#: others whose names, at least, are the same
+_OTHERS = ["Authorization", "Cookie", "Referer", "Sec-WebSocket-Key", "X-Forwarded-For", "X-Real-IP", "X-Request-Id"]
+
+
+def _spellings(names: list[str]) -> dict[bytes, str]:
+    """The names as they come, also by way of HTTP/2 and twisted.web -> in lower case."""
+    return {spelling.encode("ascii"): name.lower() for name in names for spelling in (name, name.lower(), name.title())}
+
+
+_COMMON_NAMES = _spellings(_COMMON)
+_NAMES = _spellings(_COMMON + _OTHERS)
+#: how stock clients of Socket.IO begin on a WebSocket
+_FIRST_QUERY = "EIO=4&transport=websocket"
 
 
 def make_request_id() -> str:
@@ -57,7 +102,28 @@ def check_header(name: bytes, value: bytes) -> None:
         raise BadHandshake(f"a control or non-ASCII byte in header {name.decode('ascii')}")
 
 
-@dataclass(frozen=True)
+def read_header(name: bytes, value: bytes) -> tuple[str, str]:
+    """A header that `check_header` would pass, with its name in lower case and without space around its value.
+
+    What many clients send is the same object for all of them, since each connection keeps its headers: 2 KiB of a
+    browser's otherwise. (Not by `sys.intern`, which in Python 3.12 never forgets what a client has made up.)
+    """
+    if name in _COMMON_NAMES and len(value) <= _LONGEST_SHARED:
+        return _shared_header(name, value)
+    return _NAMES.get(name) or name.decode("ascii").lower(), value.decode("ascii").strip(" \t")
+
+
+@lru_cache(maxsize=2048)
+def _shared_header(name: bytes, value: bytes) -> tuple[str, str]:
+    return _COMMON_NAMES[name], value.decode("ascii").strip(" \t")
+
+
+@lru_cache(maxsize=64)
+def _shared_path(path: str) -> str:
+    return path
+
+
+@dataclass(frozen=True, slots=True)
 class Handshake:
     """A request as authentication, handlers and logs see it.
 
@@ -81,6 +147,7 @@ class Handshake:
     request_id: str
     host: str
     given_auth: Mapping[str, Any] | None = field(default=None, repr=False)
+    _query: dict[str, str] | None = field(default=None, init=False, repr=False, compare=False)
 
     def header(self, name: str) -> str | None:
         """The first value of a header (lower-case name), or None."""
@@ -90,10 +157,14 @@ class Handshake:
         """Every value of a header (lower-case name), in order."""
         return [value for key, value in self.headers if key == name]
 
-    @cached_property
+    @property
     def query(self) -> dict[str, str]:
         """The query parameters, decoded; of a repeated one the last counts."""
-        return dict(parse_qsl(self.query_string, keep_blank_values=True))
+        query = self._query
+        if query is None:
+            query = dict(parse_qsl(self.query_string, keep_blank_values=True))
+            object.__setattr__(self, "_query", query)
+        return query
 
     @property
     def auth(self) -> dict[str, Any]:
@@ -137,12 +208,17 @@ def parse_head(head: bytes, peer: str, secure: bool, trusted: tuple[Network, ...
         raise BadHandshake(_fault_of(lines))
     headers = []
     for line in lines:
-        name, _, value = line.decode("ascii").partition(":")
-        headers.append((name.lower(), value.strip(" \t")))
+        name, _, value = line.partition(b":")
+        headers.append(read_header(name, value))
     if match[3] == b"1" and not any(name == "host" for name, _ in headers):
         raise BadHandshake("no Host header")  # RFC 9112 section 3.2
     return make_handshake(
-        match[1].decode("ascii"), match[2].decode("ascii"), tuple(headers), peer=peer, secure=secure, trusted=trusted
+        "GET" if match[1] == b"GET" else match[1].decode("ascii"),
+        match[2].decode("ascii"),
+        tuple(headers),
+        peer=peer,
+        secure=secure,
+        trusted=trusted,
     )
 
 
@@ -172,6 +248,10 @@ def make_handshake(
         secure = {"http": False, "https": True}.get(_last(headers, "x-forwarded-proto").lower(), secure)
         host = _last(headers, "x-forwarded-host") or host
     path, _, query = target.partition("?")
+    if len(path) <= _LONGEST_SHARED:
+        path = _shared_path(path)
+    if query == _FIRST_QUERY:
+        query = _FIRST_QUERY
     request_id = choose_request_id(next((value for name, value in headers if name == "x-request-id"), None))
     return Handshake(method, path, query, headers, peer, secure, request_id, host)
 

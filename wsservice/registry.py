@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Container, Hashable, Iterable
+from collections.abc import Callable, Collection, Container, Hashable, Iterable, Set
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from twisted.logger import Logger
@@ -20,14 +20,15 @@ if TYPE_CHECKING:
 class Member(Hashable, Protocol):
     """What the registry needs of a connection."""
 
+    #: `join` puts a set here where there is none to change
+    rooms: Set[str]
+
     @property
     def id(self) -> str: ...
     @property
     def namespace(self) -> str: ...
     @property
     def user(self) -> Principal: ...
-    @property
-    def rooms(self) -> set[str]: ...
     @property
     def wire(self) -> Wire: ...
     @property
@@ -41,6 +42,10 @@ log = Logger()
 
 M = TypeVar("M", bound=Member)
 K = TypeVar("K", bound=Hashable)
+
+#: those of one name, in the order of their arrival. Most users and sessions have one connection, and a tuple of one
+#: costs 48 bytes where a set or a dict costs 220
+Members = tuple[M] | dict[M, None]
 
 
 class Registry(Generic[M]):
@@ -59,11 +64,10 @@ class Registry(Generic[M]):
         self.away: Container[str] = ()
         self._counters = counters
         self._by_id: dict[str, M] = {}
-        self._namespaces: dict[str, set[M]] = {}
-        self._rooms: dict[tuple[str, str], set[M]] = {}
-        #: in the order of their arrival
-        self._users: dict[str, dict[M, None]] = {}
-        self._sessions: dict[str, set[M]] = {}
+        self._namespaces: dict[str, Members[M]] = {}
+        self._rooms: dict[tuple[str, str], Members[M]] = {}
+        self._users: dict[str, Members[M]] = {}
+        self._sessions: dict[str, Members[M]] = {}
 
     def __len__(self) -> int:
         return len(self._by_id)
@@ -74,13 +78,13 @@ class Registry(Generic[M]):
 
     def of_user(self, user: str) -> Collection[M]:
         """A user's connections in all namespaces, the oldest first."""
-        return self._users.get(user, {}).keys()
+        return self._users.get(user, ())
 
     def add(self, connection: M) -> None:
         """Take a new connection in; its rooms count from now on."""
         self._by_id[connection.id] = connection
         _put(self._namespaces, connection.namespace, connection)
-        self._users.setdefault(connection.user.id, {})[connection] = None
+        _put(self._users, connection.user.id, connection)
         _put(self._sessions, connection.user.session, connection)
         for room in connection.rooms:
             _put(self._rooms, (connection.namespace, room), connection)
@@ -90,10 +94,7 @@ class Registry(Generic[M]):
         if self._by_id.pop(connection.id, None) is None:
             return
         _drop(self._namespaces, connection.namespace, connection)
-        of_user = self._users[connection.user.id]
-        del of_user[connection]
-        if not of_user:
-            del self._users[connection.user.id]
+        _drop(self._users, connection.user.id, connection)
         _drop(self._sessions, connection.user.session, connection)
         for room in connection.rooms:
             _drop(self._rooms, (connection.namespace, room), connection)
@@ -106,13 +107,16 @@ class Registry(Generic[M]):
         """
         if room != connection.id and (room in self._by_id or room in self.away):
             raise RoomTaken
-        connection.rooms.add(room)
+        if isinstance(connection.rooms, set):
+            connection.rooms.add(room)
+        else:
+            connection.rooms = {room}
         if connection.id in self._by_id:
             _put(self._rooms, (connection.namespace, room), connection)
 
     def leave(self, connection: M, room: str) -> None:
         """Take a connection out of a room; if it is not there, nothing happens."""
-        if room in connection.rooms:
+        if isinstance(connection.rooms, set) and room in connection.rooms:
             connection.rooms.discard(room)
             _drop(self._rooms, (connection.namespace, room), connection)
 
@@ -120,7 +124,7 @@ class Registry(Generic[M]):
         """The connections that a target means, each once: a snapshot, safe against changes while it is walked."""
         namespace = target.namespace
         if not (target.rooms or target.users or target.sessions):
-            chosen = self._namespaces.get(namespace, set())
+            chosen: Iterable[M] = self._namespaces.get(namespace, ())
         else:
             chosen = set().union(
                 *(self._members(namespace, room) for room in target.rooms),
@@ -128,7 +132,7 @@ class Registry(Generic[M]):
                 *(_within(self._sessions.get(session, ()), namespace) for session in target.sessions),
             )
         if target.except_rooms:
-            chosen = chosen - set().union(*(self._members(namespace, room) for room in target.except_rooms))
+            chosen = set(chosen).difference(*(self._members(namespace, room) for room in target.except_rooms))
         if target.skip:
             return [connection for connection in chosen if connection.id not in target.skip]
         return list(chosen)
@@ -203,17 +207,21 @@ def _within(connections: Iterable[M], namespace: str) -> list[M]:
     return [connection for connection in connections if connection.namespace == namespace]
 
 
-def _put(table: dict[K, set[M]], key: K, connection: M) -> None:
+def _put(table: dict[K, Members[M]], key: K, connection: M) -> None:
     members = table.get(key)
     if members is None:
-        table[key] = {connection}
-    else:
-        members.add(connection)
+        table[key] = (connection,)
+    elif isinstance(members, dict):
+        members[connection] = None
+    elif connection not in members:
+        table[key] = {members[0]: None, connection: None}
 
 
-def _drop(table: dict[K, set[M]], key: K, connection: M) -> None:
-    members = table.get(key)
-    if members is not None:
-        members.discard(connection)
-        if not members:
-            del table[key]
+def _drop(table: dict[K, Members[M]], key: K, connection: M) -> None:
+    members = table.get(key, ())
+    if connection not in members:
+        return
+    if isinstance(members, dict):
+        del members[connection]
+    if not (isinstance(members, dict) and members):
+        del table[key]

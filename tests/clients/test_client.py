@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
@@ -983,8 +984,16 @@ class FaultTests(ClientCase):
         self.failureResultOf(dead, ConnectionClosed)
         self.failureResultOf(connection.call("c"), ConnectionClosed)
 
+    def test_an_idle_client_keeps_no_queue_that_is_empty(self) -> None:
+        client = self.bench.socketeer("alice", "/").server
+        (link,) = client.namespaces._links.values()
+        for owner in (client, client._engine, client.namespaces, link, link.connection):
+            self.assertFalse(hasattr(owner, "__dict__"), owner)
+            for name in type(owner).__slots__:
+                self.assertFalse(isinstance(getattr(owner, name), deque | list | set), name)
+
     def test_a_client_shows_no_secret(self) -> None:
         socket = self.bench.socketeer("alice", "/")
         self.assertEqual(repr(socket.server), "<Client of 1 namespaces, websocket>")
-        self.assertNotIn(socket.sid, repr(vars(self.bench.connection().handshake).keys()))
+        self.assertNotIn(socket.sid, repr(self.bench.connection().handshake))
         self.assertNotEqual(socket.sid, self.bench.connection().id)

@@ -226,7 +226,9 @@ class HandshakeTests(Base):
         (connection,) = self.service.app.connections()
         self.assertNotIn("secret", repr(connection.handshake))
         (protocol,) = self.service.factory.live
-        self.assertNotIn("secret", repr(protocol.__dict__))
+        slots = {name for kind in type(protocol).__mro__ for name in getattr(kind, "__slots__", ())}
+        kept = [vars(protocol), *(getattr(protocol, name, None) for name in slots)]
+        self.assertNotIn("secret", repr(kept))
 
 
 class OpenTests(Base):

@@ -15,6 +15,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Literal
 
 from wsservice.auth.keys import VerifyKey, check_kid
@@ -241,15 +242,22 @@ def _make_principal(claims: Mapping[str, Any], rules: Rules, expires_at: float, 
     if not isinstance(scope, str):
         raise InvalidToken("`scope` is not a string")
     session, token_id = _string(claims, "origin_jti"), _string(claims, "jti")
+    username = next((name for name in map(claims.get, _USERNAMES) if isinstance(name, str) and name), sub)
     return Principal(
         id=sub,
-        username=next((name for name in map(claims.get, _USERNAMES) if isinstance(name, str) and name), sub),
+        username=sub if username == sub else username,  # one text for both: Cognito's are often equal
         session=session or token_id or sub,
         expires_at=expires_at,
-        roles=frozenset(groups),
-        scopes=frozenset(scope.split(" ")) - {""},
+        roles=_shared(tuple(groups)),
+        scopes=_shared(tuple(name for name in scope.split(" ") if name)),
         payload=payload,
     )
+
+
+@lru_cache(maxsize=256)
+def _shared(names: tuple[str, ...]) -> frozenset[str]:
+    """One set for all users who have the same, since each costs 220 bytes."""
+    return frozenset(names)
 
 
 def _string(claims: Mapping[str, Any], name: str) -> str | None:

@@ -132,13 +132,12 @@ class Client:
         #: answers a POST whose events wait for handlers
         self._post_done: Callable[[], None] | None = None
         #: whose handlers are behind
-        self._paused: set[object] = set()
-        #: messages that wait for their turn
-        self._queue: deque[str | bytes] = deque()
+        self._paused: set[object] | None = None
+        #: messages that wait for their turn; None while there are none, as most of the time: it would cost 760 bytes
+        self._queue: deque[str | bytes] | None = None
         self._continues = False
-        limits = table.hub.limits.traffic
-        #: of its POSTs; each WebSocket counts for itself
-        self._traffic = Traffic(limits, table.now) if limits.are_set else None
+        #: of its POSTs, made for the first of them; each WebSocket counts for itself
+        self._traffic: Traffic | None = None
         #: ends the wait of a client that was over its rate
         self._throttled: IDelayedCall | None = None
         #: the number of the last ping
@@ -228,8 +227,11 @@ class Client:
         Raises:
             TooMuchTraffic: it would have to wait for longer than may be: it is closed, and what it sent is not handled.
         """
-        if self._traffic is None or self.has_ended:
+        limits = self._table.hub.limits.traffic
+        if not limits.are_set or self.has_ended:
             return
+        if self._traffic is None:
+            self._traffic = Traffic(limits, self._table.now)
         count = count_packets(body)
         wait = self._traffic.take(len(body), count)
         if not wait:
@@ -351,12 +353,14 @@ class Client:
         """The handlers of a namespace are behind, or something else is."""
         if not self._paused and self.socket is not None:
             self.socket.pause_reading()
+        if self._paused is None:
+            self._paused = set()
         self._paused.add(cause)
         self.reading_changed()
 
     def resume(self, cause: object) -> None:
         """It has caught up, or is over."""
-        if cause not in self._paused:
+        if self._paused is None or cause not in self._paused:
             return
         self._paused.discard(cause)
         if not self._paused:
@@ -409,15 +413,22 @@ class Client:
 
     def _take_messages(self) -> None:
         """Handle what came, in slices: one POST may bring a hundred thousand messages, and others want a turn."""
+        received = self._engine.messages_received()
+        if self._queue is None:
+            if not received:
+                return
+            self._queue = deque()
         queue, left = self._queue, SLICE
-        queue.extend(self._engine.messages_received())
+        queue.extend(received)
         while queue and left and self._close is None and not self._paused:
             left -= 1
             self._handle_message(queue.popleft())
         if self._close is not None and queue:  # the service ended it: nothing more is handled
             self._table.hub.counters.add("events_dropped", "closing", len(queue))
             queue.clear()
-        if queue and not self._paused:
+        if not queue:
+            self._queue = None
+        elif not self._paused:
             self._continue_later()
 
     def _continue_later(self) -> None:
@@ -511,7 +522,7 @@ class Client:
         if socket is not None:
             code, words = self._close or (_CLOSE_CODES.get(reason, CloseCode.NORMAL), reason)
             socket.close(code, words)
-        self._paused.clear()
+        self._paused = None
         if self._throttled is not None:
             self._throttled.cancel()
             self._throttled = None

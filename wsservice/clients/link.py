@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from wsservice.close_codes import CloseCode
@@ -37,7 +37,7 @@ class NamespaceLink(Link):
     def __init__(self, client: Client, namespace: str) -> None:
         self._client = client
         self.namespace = namespace
-        self.missed: list[Encoded] = []
+        self.missed: Sequence[Encoded] = ()
         self.pid: str | None = None
         self.position = 0
         self.pinged_at: int | None = None

@@ -143,7 +143,7 @@ class Namespaces:
         wire = self.wire(link.namespace)
         for encoded in link.missed:
             self._client.write(wire.finish(encoded))
-        link.missed = []
+        link.missed = ()
         self._client.write(wire.connect(link.connection.id, link.pid))
 
     def refused(self, link: NamespaceLink, error: ClientError) -> None:
@@ -285,7 +285,7 @@ class Namespaces:
             link,
             self.wire(name),
             principal,
-            replace(self._handshake, given_auth=auth),
+            replace(self._handshake, given_auth=auth) if auth else self._handshake,
             namespace=name,
             handlers=handlers,
             saved=saved,

@@ -129,9 +129,10 @@ class Session:
         self._heartbeat = Heartbeat(settings, now)
         self._deadline = 0.0  # of the upgrade in PROBING, of the grace in CLOSING
         self._outbox = Outbox()
-        self._frames: list[str | bytes] = []
-        self._messages: list[str | bytes] = []
-        self._held: list[Packet] = []
+        # None stands for an empty list, since an idle session has many of them.
+        self._frames: list[str | bytes] | None = None
+        self._messages: list[str | bytes] | None = None
+        self._held: list[Packet] | None = None
         self._held_bytes = 0
         self._poll_open = False
         self._post_open = False
@@ -178,6 +179,8 @@ class Session:
         if self.has_ended:
             return False
         if self.state is State.WEBSOCKET:
+            if self._frames is None:
+                self._frames = []
             self._frames += frames_of_piece(piece)
         else:
             self._outbox.append(piece)
@@ -203,8 +206,8 @@ class Session:
 
     def frames_to_send(self) -> list[str | bytes]:
         """The messages to write to the session's WebSocket, in order, ahead of any others."""
-        frames, self._frames = self._frames, []
-        return frames
+        frames, self._frames = self._frames, None
+        return frames or []
 
     def probe_to_send(self) -> list[str]:
         """The messages to write to the WebSocket that is tried."""
@@ -221,8 +224,8 @@ class Session:
 
     def messages_received(self) -> list[str | bytes]:
         """The client's messages, in order, each once; those that came before the end are still given."""
-        messages, self._messages = self._messages, []
-        return messages
+        messages, self._messages = self._messages, None
+        return messages or []
 
     def receive_poll(self, now: float) -> None:
         """A GET arrived; its answer is `payload_to_send`, now or later.
@@ -453,6 +456,8 @@ class Session:
     def _take(self, packet: Packet, now: float) -> None:
         """A packet from the client, in its turn."""
         if packet.type is PacketType.MESSAGE:
+            if self._messages is None:
+                self._messages = []
             self._messages.append(packet.data)
         elif packet.type is PacketType.PONG:
             self._heartbeat.pong(now)
@@ -465,6 +470,8 @@ class Session:
     def _hold(self, packet: Packet) -> None:
         """Keep a packet until the POST that was sent before it is there."""
         data = packet.data if isinstance(packet.data, bytes) else packet.data.encode(errors="surrogatepass")
+        if self._held is None:
+            self._held = []
         self._held.append(packet)
         self._held_bytes += _HELD_OVERHEAD + len(data)
         if self._held_bytes > self._settings.max_payload:
@@ -472,8 +479,8 @@ class Session:
 
     def _release(self, now: float) -> None:
         """Take what was held; there is no second time, since on a WebSocket no POST begins."""
-        held, self._held = self._held, []
-        for packet in held:
+        held, self._held = self._held, None
+        for packet in held or ():
             self._take(packet, now)
             if self.has_ended:
                 return
@@ -490,14 +497,14 @@ class Session:
         self._drop_input()
 
     def _drop_output(self) -> None:
-        self._dropped_messages += sum(map(_is_message, (*self._outbox.drain(), *self._frames)))
-        self._frames = []
+        self._dropped_messages += sum(map(_is_message, (*self._outbox.drain(), *(self._frames or ()))))
+        self._frames = None
         self._probes = 0
 
     def _drop_input(self) -> None:
         self._post_open = False
-        self._dropped_events += sum(packet.type is PacketType.MESSAGE for packet in self._held)
-        self._held = []
+        self._dropped_events += sum(packet.type is PacketType.MESSAGE for packet in self._held or ())
+        self._held = None
 
 
 def _is_message(sent: str | bytes) -> bool:

@@ -26,18 +26,23 @@ _PING = frame(b"", PING)
 class IncomingProtocol(OutgoingProtocol):
     """Counts what a client sends, and pings it."""
 
+    __slots__ = ("_traffic", "ping_slot", "pong_awaited")
+
     #: seconds that a client may be over its rate, with short pauses
     patience: ClassVar[float] = 30.0
 
     traffic_limits: ClassVar[TrafficLimits | None] = None
-    #: made for the first message: many connections only listen
-    _traffic: Traffic | None = None
-    pong_awaited = False
-    ping_slot: int | None = None
     #: whether it was cut off since no answer came
     is_gone = False
     _over_since = 0.0
     _calm_at = 0.0
+
+    def __init__(self) -> None:
+        super().__init__()
+        #: made for the first message: many connections only listen
+        self._traffic: Traffic | None = None
+        self.pong_awaited = False
+        self.ping_slot: int | None = None
 
     def too_much(self) -> None:
         """The client sends too much all the time. Close it."""

@@ -118,17 +118,22 @@ class _Timer:
 class OpeningProtocol(IncomingProtocol):
     """One client, until its handshake is done."""
 
+    __slots__ = ("_forwarded_peer", "_handshake", "_principal", "_refusal")
+
     factory: OpeningFactory
 
-    _handshake: Handshake | None = None
-    #: the client's own address, where a proxy told it and it is counted
-    _forwarded_peer: str | None = None
-    _principal: Principal | None = None
-    _refusal: HandshakeError | None = None
     #: whether permessage-deflate is accepted
     compression: ClassVar[bool] = False
     #: what a handshake is counted by that is refused without an error of ours
     _word = "bad_request"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._handshake: Handshake | None = None
+        #: the client's own address, where a proxy told it and it is counted
+        self._forwarded_peer: str | None = None
+        self._principal: Principal | None = None
+        self._refusal: HandshakeError | None = None
 
     def check_handshake(self, handshake: Handshake) -> bytes | None:
         """Look at a request that is good so far; a whole HTTP answer refuses it."""

@@ -15,17 +15,22 @@ from wsservice.transports.tcp import Send, TcpTransport
 class OutgoingProtocol(SlimProtocol):
     """Writes finished frames; the transport says when it is full, by the push producer's calls."""
 
+    __slots__ = ("_backlog", "_plain")
+
     #: bytes, and messages
     max_backlog: ClassVar[int] = 1024 * 1024
     max_backlog_messages: ClassVar[int] = 10_000
 
-    #: the transport, where it is a TCP socket and nothing around it, so that it can be written to at once
-    _plain: TcpTransport | None = None
-    #: what waits for the client, since the transport said that it is full; None while it is not
-    _backlog: deque[bytes] | None = None
     _backlog_bytes = 0
     #: sizes of the messages that the transport was given since nothing waited in it; None for none
     _handed: list[int] | None = None
+
+    def __init__(self) -> None:
+        super().__init__()
+        #: the transport, where it is a TCP socket and nothing around it, so that it can be written to at once
+        self._plain: TcpTransport | None = None
+        #: what waits for the client, since the transport said that it is full; None while it is not
+        self._backlog: deque[bytes] | None = None
 
     def connectionMade(self) -> None:
         """Take the transport over."""

@@ -2,7 +2,8 @@
 
 Autobahn copies some thirty options from the factory into every connection, pretty-prints them for a debug
 line, and sets some forty attributes more. Here options and first values are class attributes, so that an
-idle connection costs half the memory and a handshake half the time (docs/architecture.md has the figures).
+idle connection costs half the memory and a handshake half the time (docs/architecture.md has the figures). What a
+connection keeps has slots; a dict stays for what is rare.
 In return the factory's `setProtocolOptions` does not reach connections: the options are what `configure`
 sets. tests/transports/test_slim.py checks that no attribute of Autobahn's is missing here.
 """
@@ -55,8 +56,26 @@ class _Ignored:
 _Base: Any = WebSocketServerProtocol
 
 
+#: what every connection keeps: a slot is half of an entry in a dict. By a name, since mypy would take the slots for
+#: all that there is: it does not see that Autobahn's classes have a dict
+_KEPT = (
+    "_pauses",
+    "_perMessageCompress",
+    "connected",
+    "current_frame",
+    "data",
+    "inside_message",
+    "is_secure",
+    "peer",
+    "state",
+    "transport",
+)
+
+
 class SlimProtocol(_Base):  # type: ignore[misc]
     """The base of every WebSocket protocol here; set the options by a subclass."""
+
+    __slots__ = _KEPT
 
     log: Any = _QuietLog()
     transport: Any
@@ -96,12 +115,9 @@ class SlimProtocol(_Base):  # type: ignore[misc]
     maxConnections = 0
     trustXForwardedFor = 0
 
-    # First values (autobahn: _connectionMade)
-    _perMessageCompress: Any = None
+    # First values (autobahn: _connectionMade); `__init__` has those of `__slots__`
     trackedTimings = None
-    state = WebSocketProtocol.STATE_CONNECTING
     send_state = WebSocketProtocol.SEND_STATE_GROUND
-    data = b""
     triggered = False
     wasMaxFramePayloadSizeExceeded = False
     wasMaxMessagePayloadSizeExceeded = False
@@ -125,16 +141,12 @@ class SlimProtocol(_Base):  # type: ignore[misc]
     autoPingPendingCall = None
     autoPingPendingSeq = 0
     autoPingPendingSent = None
-    inside_message = False
-    current_frame = None
     websocket_version = 13
 
     #: frames of one message; precedent: ws 8.21 (CVE-2026-48779). Empty ones pass every bound of bytes
     max_fragments: ClassVar[int] = 131_072
     _fragments = 0
 
-    #: why what arrives is left unread and unparsed: any of the reasons
-    _pauses = 0
     #: cuts off a transport that does not come to its end
     _cut: Any = None
 
@@ -146,7 +158,15 @@ class SlimProtocol(_Base):  # type: ignore[misc]
     _transport_details = None
 
     def __init__(self) -> None:
-        """Nothing: the class has the first values."""
+        """First values of what each connection has; the class has the others."""
+        self._perMessageCompress: Any = None
+        #: why what arrives is left unread and unparsed: any of the reasons
+        self._pauses = 0
+        self.connected = 0
+        self.current_frame = None
+        self.data = b""
+        self.inside_message = False
+        self.state = self.STATE_CONNECTING
 
     @cached_property
     def utf8validator(self) -> Utf8Validator:

@@ -83,11 +83,18 @@ class SocketIoFactory(OpeningFactory):
 class SocketIoProtocol(OpeningProtocol):
     """One WebSocket of a Socket.IO client; `Client` calls it a socket."""
 
+    __slots__ = ("_client", "_new_sid", "_sid", "framing")
+
     factory: SocketIoFactory
     framing: Framing
 
-    _client: Client | None = None
-    _sid = ""
+    def __init__(self) -> None:
+        super().__init__()
+        self._client: Client | None = None
+        #: of the query
+        self._sid = ""
+        #: of a session that begins here, where its cookie had to be made
+        self._new_sid: str | None = None
 
     def check_handshake(self, handshake: Handshake) -> bytes | None:
         """What Engine.IO asks of the query, before the 101."""
@@ -123,8 +130,8 @@ class SocketIoProtocol(OpeningProtocol):
             return None
         decided = super().onConnect(request)
         if self.factory.cookie is not None and decided is not None:
-            self._new_sid = make_secret()
-            line = self.factory.cookie(self._new_sid)
+            self._new_sid = sid = make_secret()
+            line = self.factory.cookie(sid)
             decided.addCallback(lambda _: (("Set-Cookie", line),))
         return decided
 
@@ -145,8 +152,7 @@ class SocketIoProtocol(OpeningProtocol):
         speaker: Any = self._principal or self._refusal or AuthenticationError("no principal")
         self._principal = None
         self.factory.counters.add("handshakes", getattr(speaker, "word", "ok"))
-        sid = self.__dict__.pop("_new_sid", None)
-        self._client = client = clients.prepare(handshake, speaker, socket=self, sid=sid)
+        self._client = client = clients.prepare(handshake, speaker, socket=self, sid=self._new_sid)
         client.begin()
 
     def received(self, message: str | bytes, size: int) -> None:

@@ -22,13 +22,14 @@ from typing import Any, ClassVar
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.tcp import Port, Server
 
+from wsservice.transports.lean_server import LeanServer
 from wsservice.transports.reads import Reads
 
 #: a socket's `send`: gives how many bytes the system took
 Send = Callable[[bytes], int]
 
 
-class TcpTransport(Server):
+class TcpTransport(LeanServer):
     """See the module's docstring; `serve_by` has ports use it.
 
     Attributes:
@@ -36,8 +37,15 @@ class TcpTransport(Server):
         is_watched: whether its protocol is told by `writing_changed(is_busy)`.
     """
 
+    __slots__ = ("is_watched",)
+
     reads: ClassVar[Reads | None] = None
-    is_watched = False
+    is_watched: bool
+
+    def __init__(self, *arguments: Any) -> None:
+        """Called by the port."""
+        self.is_watched = False
+        super().__init__(*arguments)
 
     @property
     def is_clear(self) -> bool:

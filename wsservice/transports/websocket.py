@@ -94,9 +94,13 @@ class RawFactory(OpeningFactory):
 class RawProtocol(OpeningProtocol, Link):
     """One client of `/ws`."""
 
+    __slots__ = ("_connection",)
+
     factory: RawFactory
 
-    _connection: Connection | None = None
+    def __init__(self) -> None:
+        super().__init__()
+        self._connection: Connection | None = None
 
     def refused(self, failure: Failure) -> None:
         """Keep the refusal, or answer by its HTTP status."""

@@ -30,7 +30,7 @@ from twisted.web.http import HTTPChannel, datetimeToString
 from twisted.web.http_headers import Headers
 
 from wsservice.errors import BadHandshake, HandshakeError, HeadTooLarge, RequestTimeout
-from wsservice.handshake import Handshake, check_header, choose_request_id, make_handshake
+from wsservice.handshake import Handshake, check_header, choose_request_id, make_handshake, read_header
 from wsservice.headers import security_headers
 from wsservice.web.answers import RequestRefused, error_answer, reason_phrase, too_large
 
@@ -248,11 +248,7 @@ class WsChannel(HTTPChannel):
         method, target, version = self._request_line.split(b" ")
         if not _TARGET.fullmatch(target):
             raise BadHandshake("a control or non-ASCII byte in the request target")
-        headers = tuple(
-            (name.decode("ascii").lower(), value.decode("ascii"))
-            for name, values in received.getAllRawHeaders()
-            for value in values
-        )
+        headers = tuple([read_header(name, value) for name, values in received.getAllRawHeaders() for value in values])
         if version == b"HTTP/1.1" and not received.hasHeader(b"host"):  # RFC 9112 section 3.2
             raise BadHandshake("no Host header")
         return make_handshake(
