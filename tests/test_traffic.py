@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gc
+
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from wsservice.traffic import Traffic, TrafficLimits
+from wsservice import traffic
+from wsservice.traffic import Traffic, TrafficLimits, Traffics
 
 
 class TrafficTests(SynchronousTestCase):
@@ -59,3 +62,32 @@ class TrafficTests(SynchronousTestCase):
             clock.advance(wait)
             self.assertLessEqual(messages, 10 + 5 * clock.seconds() + 1e-6)
             self.assertLessEqual(octets, 200 + 100 * clock.seconds() + 1e-6)
+
+
+class TrafficsTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.traffics = Traffics(TrafficLimits(messages=10), Clock().seconds)
+
+    def test_connections_of_one_user_share_what_the_user_may_send(self) -> None:
+        first, second, other = self.traffics.of("alice"), self.traffics.of("alice"), self.traffics.of("bob")
+        self.assertEqual([first.take(1) for _ in range(20)], [0.0] * 20)
+        self.assertGreater(second.take(1), 0.0)
+        self.assertEqual(other.take(1), 0.0)
+
+    def test_who_is_not_known_has_his_own(self) -> None:
+        self.assertIsNot(self.traffics.of(None), self.traffics.of(None))
+
+    def test_who_comes_back_does_not_start_anew(self) -> None:
+        for _ in range(20):
+            self.traffics.of("alice").take(1)
+        self.assertGreater(self.traffics.of("alice").take(1), 0.0)
+
+    def test_only_the_latest_are_remembered_without_a_connection(self) -> None:
+        self.patch(traffic, "_RECENT", 10)
+        held = self.traffics.of("held")
+        for number in range(20):
+            self.traffics.of(f"user-{number}").take(0, 20)
+        gc.collect()
+        self.assertIs(self.traffics.of("held"), held)
+        self.assertEqual(self.traffics.of("user-0").take(0, 20), 0.0)
+        self.assertGreater(self.traffics.of("user-19").take(0), 0.0)

@@ -452,8 +452,8 @@ class Config:
         1000,
         LIMITS,
         integer(0, 1_000_000_000, "messages/s"),
-        help="what a client may send for long, with a burst of two seconds; past it, it is not read from for a while, "
-        "and closed with 4429 if it goes on for `--pause-timeout`; 0 is no limit",
+        help="what a user may send for long, over all connections, with a burst of two seconds; past it, a connection "
+        "is not read from for a while, and closed with 4429 if it goes on for `--pause-timeout`; 0 is no limit",
     )
     byte_rate: int = setting(
         4_194_304,

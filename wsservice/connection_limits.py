@@ -17,7 +17,7 @@ class ConnectionLimits:
         when_full: whether the newest connection is refused then, or the oldest replaced.
         rooms: that one connection may be in.
         calls: that may wait for one client's acknowledgement.
-        traffic: what one client may send.
+        traffic: what one user may send, over all connections.
     """
 
     per_user: int = 0

@@ -17,6 +17,7 @@ from wsservice.expiry import Expirations
 from wsservice.history import History
 from wsservice.messages import Broadcast, Event
 from wsservice.registry import Registry
+from wsservice.traffic import Traffics
 
 if TYPE_CHECKING:
     from wsservice.connection import Connection
@@ -52,6 +53,7 @@ class Hub:
         history: what clients can recover after a break; None where that is off.
         limits: what one user and one connection may have.
         alarms: is told when they bite.
+        traffics: what users may send; made here, None where that is not limited.
         draining: whether the service stops: events of those who have left are no longer handled.
         running: connections whose handlers have not finished; a stop waits for them.
     """
@@ -69,11 +71,14 @@ class Hub:
     history: History | None = None
     limits: ConnectionLimits = field(default_factory=ConnectionLimits)
     alarms: Alarms | None = None
+    traffics: Traffics | None = None
     draining: bool = False
     running: int = 0
     last_call_id: int = 0
 
     def __post_init__(self) -> None:
+        if self.limits.traffic.are_set:
+            self.traffics = Traffics(self.limits.traffic, self.clock.seconds)
         if self.history is not None:
             self.registry.away = self.history.away
 

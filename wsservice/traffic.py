@@ -80,7 +80,7 @@ class Traffic:
 class Traffics:
     """The buckets of all users who send: connections of one user share them, or a thousand tabs would have a thousand.
 
-    A user's buckets live as long as a connection that holds them, and a while longer: who comes back does not start anew.
+    They live as long as a connection that holds them, and a while longer: who comes back does not start anew.
 
     Args:
         now: monotonic seconds.

@@ -647,6 +647,7 @@ class FastSenderTests(ClientCase):
                         self.bench.waiting.pop(0).callback(None)
                 self.assertEqual(posting.answer().body, b"ok")
                 self.bench.connection().disconnect()
+                self.bench.advance(10)
 
     def test_a_websocket_that_never_keeps_to_its_rate_is_closed(self) -> None:
         socket = self.bench.socketeer("alice", "/")

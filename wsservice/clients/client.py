@@ -136,7 +136,7 @@ class Client:
         #: messages that wait for their turn; None while there are none, as most of the time: it would cost 760 bytes
         self._queue: deque[str | bytes] | None = None
         self._continues = False
-        #: of its POSTs, made for the first of them; each WebSocket counts for itself
+        #: its user's, found for the first POST; each WebSocket finds it for itself
         self._traffic: Traffic | None = None
         #: ends the wait of a client that was over its rate
         self._throttled: IDelayedCall | None = None
@@ -227,11 +227,11 @@ class Client:
         Raises:
             TooMuchTraffic: it would have to wait for longer than may be: it is closed, and what it sent is not handled.
         """
-        limits = self._table.hub.limits.traffic
-        if not limits.are_set or self.has_ended:
+        traffics = self._table.hub.traffics
+        if traffics is None or self.has_ended:
             return
         if self._traffic is None:
-            self._traffic = Traffic(limits, self._table.now)
+            self._traffic = traffics.of(self.namespaces.user_id)
         count = count_packets(body)
         wait = self._traffic.take(len(body), count)
         if not wait:

@@ -92,6 +92,11 @@ class Namespaces:
         """Of the handshake, for the log."""
         return self._handshake.request_id
 
+    @property
+    def user_id(self) -> str | None:
+        """Whom the client speaks for; None while that is not known."""
+        return self._speaker.id if isinstance(self._speaker, Principal) else None
+
     def offer(self, handshake: Handshake) -> None:
         """A later request of the client: newer credentials count where nobody is known yet, or no longer.
 

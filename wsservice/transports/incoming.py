@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from wsservice.frames import PING, frame
-from wsservice.traffic import Traffic, TrafficLimits
+from wsservice.traffic import Traffic, Traffics
 from wsservice.transports.common_frames import next_common_frame
 from wsservice.transports.outgoing import OutgoingProtocol
 from wsservice.transports.slim import TRAFFIC
@@ -31,7 +31,8 @@ class IncomingProtocol(OutgoingProtocol):
     #: seconds that a client may be over its rate, with short pauses
     patience: ClassVar[float] = 30.0
 
-    traffic_limits: ClassVar[TrafficLimits | None] = None
+    #: the buckets of all users; None where there is no limit
+    traffics: ClassVar[Traffics | None] = None
     #: whether it was cut off since no answer came
     is_gone = False
     _over_since = 0.0
@@ -39,7 +40,7 @@ class IncomingProtocol(OutgoingProtocol):
 
     def __init__(self) -> None:
         super().__init__()
-        #: made for the first message: many connections only listen
+        #: its user's, found for the first message: many connections only listen
         self._traffic: Traffic | None = None
         self.pong_awaited = False
         self.ping_slot: int | None = None
@@ -47,6 +48,11 @@ class IncomingProtocol(OutgoingProtocol):
     def too_much(self) -> None:
         """The client sends too much all the time. Close it."""
         raise NotImplementedError
+
+    @property
+    def user_id(self) -> str | None:
+        """Whose rate counts; None of somebody who is not known."""
+        return None
 
     def _fail_connection(self, code: int, reason: str) -> None:
         """The client broke the protocol or a bound."""
@@ -82,16 +88,16 @@ class IncomingProtocol(OutgoingProtocol):
         """A frame begins; a ping, or a piece of a message, even an empty one, costs as much as a message."""
         super().onFrameBegin()
         head: Any = self.current_frame
-        if self.traffic_limits is not None and (head.opcode > _CLOSE or not head.fin):
+        if self.traffics is not None and (head.opcode > _CLOSE or not head.fin):
             self.count(0)
 
     def count(self, octets: int) -> None:
         """A message came, or what costs as much."""
         traffic = self._traffic
         if traffic is None:
-            if self.traffic_limits is None:
+            if self.traffics is None:
                 return
-            traffic = self._traffic = Traffic(self.traffic_limits, self.factory.clock.seconds)
+            traffic = self._traffic = self.traffics.of(self.user_id)
         wait = traffic.take(octets)
         if not wait:
             return

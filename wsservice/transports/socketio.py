@@ -73,7 +73,7 @@ class SocketIoFactory(OpeningFactory):
                 "max_backlog": clients.settings.max_queue,
                 "max_backlog_messages": clients.settings.max_queue_messages,
                 "patience": clients.hub.pause_timeout,
-                "traffic_limits": clients.hub.limits.traffic if clients.hub.limits.traffic.are_set else None,
+                "traffics": clients.hub.traffics,
             },
         )
         self.clients = clients
@@ -134,6 +134,11 @@ class SocketIoProtocol(OpeningProtocol):
             line = self.factory.cookie(sid)
             decided.addCallback(lambda _: (("Set-Cookie", line),))
         return decided
+
+    @property
+    def user_id(self) -> str | None:
+        """Whom the client speaks for."""
+        return None if self._client is None else self._client.namespaces.user_id
 
     def opened(self, handshake: Handshake) -> None:
         """Begin a session, or try to move one here."""

@@ -83,7 +83,7 @@ class RawFactory(OpeningFactory):
                 "max_backlog": settings.send_queue_bytes,
                 "max_backlog_messages": settings.send_queue_messages,
                 "patience": hub.pause_timeout,
-                "traffic_limits": hub.limits.traffic if hub.limits.traffic.are_set else None,
+                "traffics": hub.traffics,
             },
         )
         self.hub = hub
@@ -101,6 +101,11 @@ class RawProtocol(OpeningProtocol, Link):
     def __init__(self) -> None:
         super().__init__()
         self._connection: Connection | None = None
+
+    @property
+    def user_id(self) -> str | None:
+        """The connection's user."""
+        return None if self._connection is None else self._connection.user.id
 
     def refused(self, failure: Failure) -> None:
         """Keep the refusal, or answer by its HTTP status."""
