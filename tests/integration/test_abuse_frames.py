@@ -182,8 +182,21 @@ class FragmentTests(AbuseCase):
 
 
 class FloodTests(AbuseCase):
+    def test_connections_of_one_user_that_send_all_they_can_starve_nobody(self) -> None:
+        victim = self.start_dev()
+        before, memory = self.holds(victim), victim.memory
+        with self.unnoticed(victim):
+            socks = [open_socket(victim.port, self.bob) for _ in range(scaled(200))]
+            flood = Flood(socks, frame(b'{"event": "echo"}') * 500)
+            self.addCleanup(flood.close)
+            # By then each of them is over the user's rate: alone, a connection may pause a hundred times a second.
+            until(lambda: flood.turn() or self.watcher.counter("reading_paused traffic") > 2 * len(socks))
+            flood.close()
+        self.assertLess(victim.peak - memory, 60 * MIB)
+        self.comes_back(victim, before)
+
     def test_a_client_over_its_rate_is_paused_and_then_closed(self) -> None:
-        victim = self.start_dev("--message-rate", "100", "--pause-timeout", "1")
+        victim = self.start_dev("--message-rate", "500", "--pause-timeout", "1")
         before, memory = self.holds(victim), victim.memory
         with self.unnoticed(victim):
             for path, text in (("/ws", b'{"event": "echo"}'), (SOCKETIO, b'42["echo",1]')):
