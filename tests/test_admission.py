@@ -15,11 +15,11 @@ from wsservice.counters import Counters
 from wsservice.errors import TooManyConnections, TooManyFromAddress
 
 
-def make(most: int = 100, per_address: int = 2) -> tuple[Admission, Counters]:
+def make(most: int = 100, per_address: int = 2, spare: int = 0) -> tuple[Admission, Counters]:
     counters = Counters()
     alarms = Alarms(counters, Clock().seconds)
     exempt = frozenset({"", "10.0.0.1"})
-    admission = Admission(most=most, per_address=per_address, is_exempt=exempt.__contains__, alarms=alarms)
+    admission = Admission(most=most, per_address=per_address, spare=spare, is_exempt=exempt.__contains__, alarms=alarms)
     return admission, counters
 
 
@@ -51,6 +51,41 @@ class AdmissionTests(SynchronousTestCase):
         admission, _ = make()
         for peer in ("", "10.0.0.1"):
             self.assertEqual([admission.admit(peer) for _ in range(10)], [None] * 10)
+
+    def test_beyond_the_limit_there_are_spare_places(self) -> None:
+        admission, counters = make(most=1, per_address=0, spare=2)
+        admission.admit("192.0.2.1")
+        self.assertEqual([admission.admit_spare("192.0.2.2") for _ in range(2)], [None, None])
+        self.assertEqual(type(admission.admit_spare("192.0.2.2")), TooManyConnections)
+        admission.release_spare("192.0.2.2")
+        self.assertIsNone(admission.admit_spare("192.0.2.3"))
+        self.assertEqual((len(admission), counters.get("limits_hit", "connections")), (3, 0))
+
+    def test_who_waits_in_a_spare_place_takes_no_other(self) -> None:
+        admission, _ = make(most=1, per_address=0, spare=2)
+        admission.admit("192.0.2.1")
+        admission.admit_spare("192.0.2.2")
+        admission.release("192.0.2.1")
+        self.assertFalse(admission.is_full)
+        self.assertIsNone(admission.admit("192.0.2.3"))
+
+    def test_who_is_served_from_a_spare_place_counts_like_all_others_until_it_has_gone(self) -> None:
+        admission, _ = make(most=1, spare=1)
+        admission.admit("192.0.2.1")
+        admission.admit_spare("192.0.2.2")
+        admission.keep_spare()
+        self.assertIsNotNone(admission.admit_spare("192.0.2.3"))
+        admission.release("192.0.2.1")
+        self.assertTrue(admission.is_full)
+        admission.release("192.0.2.2")
+        self.assertEqual((len(admission), admission._by_address), (0, {}))
+
+    def test_an_address_has_no_more_places_for_their_being_spare(self) -> None:
+        admission, _ = make(most=2, per_address=2, spare=5)
+        for _ in range(2):
+            admission.admit("192.0.2.1")
+        self.assertEqual(type(admission.admit_spare("192.0.2.1")), TooManyFromAddress)
+        self.assertIsNone(admission.admit_spare("192.0.2.2"))
 
     @given(st.lists(st.tuples(st.booleans(), st.sampled_from(["192.0.2.1", "192.0.2.2", "10.0.0.1", ""]))))
     def test_nothing_is_left_when_everybody_has_gone(self, steps: list[tuple[bool, str]]) -> None:

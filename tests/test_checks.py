@@ -98,12 +98,16 @@ class ListeningTests(Base):
     def test_development_on_endpoints_of_this_machine(self) -> None:
         good = ["tcp:80:interface=127.0.0.1", r"tcp6:80:interface=\:\:1", "unix:/run/ws.sock:mode=660"]
         good += ["ssl:443:interface=localhost:privateKey=k.pem"]
+        good += ["haproxy:tcp:80:interface=127.0.0.1", "haproxy:unix:/run/ws.sock"]
         self.assertEqual(self.load({"dev": "yes", "listen": good}, HOST="0.0.0.0").listen, tuple(good))
         wrong = [
             "tcp:80",
             "tcp:80:interface=0.0.0.0",
             "systemd:domain=INET:index=0",
             "haproxy:tcp:80",
+            "haproxy:tcp:80:interface=0.0.0.0",
+            "haproxy:systemd:domain=INET:index=0",
+            "haproxy",
             "tcp:1:interface=",
         ]
         problems = self.problems({"dev": "yes", "listen": [*good, *wrong]})

@@ -15,21 +15,30 @@ class Admission:
     Args:
         most: connections in all.
         per_address: connections of one IPv4 address or IPv6 /64; 0 is no limit.
+        spare: places beyond `most`, for who only asks how the service is.
         is_exempt: whether an address is that of a trusted proxy, or of a Unix socket: it stands for many clients.
     """
 
     def __init__(
-        self, *, most: int, per_address: int, alarms: Alarms, is_exempt: Callable[[str], bool] = lambda peer: False
+        self,
+        *,
+        most: int,
+        per_address: int,
+        alarms: Alarms,
+        spare: int = 0,
+        is_exempt: Callable[[str], bool] = lambda peer: False,
     ) -> None:
         self.most = most
+        self._with_spare = most + spare
         self._per_address = per_address
         self._is_exempt = is_exempt
         self._alarms = alarms
         self._count = 0
+        self._in_spare = 0
         self._by_address: dict[str, int] = {}
 
     def __len__(self) -> int:
-        return self._count
+        return self._count + self._in_spare
 
     @property
     def is_full(self) -> bool:
@@ -50,6 +59,25 @@ class Admission:
         """A connection that was let in has gone."""
         self._count -= 1
         self.release_forwarded(peer)
+
+    def admit_spare(self, peer: str) -> TooManyConnections | None:
+        """Let one in that found no place, until it has said what it wants: then `release_spare` or `keep_spare` it."""
+        if len(self) >= self._with_spare:
+            return TooManyConnections("no more connections, and no spare places")
+        refusal = self.admit_forwarded(peer)
+        if refusal is None:
+            self._in_spare += 1
+        return refusal
+
+    def release_spare(self, peer: str) -> None:
+        """One in a spare place has gone, or is refused."""
+        self._in_spare -= 1
+        self.release_forwarded(peer)
+
+    def keep_spare(self) -> None:
+        """One in a spare place is served; `release` it when it has gone, as all others."""
+        self._in_spare -= 1
+        self._count += 1
 
     def admit_forwarded(self, peer: str) -> TooManyFromAddress | None:
         """Count a connection that was let in as the proxy's for the client's own address, too: `release_forwarded`."""

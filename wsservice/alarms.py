@@ -29,6 +29,7 @@ WATCHED = {
     ("namespaces_refused", "too_many"): ("namespaces", "--max-namespaces"),
     ("protocol_violations", "too many attachments"): ("attachments", "--max-attachments"),
     ("protocol_violations", "attachments too large"): ("attachments_size", "fixed at 5 MB"),
+    ("protocol_violations", "nested too deep"): ("nesting", "fixed at 200"),
     ("protocol_violations", "too many early events"): ("early_events", "fixed at 100 in a namespace"),
     ("namespace_timeouts", ""): ("connect_time", "--connect-timeout"),
     ("http_dropped", "unread"): ("unread_answer", "fixed at 10 s"),

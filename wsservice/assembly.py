@@ -34,7 +34,7 @@ from wsservice.history import History
 from wsservice.hub import Hub
 from wsservice.identity import make_greeting, make_origins, make_provider, make_session_cookies
 from wsservice.loader import load_app
-from wsservice.open_files import most_connections, raise_open_files
+from wsservice.open_files import SPARE_CONNECTIONS, most_connections, raise_open_files
 from wsservice.parsers import is_loopback
 from wsservice.registry import Registry
 from wsservice.sessions import Sessions
@@ -46,6 +46,7 @@ from wsservice.transports.socketio import SocketIoFactory
 from wsservice.transports.tls import Certificate
 from wsservice.transports.upgrade import UpgradeResource
 from wsservice.transports.websocket import RawFactory, Settings
+from wsservice.web.health import HEALTH, READY
 from wsservice.web.limits import Limits
 from wsservice.web.polling import PollingResource, PollingSettings
 from wsservice.web.rates import Rate
@@ -57,7 +58,7 @@ from wsservice.web.session_cookies import SessionCookies
 #: the page at `/`
 PAGES = Path(__file__).parent / "demo" / "static"
 #: descriptors that are kept free below the limit, for what is no connection
-_SPARE_FILES = 50
+_SPARE_FILES = 50 - SPARE_CONNECTIONS
 
 
 @dataclass(slots=True)
@@ -139,7 +140,7 @@ def assemble(config: Config, reactor: Any, draining: Callable[[], bool]) -> Part
         clients, authenticator, given.origins, PollingSettings(config.http_compression, _sticky_cookie(config))
     )
     open_files = raise_open_files()
-    admission = _make_admission(config, alarms, open_files)
+    admission = _make_admission(config, alarms, open_files, spare=SPARE_CONNECTIONS)
     clients.admission = _make_admission(config, alarms, open_files)
     accepting = Accepting(reactor, alarms, highest=max(1, open_files - _SPARE_FILES))
     path, socketio_path = config.ws_path.encode("ascii"), config.socketio_path.encode("ascii")
@@ -174,6 +175,7 @@ def assemble(config: Config, reactor: Any, draining: Callable[[], bool]) -> Part
             clock=reactor,
             counters=given.counters,
             head_timeout=config.handshake_timeout,
+            probes=frozenset({HEALTH, READY}),
             admission=admission,
             accepting=accepting,
         ),
@@ -311,10 +313,11 @@ def _sticky_cookie(config: Config) -> Callable[[str], str] | None:
     return lambda sid: f"{config.sticky_cookie}={sid}; {attributes}"
 
 
-def _make_admission(config: Config, alarms: Alarms, open_files: int) -> Admission:
+def _make_admission(config: Config, alarms: Alarms, open_files: int, *, spare: int = 0) -> Admission:
     return Admission(
         most=min(config.max_connections or open_files, most_connections(open_files)),
         per_address=config.max_connections_per_address,
+        spare=spare,
         is_exempt=lru_cache(10_000)(partial(_stands_for_many, config)),
         alarms=alarms,
     )

@@ -188,7 +188,7 @@ def _kind(description: str) -> str:
 
 def _is_local(description: str) -> bool:
     """Whether only this machine reaches a Twisted endpoint; of an inherited socket nobody knows."""
-    kind, *arguments = re.split(r"(?<!\\):", description)
+    kind, *arguments = re.split(r"(?<!\\):", description.removeprefix("haproxy:"))  # which wraps another one
     if kind == "unix":
         return True
     interfaces = [part.removeprefix("interface=") for part in arguments if part.startswith("interface=")]

@@ -380,7 +380,7 @@ class Config:
         LIMITS,
         integer(0, 1_048_576, "connections"),
         note="as many as there can be open files, less 100",
-        help="TCP connections in all, and sessions of long-polling; past it 503",
+        help="TCP connections in all, and sessions of long-polling; past it 503, but for /health and /ready",
     )
     # Large enough for an office behind one address; nginx's `limit_conn` has no default.
     max_connections_per_address: int = setting(

@@ -8,6 +8,8 @@ import resource
 ENOUGH = 1_048_576
 #: files that are not connections: the log, the certificate, what the application opens
 RESERVED = 100
+#: of these: for connections beyond the limit, which may ask how the service is and nothing else
+SPARE_CONNECTIONS = 32
 
 
 def raise_open_files() -> int:

@@ -198,11 +198,16 @@ class InputTests(SynchronousTestCase):
 
 
 class CountedTests(SynchronousTestCase):
-    def test_a_limit_of_attachments_is_counted_apart_from_nonsense(self) -> None:
+    def test_a_limit_is_counted_apart_from_nonsense(self) -> None:
         for messages, word in (
             (['511-["m"]'], "too many attachments"),
             ([f'5{"9" * 5000}-["m"]'], "too many attachments"),
             ([f'51-["m",{P0}]', b"x" * 6_000_000], "attachments too large"),
+            ([f'2["m",{"[" * 200}{"]" * 200}]'], "nested too deep"),
+            ([f'2["m",{"[" * 50_000}{"]" * 50_000}]'], "nested too deep"),
+            ([f'2["\\ud83d",{"[" * 50_000}{"]" * 50_000}]'], "nested too deep"),
+            ([f'0{{"a":{"[" * 200}{"]" * 200}}}'], "nested too deep"),
+            ([f'2["m",{"[" * 200}{"]" * 199}]'], PARSE_ERROR),
             (['50-["m"]'], PARSE_ERROR),
             (["nonsense"], PARSE_ERROR),
         ):

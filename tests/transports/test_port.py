@@ -40,13 +40,20 @@ class Recorder(Protocol):
         self.data += data
 
 
+class WebRecorder(Recorder):
+    is_last = False
+
+    def finish_up(self) -> None:
+        self.is_last = True
+
+
 class RecorderFactory(Factory):
     protocol = Recorder
     refuses = False
     started = 0
 
     def buildProtocol(self, addr: Any) -> Any:
-        return None if self.refuses else Recorder()
+        return None if self.refuses else self.protocol()
 
     def startFactory(self) -> None:
         self.started += 1
@@ -74,6 +81,7 @@ class PortTests(SynchronousTestCase):
         self.clock = Clock()
         self.counters = Counters()
         self.ws, self.web = RecorderFactory(), RecorderFactory()
+        self.web.protocol = WebRecorder
         self.factory = PortFactory(
             {b"/ws": self.ws}, self.web, clock=self.clock, counters=self.counters, head_timeout=5.0
         )
@@ -203,6 +211,7 @@ class PortTests(SynchronousTestCase):
             clock=self.clock,
             counters=self.counters,
             head_timeout=5.0,
+            probes=frozenset({b"/health", b"/ready"}),
             admission=admission,
             accepting=Accepting(self.clock, alarms, highest=50),
         )
@@ -221,6 +230,108 @@ class PortTests(SynchronousTestCase):
             first.finish()
             self.assertEqual(len(admission), 1)
             self.assertEqual(self.connect().value(), b"")
+
+    def full(self, spare: int = 2, **limits: int) -> Admission:
+        """All places are taken, but for the spare ones."""
+        admission = self.limited(most=1, spare=spare, **limits)
+        self.assertIsNone(admission.admit("192.0.2.1"))
+        return admission
+
+    def test_who_asks_how_the_service_is_is_answered_when_all_places_are_taken(self) -> None:
+        admission = self.full()
+        for line in (b"GET /health", b"HEAD /health", b"GET /ready", b"HEAD /ready?verbose"):
+            head = line + b" HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n"
+            transport = self.connect()
+            for piece in (head[:9], head[9:] + PLAIN):
+                transport.protocol.dataReceived(piece)
+            self.assertEqual((transport.protocol.data, transport.protocol.is_last), (head, True))
+            self.assertEqual(len(admission), 2)
+            transport.finish()
+            self.web.lost("192.0.2.7")
+            self.assertEqual(len(admission), 1)
+        self.assertEqual(self.counters.get("limits_hit", "connections"), 4)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_nothing_else_is_served_then(self) -> None:
+        admission = self.full()
+        for line in (b"POST /health", b"GET /", b"GET /health/", b"GET /healthy", b"GET /%68ealth", b"GET //ready"):
+            self.refused_in_spare_place(line + b" HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        for body in (b"Content-Length: 1", b"content-length:00010", b"Transfer-Encoding: chunked"):
+            self.refused_in_spare_place(b"GET /health HTTP/1.1\r\nHost: localhost\r\n" + body + b"\r\n\r\n")
+        for head in (UPGRADE, b"GET /health\r\n\r\n", b"\r\n\r\n", b"X" * (MAX_HEAD + 1)):
+            self.refused_in_spare_place(head)
+        self.assertEqual(len(admission), 1)
+        self.assertEqual(self.counters.get("heads_refused", "too_many_connections"), 13)
+
+    def refused_in_spare_place(self, head: bytes) -> None:
+        transport = self.connect()
+        self.assertEqual(transport.value(), b"")
+        transport.protocol.dataReceived(head)
+        self.assertTrue(transport.value().startswith(b"HTTP/1.1 503 "), transport.value())
+        self.assertIn(b"\r\nRetry-After: 5\r\n", transport.value())
+        self.assertEqual(transport.ended, "lost")
+        self.assertEqual(len(self.factory.admission), 1)  # before the client has taken the answer
+        transport.finish()
+        self.assertEqual(len(self.factory.admission), 1)
+
+    def test_the_time_in_a_spare_place_is_short(self) -> None:
+        admission = self.full()
+        first, second = self.connect(), self.connect()
+        second.protocol.dataReceived(b"GET /health HTTP/1.1\r\n")
+        self.clock.advance(0.9)
+        self.assertEqual((first.ended, second.ended, len(admission)), (None, None, 3))
+        self.clock.advance(0.2)
+        for transport in (first, second):
+            self.assertTrue(transport.value().startswith(b"HTTP/1.1 503 "), transport.value())
+            transport.protocol.dataReceived(b"\r\n\r\n")
+            transport.finish()
+        self.assertEqual((len(admission), self.clock.getDelayedCalls()), (1, []))
+
+    def test_beyond_the_spare_places_all_are_refused_at_once(self) -> None:
+        admission = self.full()
+        waiting = [self.connect() for _ in range(2)]
+        self.assertTrue(self.connect().value().startswith(b"HTTP/1.1 503 "))
+        waiting[0].finish()
+        self.assertEqual(self.connect().value(), b"")
+        self.factory.close_waiting()
+        self.assertEqual(waiting[1].ended, "aborted")
+        for port in list(self.factory.waiting):
+            port.transport.finish()
+        self.assertEqual(len(admission), 1)
+
+    def test_an_address_at_its_limit_has_no_spare_place(self) -> None:
+        admission = self.full(per_address=1)
+        waiting = self.connect()
+        self.assertEqual(waiting.value(), b"")
+        self.assertTrue(self.connect().value().startswith(b"HTTP/1.1 429 "))
+        waiting.finish()
+        self.assertEqual(len(admission), 1)
+
+    def test_a_spare_place_by_the_proxy_protocol(self) -> None:
+        admission = self.full(spare=5, per_address=1)
+        for last, status in ((2, b""), (2, b"429"), (3, b"")):
+            transport = MemoryTransport()
+            protocol = transport.protocol = self.factory.buildProtocol(IPv4Address("TCP", "10.0.0.1", 1))
+            transport.peerAddr = IPv4Address("TCP", "10.0.0.1", 40000)
+            protocol.makeConnection(transport)
+            transport.peerAddr = IPv4Address("TCP", f"192.0.2.{last}", 40000)
+            protocol.dataReceived(PLAIN.replace(b"/ ", b"/ready "))
+            self.assertEqual(transport.value()[9:12], status)
+            self.assertEqual(isinstance(transport.protocol, WebRecorder), not status)
+        self.assertEqual((len(admission), sorted(admission._by_address)), (3, ["192.0.2.1", "192.0.2.2", "192.0.2.3"]))
+        self.assertEqual(self.counters.get("limits_hit", "connections"), 3)
+        for last in (1, 2, 3):
+            admission.release(f"192.0.2.{last}")
+        self.assertEqual((len(admission), admission._by_address), (0, {}))
+
+    def test_a_spare_place_is_given_back_if_the_site_wants_nobody(self) -> None:
+        admission = self.full()
+        self.web.refuses = True
+        transport = self.connect()
+        transport.protocol.dataReceived(PLAIN.replace(b"/ ", b"/ready "))
+        self.assertEqual(transport.ended, "aborted")
+        transport.finish()
+        self.assertEqual(len(admission), 1)
 
     def test_a_connection_counts_until_the_protocol_that_it_was_handed_to_says_that_it_has_gone(self) -> None:
         admission = self.limited()

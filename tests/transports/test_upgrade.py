@@ -70,6 +70,18 @@ class UpgradeTests(SynchronousTestCase):
         self.assertIn(b"\r\nUpgrade: websocket\r\n", answer)
         self.assertEqual(self.service.counters.get("http_refused", "upgrade_required"), 1)
 
+    def test_another_method_than_get_is_told_which_one_works(self) -> None:
+        for method in (b"PUT", b"POST", b"OPTIONS", b"HEAD"):
+            client = self.kept_alive()
+            client.current.dataReceived(method + b" /ws HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n")
+            head, _, body = client.transport.value().partition(b"\r\n\r\n")
+            self.assertTrue(head.startswith(b"HTTP/1.1 405 Method Not Allowed\r\n"), head)
+            self.assertIn(b"\r\nAllow: GET\r\n", head)
+            self.assertNotIn(b"\r\nUpgrade:", head)
+            self.assertEqual(b'"method_not_allowed"' in body, method != b"HEAD")
+        self.assertEqual(self.service.counters.get("http_refused", "method_not_allowed"), 4)
+        self.assertEqual(self.service.counters.get("http_refused", "upgrade_required"), 0)
+
     def test_nothing_is_below_the_path(self) -> None:
         client = self.kept_alive(path="/ws/below")
         client.current.dataReceived(client.flush())

@@ -72,6 +72,12 @@ class AttachmentsTooLarge(ParseError):
     word = "attachments too large"
 
 
+class TooDeep(ParseError):
+    """A payload has more arrays and objects within each other than it may have."""
+
+    word = "nested too deep"
+
+
 class Packet(msgspec.Struct, frozen=True):
     """A whole packet.
 
@@ -255,11 +261,11 @@ def _json(text: str) -> Any:
     try:
         value = _loads(text)
     except RecursionError as error:
-        raise ParseError("a payload that is nested too deep") from error
+        raise TooDeep("a payload that is nested too deep") from error
     except ValueError as error:
         value = _repaired(text, error)
     if len(text) > 2 * MAX_DEPTH and _depth(text) > MAX_DEPTH:
-        raise ParseError("a payload that is nested too deep")
+        raise TooDeep("a payload that is nested too deep")
     return value
 
 
@@ -268,7 +274,9 @@ def _repaired(text: str, error: ValueError) -> Any:
     repaired = _LONE.sub(lambda found: f"{found[1]}\\ufffd" if found[2] else found[0], text)
     try:
         return _loads(repaired)
-    except (ValueError, RecursionError):
+    except RecursionError:
+        raise TooDeep("a payload that is nested too deep") from error
+    except ValueError:
         raise ParseError("a payload that is no JSON") from error
 
 

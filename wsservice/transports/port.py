@@ -3,6 +3,9 @@
 A connection is read up to the end of its first request head and no further. A WebSocket upgrade for a
 WebSocket path goes straight to that path's Autobahn protocol, everything else to twisted.web's channel,
 byte for byte: behind twisted.web's Site an idle WebSocket would cost half as much memory again.
+
+When all places are taken, a few connections may still say what they want: one that asks how the service is gets its
+answer, since an orchestrator restarts what does not answer. All others are refused.
 """
 
 from __future__ import annotations
@@ -20,10 +23,11 @@ from twisted.python.failure import Failure
 from wsservice.admission import Admission
 from wsservice.alarms import Alarms
 from wsservice.counters import Counters
-from wsservice.errors import HandshakeError, HeadTooLarge, RequestTimeout, Stopping
+from wsservice.errors import HandshakeError, HeadTooLarge, RequestTimeout, Stopping, TooManyConnections
 from wsservice.handshake import make_request_id
 from wsservice.transports.accepting import Accepting
 from wsservice.transports.handover import hand_over
+from wsservice.transports.probes import SPARE_TIME, is_probe
 from wsservice.transports.refusals import http_refusal
 
 log = Logger()
@@ -50,6 +54,7 @@ class PortFactory(Factory):
         websockets: the factory of each WebSocket path.
         web: the site for everything else.
         head_timeout: seconds for the whole first request head.
+        probes: the paths of the site that are served when all places are taken, if there are spare ones.
         admission: counts the connections, from here to the end of the protocol that they are handed to, which says
             so by `lost`; by default, everybody is let in.
         accepting: knows when there are no more file descriptors.
@@ -65,6 +70,7 @@ class PortFactory(Factory):
         clock: IReactorTime,
         counters: Counters,
         head_timeout: float,
+        probes: frozenset[bytes] = frozenset(),
         admission: Admission | None = None,
         accepting: Accepting | None = None,
     ) -> None:
@@ -82,6 +88,7 @@ class PortFactory(Factory):
         self.clock = clock
         self.counters = counters
         self.head_timeout = head_timeout
+        self.probes = probes
         self.waiting: set[Port] = set()
         #: whether the service stops: WebSockets are refused here, everything else by the site
         self.draining = False
@@ -119,6 +126,8 @@ class Port(Protocol):
         self._head = b""
         self._deadline: IDelayedCall | None = None
         self._is_admitted = False
+        #: in a spare place: why nothing but a probe is served
+        self._crowded: TooManyConnections | None = None
 
     def connectionMade(self) -> None:
         """Wait for the head, but not for ever."""
@@ -129,7 +138,8 @@ class Port(Protocol):
             return
         self._factory.waiting.add(self)
         error = RequestTimeout("a head that did not end in time")
-        self._deadline = self._factory.clock.callLater(self._factory.head_timeout, self._refuse, error)
+        seconds = self._factory.head_timeout if self._crowded is None else min(SPARE_TIME, self._factory.head_timeout)
+        self._deadline = self._factory.clock.callLater(seconds, self._refuse, error)
 
     def dataReceived(self, data: bytes) -> None:
         """Collect the head; once it is whole, hand over."""
@@ -142,20 +152,38 @@ class Port(Protocol):
         if end > MAX_HEAD or (end < 0 and len(self._head) > MAX_HEAD):
             self._refuse(HeadTooLarge("a head over the bound"))
         elif end >= 0:
-            self._hand_over(websocket_path(self._head[: end + 4]))
+            self._sort(self._head[: end + 4])
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The client went before its head was whole."""
         self._done()
-        if self._is_admitted:
-            self._factory.admission.release(self._peer)
+        self._give_back()
 
     def _admit(self) -> bool:
-        refusal = self._factory.admission.admit(self._peer)
+        admission = self._factory.admission
+        refusal = admission.admit(self._peer)
+        if refusal is not None and admission.is_full:
+            return self._admit_spare(refusal)
         if refusal is not None:
             self._refuse(refusal)
         self._is_admitted = refusal is None
         return self._is_admitted
+
+    def _admit_spare(self, crowded: TooManyConnections) -> bool:
+        refusal = self._factory.admission.admit_spare(self._peer)
+        if refusal is None:
+            self._crowded = crowded
+        else:
+            self._refuse(refusal)
+        return refusal is None
+
+    def _give_back(self) -> None:
+        """Leave the place, of whatever kind."""
+        if self._crowded is not None:
+            self._factory.admission.release_spare(self._peer)
+        elif self._is_admitted:
+            self._factory.admission.release(self._peer)
+        self._is_admitted, self._crowded = False, None
 
     def _is_still_admitted(self) -> bool:
         """By the PROXY protocol the client's own address comes with its first bytes: from then on that one counts."""
@@ -163,9 +191,19 @@ class Port(Protocol):
         peer = getattr(address, "host", "")
         if peer == self._peer:
             return True
-        self._factory.admission.release(self._peer)
+        crowded = self._crowded
+        self._give_back()
         self._address, self._peer = address, peer
-        return self._admit()
+        return self._admit() if crowded is None else self._admit_spare(crowded)
+
+    def _sort(self, head: bytes) -> None:
+        if self._crowded is None:
+            self._hand_over(websocket_path(head))
+        elif is_probe(head, self._factory.probes):
+            self._head = head  # and nothing behind it
+            self._hand_over(None)
+        else:
+            self._refuse(self._crowded)
 
     def _hand_over(self, path: bytes | None) -> None:
         if self._factory.draining and path in self._factory.websockets:
@@ -176,9 +214,12 @@ class Port(Protocol):
         protocol = factory.buildProtocol(self._address)
         if protocol is None:
             self.transport.abortConnection()
-        else:
-            self._is_admitted = False
-            hand_over(self.transport, protocol, self._head)
+            return
+        if self._crowded is not None:
+            self._factory.admission.keep_spare()
+            protocol.finish_up()
+        self._is_admitted, self._crowded = False, None
+        hand_over(self.transport, protocol, self._head)
 
     def _done(self) -> None:
         self._factory.waiting.discard(self)
@@ -187,6 +228,9 @@ class Port(Protocol):
 
     def _refuse(self, error: HandshakeError) -> None:
         self._done()
+        if self._crowded is not None:  # that is why, however it came to this; and others may need the place
+            error = self._crowded
+            self._give_back()
         self._factory.counters.add("heads_refused", error.word)
         request_id = make_request_id()
         log.info(

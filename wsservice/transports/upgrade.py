@@ -6,6 +6,7 @@ the transport away here. It goes the same way as every other WebSocket from then
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Any
 
 import msgspec
@@ -32,23 +33,20 @@ class UpgradeResource(Resource):
         self._otherwise = otherwise
 
     def render(self, request: Request) -> int | bytes:
-        """Hand the connection over, or say that this path wants a WebSocket (RFC 9110 section 15.5.22)."""
+        """Hand the connection over, or say what this path wants: GET, and a WebSocket (RFC 9110 15.5.6, 15.5.22)."""
         head = _rebuild(request)
         path = websocket_path(head)
         if path is None and self._otherwise is not None:
             answer: int | bytes = self._otherwise.render(request)
             return answer
         if request.postpath and (self._otherwise is None or any(request.postpath)):
-            self._factory.counters.add("http_refused", "not_found")
-            request.setResponseCode(404)
-            request.setHeader(b"Content-Type", b"application/json; charset=utf-8")
-            return msgspec.json.encode({"error": "not_found", "message": "There is nothing at this address."})
+            return self._refuse(request, HTTPStatus.NOT_FOUND, "There is nothing at this address.")
+        if request.method != b"GET":
+            request.setHeader(b"Allow", b"GET")
+            return self._refuse(request, HTTPStatus.METHOD_NOT_ALLOWED, "Only GET works here.")
         if path is None:
-            self._factory.counters.add("http_refused", "upgrade_required")
-            request.setResponseCode(426, b"Upgrade Required")
             request.setHeader(b"Upgrade", b"websocket")
-            request.setHeader(b"Content-Type", b"application/json; charset=utf-8")
-            return msgspec.json.encode({"error": "upgrade_required", "message": "This address speaks WebSocket only."})
+            return self._refuse(request, HTTPStatus.UPGRADE_REQUIRED, "This address speaks WebSocket only.")
         channel: Any = request.channel
         behind = channel.clearLineBuffer()  # frames in the same segment: the channel would take them for a request
         transport, channel.transport = channel.transport, None
@@ -57,6 +55,13 @@ class UpgradeResource(Resource):
         hand_over(transport, self._factory.buildProtocol(transport.getPeer()), head + behind)
         transport.resumeProducing()
         return NOT_DONE_YET
+
+    def _refuse(self, request: Request, status: HTTPStatus, message: str) -> bytes:
+        word = status.name.lower()
+        self._factory.counters.add("http_refused", word)
+        request.setResponseCode(status.value, status.phrase.encode())
+        request.setHeader(b"Content-Type", b"application/json; charset=utf-8")
+        return msgspec.json.encode({"error": word, "message": message})
 
 
 def _rebuild(request: Request) -> bytes:

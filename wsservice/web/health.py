@@ -12,6 +12,8 @@ from wsservice.web.resource import JsonResource
 #: name of a part -> how it is; answered from memory
 Checks = Mapping[str, Callable[[], Readiness]]
 
+HEALTH, READY = b"/health", b"/ready"
+
 
 def health_resource() -> JsonResource:
     """200 whenever the reactor turns: an orchestrator restarts what does not answer here."""

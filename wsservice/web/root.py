@@ -12,7 +12,7 @@ from twisted.web.resource import IResource
 
 from wsservice.handshake import Network
 from wsservice.web.auth import auth_resource
-from wsservice.web.health import Checks, health_resource, ready_resource
+from wsservice.web.health import HEALTH, READY, Checks, health_resource, ready_resource
 from wsservice.web.limits import Limits
 from wsservice.web.pages import INDEX, Page, load_pages, page_resource
 from wsservice.web.request import WsSite
@@ -51,8 +51,8 @@ def make_site(
     if pages is not None:
         _add_pages(root, load_pages(pages, page_values))
     for path, resource in (
-        (b"/health", health_resource()),
-        (b"/ready", ready_resource(checks)),
+        (HEALTH, health_resource()),
+        (READY, ready_resource(checks)),
         (b"/auth", auth_resource(services, settings or AuthSettings())),
         *(mount or {}).items(),
     ):
