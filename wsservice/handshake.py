@@ -82,7 +82,10 @@ class Handshake:
 
     def header(self, name: str) -> str | None:
         """The first value of a header (lower-case name), or None."""
-        return next((value for key, value in self.headers if key == name), None)
+        for key, value in self.headers:
+            if key == name:
+                return value
+        return None
 
     def header_values(self, name: str) -> list[str]:
         """Every value of a header (lower-case name), in order."""
@@ -91,12 +94,27 @@ class Handshake:
     @cached_property
     def query(self) -> dict[str, str]:
         """The query parameters, decoded; of a repeated one the last counts."""
-        return dict(parse_qsl(self.query_string, keep_blank_values=True))
+        if "%" in self.query_string or "+" in self.query_string:
+            return dict(parse_qsl(self.query_string, keep_blank_values=True))
+        # the same without its ten calls a parameter, where there is nothing to decode: a poll asks for four
+        return {name: value for name, _, value in (one.partition("=") for one in self.query_string.split("&") if one)}
 
     @property
     def auth(self) -> dict[str, Any]:
         """What a Socket.IO client gave as `auth` when it connected to its namespace; nothing that was verified."""
         return dict(self.given_auth or ())
+
+    def again(self, target: str) -> Handshake:
+        """The next request on the connection, by the same method and with the same headers.
+
+        Without the constructor, which sets each attribute of a frozen object by a call.
+        """
+        other = object.__new__(Handshake)
+        path, _, query = target.partition("?")
+        request_id = choose_request_id(self.header("x-request-id"))
+        other.__dict__.update(self.__dict__, path=path, query_string=query, request_id=request_id)
+        other.__dict__.pop("query", None)
+        return other
 
     def without_secrets(self) -> Handshake:
         """The same without cookies and credentials: what a connection keeps."""
