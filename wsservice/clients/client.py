@@ -456,9 +456,10 @@ class Client:
         """Answer the open GET when this turn of the event loop is over."""
         if self._answer is not None and not self._flush_waits and not self._working:
             self._flush_waits = True
-            self._table.hub.clock.callLater(0, self._flush_now)
+            self._table.flush_soon(self)
 
-    def _flush_now(self) -> None:
+    def flush_now(self) -> None:
+        """Called by the table; see `Clients.flush_soon`."""
         self._flush_waits = False
         self.work()
 
