@@ -82,14 +82,19 @@ class Handshake:
 
     def header(self, name: str) -> str | None:
         """The first value of a header (lower-case name), or None."""
-        for key, value in self.headers:
-            if key == name:
-                return value
-        return None
+        values = self._values.get(name)
+        return values[0] if values else None
 
     def header_values(self, name: str) -> list[str]:
         """Every value of a header (lower-case name), in order."""
-        return [value for key, value in self.headers if key == name]
+        return list(self._values.get(name, ()))
+
+    @cached_property
+    def _values(self) -> dict[str, list[str]]:
+        values: dict[str, list[str]] = {}
+        for name, value in self.headers:
+            values.setdefault(name, []).append(value)
+        return values
 
     @cached_property
     def query(self) -> dict[str, str]:
@@ -107,7 +112,7 @@ class Handshake:
     def again(self, target: str) -> Handshake:
         """The next request on the connection, by the same method and with the same headers.
 
-        Without the constructor, which sets each attribute of a frozen object by a call.
+        Without the constructor, which sets each attribute of a frozen object by a call; they share what `header` knows.
         """
         other = object.__new__(Handshake)
         path, _, query = target.partition("?")

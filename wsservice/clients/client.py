@@ -404,18 +404,24 @@ class Client:
         try:
             self._flush()
             self._mark()  # before the messages, whose handlers send what no ping is behind
-            self._take_messages()
-            self._flush()
+            if self._take_messages():
+                self._flush()
             if self._engine.has_ended and not self._queue and not self._finished:
                 self._finish()
         finally:
             self._working = False
         self._schedule()
 
-    def _take_messages(self) -> None:
-        """Handle what came, in slices: one POST may bring a hundred thousand messages, and others want a turn."""
+    def _take_messages(self) -> bool:
+        """Handle what came, in slices: one POST may bring a hundred thousand messages, and others want a turn.
+
+        Returns:
+            Whether anything was there.
+        """
         queue, left = self._queue, SLICE
         queue.extend(self._engine.messages_received())
+        if not queue:
+            return False
         while queue and left and self._close is None and not self._paused:
             left -= 1
             self._handle_message(queue.popleft())
@@ -424,6 +430,7 @@ class Client:
             queue.clear()
         if queue and not self._paused:
             self._continue_later()
+        return True
 
     def _continue_later(self) -> None:
         if not self._continues:
@@ -525,8 +532,10 @@ class Client:
             self._table.deadlines.set(self, None)
             self._table.forget(self)
             return
-        times = (self._engine.get_timer(), self.namespaces.session.get_timer())
-        self._table.deadlines.set(self, min((time for time in times if time is not None), default=None))
+        engine, sockets = self._engine.get_timer(), self.namespaces.session.get_timer()
+        if engine is None or (sockets is not None and sockets < engine):
+            engine = sockets
+        self._table.deadlines.set(self, engine)
 
     def _count_dropped(self) -> None:
         """What can no longer be sent, or is no longer handled."""

@@ -1,10 +1,10 @@
 """The short way of a poll: a whole GET or POST of a polling path, read in one step and answered in one write.
 
-A client on long-polling sends two requests a message, and the same head again and again. Through twisted.web one costs
-some 640 calls and 150 us: its headers line by line, into objects and back, and four timers. Here `WsChannel` offers
-what it has read between two requests, and if that is exactly one whole request of a path in `WsSite.polls`, it is
-parsed by `handshake.parse_head`, or by nothing at all where the header lines are those of the connection's last request
-with this method, and its answer is written at once: 60 calls.
+A client on long-polling sends two requests a message, and the same head again and again. To and from twisted.web each
+costs some 900 calls and 110 us: its headers line by line, into objects and back, and four timers. Here `WsChannel`
+offers what it has read between two requests, and if that is exactly one whole request of a path in `WsSite.polls`, it
+is parsed by `handshake.parse_head`, or by nothing at all where the header lines are those of the connection's last
+request with this method, and its answer is written at once: 57 calls and 5 us, and two system calls instead of five.
 
 Anything else goes to twisted.web byte for byte: what is cut anywhere or has something behind it, another method, path
 or version, `Transfer-Encoding`, `Expect`, `Upgrade`, a `Connection` but for `keep-alive`, any header twice, and
