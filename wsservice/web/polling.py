@@ -246,11 +246,10 @@ class PollingResource(Resource):
         if (handshake.header("content-type") or "").partition(";")[0].strip().lower() == "application/octet-stream":
             client.post_lost()
             raise BadRequest
-        cors = self._cors(handshake)
         client.receive_post(
             request.body(),
             handshake,
-            lambda: request.send(Answer(200, b"ok", (_TEXT, _NO_STORE, *cors))),
+            lambda: request.send(Answer(200, b"ok", (_TEXT, _NO_STORE, *upload.headers))),
         )
 
     def _refuse_session(self, request: PollRequest, error: RequestRefused | HandshakeError) -> None:
