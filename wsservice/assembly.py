@@ -158,6 +158,8 @@ def assemble(config: Config, reactor: Any, draining: Callable[[], bool]) -> Part
         page_values={"ws_path": config.ws_path},
         mount={path: UpgradeResource(raw), socketio_path: UpgradeResource(socketio, polling)},
         uploads={f"{config.socketio_path}{end}": polling.open_upload for end in ("", "/")},
+        polls={f"{config.socketio_path}{end}": polling for end in ("", "/")},
+        logs_quiet=config.log_level == "debug",
         limits=Limits(head_timeout=config.handshake_timeout),
         trusted=config.trusted_proxy,
     )

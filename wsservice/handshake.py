@@ -148,21 +148,38 @@ class Handshake:
     host: str
     given_auth: Mapping[str, Any] | None = field(default=None, repr=False)
     _query: dict[str, str] | None = field(default=None, init=False, repr=False, compare=False)
+    _by_name: dict[str, list[str]] | None = field(default=None, init=False, repr=False, compare=False)
 
     def header(self, name: str) -> str | None:
         """The first value of a header (lower-case name), or None."""
-        return next((value for key, value in self.headers if key == name), None)
+        values = self._values.get(name)
+        return values[0] if values else None
 
     def header_values(self, name: str) -> list[str]:
         """Every value of a header (lower-case name), in order."""
-        return [value for key, value in self.headers if key == name]
+        return list(self._values.get(name, ()))
+
+    @property
+    def _values(self) -> dict[str, list[str]]:
+        """The headers by name, put in order when somebody asks for one."""
+        values = self._by_name
+        if values is None:
+            values = {}
+            for name, value in self.headers:
+                values.setdefault(name, []).append(value)
+            object.__setattr__(self, "_by_name", values)
+        return values
 
     @property
     def query(self) -> dict[str, str]:
         """The query parameters, decoded; of a repeated one the last counts."""
         query = self._query
         if query is None:
-            query = dict(parse_qsl(self.query_string, keep_blank_values=True))
+            text = self.query_string
+            if "%" in text or "+" in text:
+                query = dict(parse_qsl(text, keep_blank_values=True))
+            else:  # the same without its ten calls a parameter, where there is nothing to decode: a poll asks for four
+                query = {name: value for name, _, value in (one.partition("=") for one in text.split("&") if one)}
             object.__setattr__(self, "_query", query)
         return query
 
@@ -170,6 +187,19 @@ class Handshake:
     def auth(self) -> dict[str, Any]:
         """What a Socket.IO client gave as `auth` when it connected to its namespace; nothing that was verified."""
         return dict(self.given_auth or ())
+
+    def again(self, target: str) -> Handshake:
+        """The next request on the connection, by the same method and with the same headers.
+
+        They share what `header` has put in order.
+        """
+        path, _, query = target.partition("?")
+        request_id = choose_request_id(self.header("x-request-id"))
+        other = Handshake(
+            self.method, path, query, self.headers, self.peer, self.secure, request_id, self.host, self.given_auth
+        )
+        object.__setattr__(other, "_by_name", self._by_name)
+        return other
 
     def without_secrets(self) -> Handshake:
         """The same without cookies and credentials: what a connection keeps."""

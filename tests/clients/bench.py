@@ -151,7 +151,8 @@ class Bench:
         root = Branch()
         root.putChild(b"socket.io", UpgradeResource(self.sockets, self.polling))
         uploads = dict.fromkeys(("/socket.io", "/socket.io/"), self.polling.open_upload)
-        self.site = WsSite(root, clock=self.clock, counters=self.counters, uploads=uploads)
+        polls = dict.fromkeys(("/socket.io", "/socket.io/"), self.polling)
+        self.site = WsSite(root, clock=self.clock, counters=self.counters, uploads=uploads, polls=polls)
         self.port = PortFactory(
             {b"/socket.io": self.sockets, b"/socket.io/": self.sockets},
             self.site,

@@ -18,6 +18,8 @@ from wsservice.handshake import Handshake
 
 #: characters of an origin: a host name has at most 253 (RFC 1035 section 2.3.4)
 MAX_ORIGIN = 300
+#: decisions that are remembered, by origin and host: pages poll twice a message, and parsing both takes 15 us
+_REMEMBERED = 256
 #: seconds for which a browser may remember the answer to a preflight
 PREFLIGHT_MAX_AGE = 600
 
@@ -80,6 +82,7 @@ class OriginPolicy:
         for entry in allowed:
             is_wildcard, origin = _parse_configured(entry)
             (self._parents if is_wildcard else self._exact).add(origin)
+        self._judge = lru_cache(maxsize=_REMEMBERED)(self._judge_anew)
 
     def check(self, handshake: Handshake) -> None:
         """Check where a handshake, a poll or an `/auth` request comes from.
@@ -99,11 +102,7 @@ class OriginPolicy:
 
     def allows(self, origin: str, handshake: Handshake) -> bool:
         """Whether a page of this origin may use the service, as `handshake` reached it."""
-        try:
-            parsed = parse_origin(origin)
-        except ValueError:  # "null", too
-            return False
-        return parsed in self._exact or self._is_below_a_parent(parsed) or parsed == _own_origin(handshake)
+        return self._look_at(origin, handshake)[0]
 
     def cors_headers(self, handshake: Handshake) -> list[tuple[str, str]]:
         """The headers by which a page of another, allowed origin may read the answer; else none.
@@ -111,7 +110,10 @@ class OriginPolicy:
         Add them to every answer of that request, to errors too.
         """
         values = handshake.header_values("origin")
-        if len(values) != 1 or not self.allows(values[0], handshake) or _is_own(values[0], handshake):
+        if len(values) != 1:
+            return []
+        is_allowed, is_own = self._look_at(values[0], handshake)
+        if not is_allowed or is_own:
             return []
         return [
             ("Access-Control-Allow-Origin", values[0]),
@@ -139,21 +141,32 @@ class OriginPolicy:
         if not _OWN_SITES.issuperset(sites):
             raise OriginNotAllowed(f"no Origin header, and Sec-Fetch-Site is {ascii(sites)[:200]}")
 
+    def _look_at(self, origin: str, handshake: Handshake) -> tuple[bool, bool]:
+        """Whether an origin is allowed, and whether it is the service's own."""
+        if len(origin) > MAX_ORIGIN:  # neither is remembered at any length
+            return False, False
+        host = handshake.host if len(handshake.host) <= MAX_ORIGIN else ""
+        return self._judge(origin, host, handshake.secure)
+
+    def _judge_anew(self, origin: str, host: str, secure: bool) -> tuple[bool, bool]:
+        try:
+            parsed = parse_origin(origin)
+        except ValueError:  # "null", too
+            return False, False
+        is_own = parsed == _own_origin(host, secure)
+        return is_own or parsed in self._exact or self._is_below_a_parent(parsed), is_own
+
     def _is_below_a_parent(self, origin: Origin) -> bool:
         _, _, parent = origin.host.partition(".")
         return replace(origin, host=parent) in self._parents
 
 
-def _own_origin(handshake: Handshake) -> Origin | None:
+def _own_origin(host: str, secure: bool) -> Origin | None:
     """The origin of the service itself, by the request that reached it."""
     try:
-        return parse_origin(f"{'https' if handshake.secure else 'http'}://{handshake.host}")
+        return parse_origin(f"{'https' if secure else 'http'}://{host}")
     except ValueError:
         return None
-
-
-def _is_own(origin: str, handshake: Handshake) -> bool:
-    return parse_origin(origin) == _own_origin(handshake)
 
 
 def _parse_configured(entry: str) -> tuple[bool, Origin]:

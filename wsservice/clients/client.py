@@ -403,20 +403,24 @@ class Client:
         try:
             self._flush()
             self._mark()  # before the messages, whose handlers send what no ping is behind
-            self._take_messages()
-            self._flush()
+            if self._take_messages():
+                self._flush()
             if self._engine.has_ended and not self._queue and not self._finished:
                 self._finish()
         finally:
             self._working = False
         self._schedule()
 
-    def _take_messages(self) -> None:
-        """Handle what came, in slices: one POST may bring a hundred thousand messages, and others want a turn."""
+    def _take_messages(self) -> bool:
+        """Handle what came, in slices: one POST may bring a hundred thousand messages, and others want a turn.
+
+        Returns:
+            Whether anything was there.
+        """
         received = self._engine.messages_received()
         if self._queue is None:
             if not received:
-                return
+                return False
             self._queue = deque()
         queue, left = self._queue, SLICE
         queue.extend(received)
@@ -430,6 +434,7 @@ class Client:
             self._queue = None
         elif not self._paused:
             self._continue_later()
+        return True
 
     def _continue_later(self) -> None:
         if not self._continues:
@@ -476,9 +481,10 @@ class Client:
         """Answer the open GET when this turn of the event loop is over."""
         if self._answer is not None and not self._flush_waits and not self._working:
             self._flush_waits = True
-            self._table.hub.clock.callLater(0, self._flush_now)
+            self._table.flush_soon(self)
 
-    def _flush_now(self) -> None:
+    def flush_now(self) -> None:
+        """Called by the table; see `Clients.flush_soon`."""
         self._flush_waits = False
         self.work()
 
@@ -544,8 +550,10 @@ class Client:
             self._table.deadlines.set(self, None)
             self._table.forget(self)
             return
-        times = (self._engine.get_timer(), self.namespaces.session.get_timer())
-        self._table.deadlines.set(self, min((time for time in times if time is not None), default=None))
+        engine, sockets = self._engine.get_timer(), self.namespaces.session.get_timer()
+        if engine is None or (sockets is not None and sockets < engine):
+            engine = sockets
+        self._table.deadlines.set(self, engine)
 
     def _count_dropped(self) -> None:
         """What can no longer be sent, or is no longer handled."""

@@ -303,9 +303,10 @@ class Session:
 
     def get_timer(self) -> float | None:
         """When to call `handle_timer`, in monotonic seconds; ask again after each call of another method."""
-        return min(
-            (time for time in (self._connect_deadline, self._attachments_deadline) if time is not None), default=None
-        )
+        first, second = self._connect_deadline, self._attachments_deadline
+        if first is None or second is None:
+            return second if first is None else first
+        return min(first, second)
 
     def handle_timer(self, now: float) -> None:
         """Look at the clock; too early a call does nothing.

@@ -33,6 +33,7 @@ from wsservice.errors import BadHandshake, HandshakeError, HeadTooLarge, Request
 from wsservice.handshake import Handshake, check_header, choose_request_id, make_handshake, read_header
 from wsservice.headers import security_headers
 from wsservice.web.answers import RequestRefused, error_answer, reason_phrase, too_large
+from wsservice.web.short_way import ShortRequest, ShortWay
 
 if TYPE_CHECKING:
     from wsservice.web.request import WsRequest, WsSite
@@ -57,7 +58,10 @@ class WsChannel(HTTPChannel):
 
     site: WsSite
     transport: Any
-    requests: list[WsRequest]
+    #: of `WsRequest`, or one `ShortRequest`
+    requests: list[Any]
+    #: sends an answer whole
+    write_whole: Callable[[bytes], None]
 
     def __init__(self) -> None:
         super().__init__()
@@ -68,6 +72,7 @@ class WsChannel(HTTPChannel):
         self._deadline: IDelayedCall | None = None
         self._unread: IDelayedCall | None = None
         self._is_last = False
+        self._short_way: ShortWay | None = None
 
     @property
     def peer(self) -> str:
@@ -82,11 +87,18 @@ class WsChannel(HTTPChannel):
         self.MAX_LENGTH = limits.head_bytes
         self.site.channels.add(self)
         super().connectionMade()
+        # At once, where the transport's class can: that of TLS passes names that it lacks on to the one below.
+        can_write_now = hasattr(type(self.transport), "write_now")
+        self.write_whole = self.transport.write_now if can_write_now else self.transport.write
+        if self.site.polls:
+            self._short_way = ShortWay(
+                self.site.polls, limits, self.site.trusted, peer=self.peer, secure=self.isSecure()
+            )
         self._expect_more(limits.head_timeout)
 
     def dataReceived(self, data: bytes) -> None:
         """Read on; the first byte of a request starts its deadline."""
-        if self.state is State.CLOSING:
+        if self.state is State.CLOSING or (self._is_between and self._take_short(data)):
             return
         self._begin_reading()
         super().dataReceived(data)
@@ -178,7 +190,7 @@ class WsChannel(HTTPChannel):
         self._head_bytes = self._header_lines = 0
         super().allContentReceived()
 
-    def requestDone(self, request: WsRequest) -> None:
+    def requestDone(self, request: WsRequest | ShortRequest) -> None:
         """The answer is written; go on with what the client has sent meanwhile, once it has read the answers before.
 
         twisted.web would answer all: of 140 kB of requests that came in one go, 22 MB of answers would wait.
@@ -191,11 +203,43 @@ class WsChannel(HTTPChannel):
 
     def timeoutConnection(self) -> None:
         """No request came for a long time."""
-        self.loseConnection()
+        if self.state is State.ANSWERING:  # one came by the short way, which leaves the timer alone
+            self.setTimeout(self.timeOut)
+        else:
+            self.loseConnection()
 
     def _respondToBadRequestAndDisconnect(self) -> None:
         # twisted.web's own refusals; there is no public way to answer them in our form.
         self.refuse(BadHandshake("twisted.web cannot read the request"))
+
+    # -- the short way
+
+    @property
+    def _is_between(self) -> bool:
+        """Whether what comes now begins a request, and nothing stands before it."""
+        return not (
+            self._head_bytes
+            or self._buffer
+            or self._is_last
+            or self._busyReceiving
+            or self._waitingForTransport
+            or self.state is State.ANSWERING
+        )
+
+    def _take_short(self, data: bytes) -> bool:
+        """Whether the data is a request that goes the short way, and went it; its end is `requestDone`, too."""
+        short = None if self._short_way is None else self._short_way.read(data)
+        if short is None:
+            return False
+        self.state = State.ANSWERING
+        self._expect_nothing()
+        self._savedTimeOut = self.timeOut
+        self._handlingRequest = True
+        self.setRawMode()  # what comes meanwhile waits, as behind any request
+        request = ShortRequest(self, short)
+        self.requests.append(request)
+        request.process()
+        return True
 
     # -- closing
 

@@ -39,6 +39,7 @@ from wsservice.web.answers import (
 )
 from wsservice.web.compression import THRESHOLD, choose_coding, compress
 from wsservice.web.request import WsRequest
+from wsservice.web.short_way import PollRequest
 from wsservice.web.uploads import Upload
 
 if TYPE_CHECKING:
@@ -114,9 +115,14 @@ class PollingResource(Resource):
         self._origins = origins
         self._settings = settings
 
+    @property
+    def max_body(self) -> int:
+        """Bytes of a POST."""
+        return self._clients.settings.engine.max_payload
+
     def open_upload(self, handshake: Handshake) -> Upload:
         """The head of a POST arrived: what may come behind it."""
-        limit = self._clients.settings.engine.max_payload
+        limit = self.max_body
         cors = self._cors(handshake)
         try:
             client = self._clients.get(self._check(handshake))
@@ -128,11 +134,18 @@ class PollingResource(Resource):
 
     def render(self, request: WsRequest) -> int:
         """Answer, now or later."""
+        if any(request.postpath or ()):
+            request.is_quiet = True
+            self._refuse_session(request, not_found())
+        else:
+            self.answer(request)
+        return NOT_DONE_YET
+
+    def answer(self, request: PollRequest) -> None:
+        """Answer a request of the path itself."""
         handshake = request.handshake
         request.is_quiet = True  # two a message would drown the log
         try:
-            if any(request.postpath or ()):
-                raise not_found()
             if handshake.method == "OPTIONS":
                 request.send(empty_answer(((b"Allow", _METHODS.encode()), *self._preflight(handshake))))
             elif isinstance(request.upload, PollingUpload):
@@ -147,9 +160,8 @@ class PollingResource(Resource):
             self._refuse(request, 400, BadRequest(), "parse_error")
         except (RequestRefused, HandshakeError) as error:
             self._refuse_session(request, error)
-        return NOT_DONE_YET
 
-    def _get(self, request: WsRequest) -> None:
+    def _get(self, request: PollRequest) -> None:
         client = self._clients.get(self._check(request.handshake))
         if client is not None and request.handshake.method != "GET":
             raise not_allowed(_METHODS)
@@ -182,16 +194,15 @@ class PollingResource(Resource):
             raise BadRequest
         return query.sid
 
-    def _begin(self, request: WsRequest) -> None:
+    def _begin(self, request: PollRequest) -> None:
         """A new session, for whomever the cookie speaks; a refusal is told when it asks for a namespace."""
         deciding: Deferred[Principal] = self._authenticator.authenticate(request.handshake)
-        finished = request.notifyFinish()
-        finished.addErrback(lambda _: deciding.cancel())
+        request.on_gone(deciding.cancel)
         deciding.addCallbacks(lambda principal: principal, _only_refusals)
         deciding.addCallback(self._started, request)
         deciding.addErrback(self._not_started, request)
 
-    def _started(self, speaker: Principal | AuthenticationError, request: WsRequest) -> None:
+    def _started(self, speaker: Principal | AuthenticationError, request: PollRequest) -> None:
         if request.gone:
             return
         if self._clients.draining:  # since the token began to be checked
@@ -208,11 +219,11 @@ class PollingResource(Resource):
             headers = ((b"Set-Cookie", self._settings.cookie(client.sid).encode("ascii")),)
         self._poll(request, client, headers)
 
-    def _not_started(self, failure: Failure, request: WsRequest) -> None:
+    def _not_started(self, failure: Failure, request: PollRequest) -> None:
         if not failure.check(CancelledError):
             request.processingFailed(failure)
 
-    def _poll(self, request: WsRequest, client: Client, headers: Headers = ()) -> None:
+    def _poll(self, request: PollRequest, client: Client, headers: Headers = ()) -> None:
         waits = True
 
         def answer(body: bytes | None) -> None:
@@ -225,9 +236,9 @@ class PollingResource(Resource):
 
         client.open_poll(answer)
         if waits:
-            request.notifyFinish().addErrback(lambda _: client.poll_lost() if waits else None)
+            request.on_gone(lambda: client.poll_lost() if waits else None)
 
-    def _post(self, request: WsRequest, upload: PollingUpload) -> None:
+    def _post(self, request: PollRequest, upload: PollingUpload) -> None:
         client = upload.take()
         if client is None:
             raise upload.refusal or BadRequest
@@ -235,14 +246,13 @@ class PollingResource(Resource):
         if (handshake.header("content-type") or "").partition(";")[0].strip().lower() == "application/octet-stream":
             client.post_lost()
             raise BadRequest
-        cors = self._cors(handshake)
         client.receive_post(
-            request.content.read(),
+            request.body(),
             handshake,
-            lambda: request.send(Answer(200, b"ok", (_TEXT, _NO_STORE, *cors))),
+            lambda: request.send(Answer(200, b"ok", (_TEXT, _NO_STORE, *upload.headers))),
         )
 
-    def _refuse_session(self, request: WsRequest, error: RequestRefused | HandshakeError) -> None:
+    def _refuse_session(self, request: PollRequest, error: RequestRefused | HandshakeError) -> None:
         """Refuse in the form of the service's other errors, where Engine.IO has none of its own."""
         request.site.count_refusal(error)
         request.send(error_answer(error, request.handshake.request_id, self._cors(request.handshake)))
@@ -258,7 +268,7 @@ class PollingResource(Resource):
         return Answer(200, compress(body, coding), (*fixed, (b"Content-Encoding", coding.encode())))
 
     def _refuse(
-        self, request: WsRequest, status: int, error: RequestError | SessionError, word: str | None = None
+        self, request: PollRequest, status: int, error: RequestError | SessionError, word: str | None = None
     ) -> None:
         """Refuse in Engine.IO's words.
 

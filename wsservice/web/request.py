@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from io import BytesIO
+from time import time
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -33,12 +34,11 @@ from wsservice.web.answers import (
 )
 from wsservice.web.channel import State, WsChannel
 from wsservice.web.limits import Limits
+from wsservice.web.short_way import Polls
 from wsservice.web.uploads import Upload, Uploads
 
 log = Logger()
 
-#: what nginx logs for a client that went away before its answer
-CLIENT_CLOSED = 499
 #: paths that are asked for every few seconds, by machines: they would drown the log
 QUIET_PATHS = frozenset({"/health", "/ready"})
 #: characters of a client's text in the log
@@ -74,6 +74,7 @@ class WsRequest(Request):
         self._is_whole = False
         self._is_lost = False
         self._received = 0
+        self._gone: Callable[[], None] | None = None
 
     # -- the body
 
@@ -132,11 +133,21 @@ class WsRequest(Request):
         self.gone = True
         self.lose_upload()
         if self._is_whole and not self.finished:
-            self.code = CLIENT_CLOSED
+            self.code = self.site.client_closed
             self.site.log(self)
         super().connectionLost(reason)
+        if self._gone is not None and not self.finished:
+            self._gone()
 
     # -- answering
+
+    def body(self) -> bytes:
+        """All of it; once."""
+        return self.content.read()
+
+    def on_gone(self, told: Callable[[], None]) -> None:
+        """Call `told` if the client goes away before its answer; the last one counts."""
+        self._gone = told
 
     def render(self, resource: IResource) -> None:
         """Let a resource answer; for those that are not ours, in JSON where twisted.web would send HTML."""
@@ -175,8 +186,7 @@ class WsRequest(Request):
 
     def processingFailed(self, reason: Failure) -> None:
         """A bug in a resource: the log has the traceback, the client an `internal_error`."""
-        self.site.counters.add("internal_errors")
-        log.failure("a resource failed ({request_id})", reason, request_id=self.handshake.request_id)
+        self.site.failed(reason, self.handshake.request_id)
         if self.startedWriting and not self.finished:  # half an answer is out
             self.loseConnection()
         elif not self.startedWriting:
@@ -186,7 +196,7 @@ class WsRequest(Request):
         handshake = self.handshake
         for name, value in security_headers(secure=handshake.secure, host=handshake.host):
             self.setHeader(name, value)
-        self.setHeader(b"Date", datetimeToString())
+        self.setHeader(b"Date", self.site.date())
         self.setHeader(b"X-Request-Id", handshake.request_id.encode("ascii"))
 
     @property
@@ -205,10 +215,14 @@ class WsSite(Site):
         trusted: the proxies whose forwarded addresses count.
         counters: counts `http_refused` by word.
         uploads: the addresses that bound the bodies of their POSTs by themselves.
+        polls: the paths whose common requests go the short way.
+        logs_quiet: whether anybody reads the lines at debug, which are else not made.
     """
 
     protocol = WsChannel  # type: ignore[assignment]
     noisy = False
+    #: what is logged for a client that went away before its answer; precedent: nginx
+    client_closed = 499
     #: whoever counts connections is told by it, with the TCP peer's address, that one has gone
     lost: Callable[[str], None] = staticmethod(lambda peer: None)
 
@@ -221,8 +235,13 @@ class WsSite(Site):
         limits: Limits | None = None,
         trusted: tuple[Network, ...] = (),
         uploads: Uploads | None = None,
+        polls: Mapping[str, Polls] | None = None,
+        logs_quiet: bool = True,
     ) -> None:
         self.uploads = uploads or {}
+        self.polls = polls or {}
+        self._logs_quiet = logs_quiet
+        self._date = (0, b"")
         self.limits = limits or Limits()
         super().__init__(
             root, WsRequest, timeout=self.limits.idle_timeout, reactor=clock, parsePOSTFormSubmission=False
@@ -273,13 +292,23 @@ class WsSite(Site):
         for channel in list(self.channels):
             channel.transport.abortConnection()
 
+    def date(self) -> bytes:
+        """The Date header of this second (RFC 9110 section 6.6.1), formatted once."""
+        second = int(time())
+        if self._date[0] != second:
+            self._date = (second, datetimeToString(second))
+        return self._date[1]
+
     # -- logging
 
     def log(self, request: Any) -> None:
         """One line for each answer; never the query, which may hold what is nobody's business."""
         handshake = request.handshake
+        is_quiet = request.is_quiet or handshake.path in QUIET_PATHS
+        if is_quiet and not self._logs_quiet:
+            return
         log.emit(
-            LogLevel.debug if request.is_quiet or handshake.path in QUIET_PATHS else LogLevel.info,
+            LogLevel.debug if is_quiet else LogLevel.info,
             "{method} {path} {status}, {bytes} bytes in {duration_ms} ms ({request_id}, {peer})",
             method=handshake.method[:_LOGGED],
             path=handshake.path[:_LOGGED],
@@ -290,6 +319,11 @@ class WsSite(Site):
             peer=handshake.peer,
             log_flood=f"answered {request.code}" if request.code >= _ERRORS else None,
         )
+
+    def failed(self, reason: Failure, request_id: str) -> None:
+        """Count and log a bug in a resource."""
+        self.counters.add("internal_errors")
+        log.failure("a resource failed ({request_id})", reason, request_id=request_id)
 
     def count_refusal(self, error: RequestRefused | HandshakeError) -> None:
         """Count a request that HTTP itself lets us refuse: an address, a method, a body, an origin."""

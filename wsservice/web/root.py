@@ -18,6 +18,7 @@ from wsservice.web.pages import INDEX, Page, load_pages, page_resource
 from wsservice.web.request import WsSite
 from wsservice.web.resource import Branch
 from wsservice.web.services import AuthServices, AuthSettings
+from wsservice.web.short_way import Polls
 from wsservice.web.uploads import Uploads
 
 
@@ -32,6 +33,8 @@ def make_site(
     limits: Limits | None = None,
     trusted: tuple[Network, ...] = (),
     uploads: Uploads | None = None,
+    polls: Mapping[str, Polls] | None = None,
+    logs_quiet: bool = True,
 ) -> WsSite:
     """Make the site: `/`, `/static/`, `/health`, `/ready`, `/auth/`, and what is mounted.
 
@@ -42,6 +45,7 @@ def make_site(
         mount: path, such as `b"/ws"` -> resource.
         trusted: the proxies whose forwarded addresses count.
         uploads: paths that bound the bodies of their POSTs by themselves.
+        polls, logs_quiet: see `WsSite`.
 
     Raises:
         OSError: the pages cannot be read.
@@ -58,7 +62,14 @@ def make_site(
     ):
         _put(root, path, resource)
     return WsSite(
-        root, clock=services.clock, counters=services.counters, limits=limits, trusted=trusted, uploads=uploads
+        root,
+        clock=services.clock,
+        counters=services.counters,
+        limits=limits,
+        trusted=trusted,
+        uploads=uploads,
+        polls=polls,
+        logs_quiet=logs_quiet,
     )
 
 
