@@ -53,6 +53,12 @@ class OrderTests(Base):
             self.assertEqual(self.client.answer().json, {"hello": "world"})
         self.assertIsNone(self.client.ended)
 
+    def test_after_a_few_pipelined_requests_others_have_their_turn(self) -> None:
+        self.client.send(head("/hello") * 20)
+        self.assertEqual(len(self.client.received()), 8)
+        self.bench.clock.advance(0)
+        self.assertEqual(len(self.client.received()), 12)
+
     def test_pipelined_requests_are_answered_in_order(self) -> None:
         self.client.send(head("/later") + head("/hello") + head("/nowhere") + head("/later"))
         self.assertEqual(self.client.received(), [])

@@ -53,6 +53,10 @@ class State(Enum):
     CLOSING = "closing"
 
 
+#: requests of one connection that are answered in one turn of the event loop
+_SLICE = 8
+
+
 class WsChannel(HTTPChannel):
     """The server's side of a connection; made by `WsSite`."""
 
@@ -72,6 +76,9 @@ class WsChannel(HTTPChannel):
         self._deadline: IDelayedCall | None = None
         self._unread: IDelayedCall | None = None
         self._is_last = False
+        #: requests of this turn of the event loop; and what brings the next turn
+        self._answered = 0
+        self._turn: IDelayedCall | None = None
         self._short_way: ShortWay | None = None
 
     @property
@@ -98,6 +105,8 @@ class WsChannel(HTTPChannel):
 
     def dataReceived(self, data: bytes) -> None:
         """Read on; the first byte of a request starts its deadline."""
+        if not self._busyReceiving and self._turn is None:
+            self._answered = 0
         if self.state is State.CLOSING or (self._is_between and self._take_short(data)):
             return
         self._begin_reading()
@@ -112,6 +121,9 @@ class WsChannel(HTTPChannel):
         self.site.lost(self.peer)
         self._expect_nothing()
         self._stop_watching()
+        if self._turn is not None:
+            self._turn.cancel()
+            self._turn = None
         super().connectionLost(reason)
 
     def pauseProducing(self) -> None:
@@ -193,13 +205,25 @@ class WsChannel(HTTPChannel):
     def requestDone(self, request: WsRequest | ShortRequest) -> None:
         """The answer is written; go on with what the client has sent meanwhile, once it has read the answers before.
 
-        twisted.web would answer all: of 140 kB of requests that came in one go, 22 MB of answers would wait.
+        twisted.web would answer all: of 140 kB of requests that came in one go, 22 MB of answers would wait. And one
+        read may have brought five hundred requests: after a few of them others have their turn.
         """
         self.state = State.IDLE
-        if self._waitingForTransport:
+        self._answered += 1
+        if self._waitingForTransport or self._answered >= _SLICE:
             self.paused = True
-            self._networkProducer.pauseProducing()
         super().requestDone(request)
+        if self.paused:
+            self._networkProducer.pauseProducing()
+            if not self._waitingForTransport and self.state is State.IDLE:
+                self._turn = self.callLater(0, self._go_on)
+
+    def _go_on(self) -> None:
+        self._turn = None
+        if not self._waitingForTransport:
+            self.paused = False
+            self._networkProducer.resumeProducing()
+            self.dataReceived(b"")
 
     def timeoutConnection(self) -> None:
         """No request came for a long time."""
