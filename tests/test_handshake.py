@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 from ipaddress import ip_network
 from typing import NamedTuple
+from urllib.parse import parse_qsl
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -197,6 +198,27 @@ class QueryTests(SynchronousTestCase):
     @given(st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E)))
     def test_any_query_can_be_read(self, query_string: str) -> None:
         self.assertIsInstance(fake_handshake(query_string=query_string).query, dict)
+
+    @given(st.text("ab=&;%+2", max_size=12))
+    def test_the_short_way_without_escapes_reads_the_same(self, query_string: str) -> None:
+        expected = dict(parse_qsl(query_string, keep_blank_values=True))
+        self.assertEqual(fake_handshake(query_string=query_string).query, expected)
+
+
+class AgainTests(SynchronousTestCase):
+    def test_all_but_the_target_and_the_id_stay(self) -> None:
+        first = parse(GOOD)
+        self.assertEqual((first.query, first.header("host")), ({}, "example.com"))
+        second = first.again("/other?a=1")
+        self.assertEqual((second.path, second.query, second.header("host")), ("/other", {"a": "1"}, "example.com"))
+        self.assertNotEqual(second.request_id, first.request_id)
+        expected = replace(first, path="/other", query_string="a=1", request_id=second.request_id)
+        self.assertEqual(second, expected)
+        self.assertEqual((first.path, first.query), ("/ws", {}))
+
+    def test_an_id_that_a_proxy_set_stays(self) -> None:
+        first = parse(with_lines(b"X-Request-Id: of-a-proxy"))
+        self.assertEqual(first.again("/").request_id, "of-a-proxy")
 
 
 class SecretsTests(SynchronousTestCase):

@@ -200,6 +200,28 @@ class CheckTests(SynchronousTestCase):
                 pass
 
 
+class RememberedTests(SynchronousTestCase):
+    def test_a_decision_holds_for_one_host_and_one_scheme(self) -> None:
+        policy = OriginPolicy([])
+        for _ in range(2):
+            for host, secure, is_own in (
+                ("a.example", True, True),
+                ("b.example", True, False),
+                ("a.example", False, False),
+            ):
+                head = coming_from("https://a.example", host=host, secure=secure)
+                self.assertEqual(policy.allows("https://a.example", head), is_own)
+
+    def test_long_ones_are_refused_and_not_remembered(self) -> None:
+        policy = OriginPolicy(["https://app.example"])
+        long = f"https://{'a' * 300}"
+        self.assertFalse(policy.allows(long, coming_from(long, host="a" * 300)))
+        self.assertTrue(policy.allows("https://app.example", coming_from("https://app.example", host="a" * 300)))
+        for number in range(1000):
+            self.assertFalse(policy.allows(f"https://{number}.example", coming_from()))
+        self.assertLess(policy._judge.cache_info().currsize, 300)
+
+
 class ParseOriginTests(SynchronousTestCase):
     def test_it_is_normalised(self) -> None:
         self.assertEqual(parse_origin("HTTP://Example.COM"), Origin("http", "example.com", 80))

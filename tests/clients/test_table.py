@@ -241,3 +241,27 @@ class ChurnTests(BenchCase):
             self.bench.ask("GET", "EIO=4&transport=polling", user="mallory")
         self.bench.advance(A_LIFETIME)
         self.assertEqual(len(self.bench.clients), 0)
+
+    def test_a_fault_in_one_answer_leaves_the_others_theirs(self) -> None:
+        pollers = [self.bench.poller(user, "/") for user in ("alice", "bob", "carol")]
+        waiting = [poller.get() for poller in pollers]
+        self.bench.app.emit("x")
+        client = pollers[0].client
+        assert client is not None
+        client._answer = fail
+        self.bench.turn()
+        self.assertEqual([one.answer().body for one in waiting[1:]], [b'42["x"]'] * 2)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    def test_one_timer_answers_all(self) -> None:
+        pollers = [self.bench.poller(user, "/") for user in ("alice", "bob", "carol")]
+        waiting = [poller.get() for poller in pollers]
+        before = self.bench.sizes()["timers"]
+        self.bench.app.emit("x")
+        self.assertEqual(len(self.bench.clock.getDelayedCalls()), before + 2)  # and that of the expirations
+        self.bench.turn()
+        self.assertEqual([one.answer().body for one in waiting], [b'42["x"]'] * 3)
+
+
+def fail(body: bytes | None) -> None:
+    raise ZeroDivisionError

@@ -387,6 +387,13 @@ class ReadTests(SynchronousTestCase):
         gets = [call.args[0] for call in parse.call_args_list if call.args[0].startswith(b"GET")]
         self.assertEqual(len(gets), 2)
 
+    def test_a_large_head_is_not_kept(self) -> None:
+        for size, parses in ((1000, 1), (5000, 3)):
+            with mock.patch.object(short_way, "parse_head", wraps=short_way.parse_head) as parse:
+                for _ in range(3):
+                    self.assertIsNotNone(self.way.read(make_head("GET", GOOD, f"X: {'x' * size}")))
+            self.assertEqual(parse.call_count, parses)
+
     def test_every_request_has_an_id_of_its_own_or_its_proxy_s(self) -> None:
         ids = [self.read_id(make_head("GET", GOOD)) for _ in range(3)]
         self.assertEqual(len(set(ids)), 3)

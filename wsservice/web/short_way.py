@@ -40,6 +40,8 @@ _REQUEST_LINE = re.compile(rb"(GET|POST) (/[!\"$-~]*) HTTP/1\.1\r\n")
 _SPECIAL = frozenset({"transfer-encoding", "expect", "upgrade"})
 #: bytes of a head without its line ends, by twisted.web
 _MOST = 16384
+#: bytes of header lines that a connection keeps for each method; precedent: what browsers keep for a cookie
+_KEPT = 4096
 #: digits of a Content-Length
 _DIGITS = 9
 
@@ -104,7 +106,7 @@ class Short(NamedTuple):
 class ShortWay:
     """Reads the requests of one connection.
 
-    It keeps the last head of each method, cookies too, until the connection ends.
+    It keeps the last head of each method, cookies too, until the connection ends; a large one is parsed each time.
     """
 
     __slots__ = ("_known", "_limits", "_peer", "_polls", "_secure", "_trusted")
@@ -134,7 +136,8 @@ class ShortWay:
             head = self._parse(data, begin)
             if head is None:
                 return None
-            self._known[method] = head
+            if len(head.lines) <= _KEPT:
+                self._known[method] = head
         end = begin + len(head.lines)
         if end > self._limits.head_bytes or end > _MOST:
             return None
