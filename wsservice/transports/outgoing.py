@@ -10,6 +10,7 @@ from twisted.python.failure import Failure
 
 from wsservice.transports.slim import ANY_REASON, SlimProtocol
 from wsservice.transports.tcp import Send, TcpTransport
+from wsservice.transports.tls_transport import TlsTransport
 
 
 class OutgoingProtocol(SlimProtocol):
@@ -19,17 +20,17 @@ class OutgoingProtocol(SlimProtocol):
     max_backlog: ClassVar[int] = 1024 * 1024
     max_backlog_messages: ClassVar[int] = 10_000
 
-    #: the transport, where it is a TCP socket and nothing around it, so that it can be written to at once
-    _plain: TcpTransport | None = None
+    #: the transport, where it can be written to at once: a TCP socket and nothing around it but our own TLS
+    _prompt: TcpTransport | TlsTransport | None = None
     #: what waits for the client, since the transport said that it is full; None while it is not
     _backlog: deque[bytes] | None = None
     _backlog_bytes = 0
 
     def watch_transport(self) -> None:
         """Be told by the transport when the client is behind; from here on, writes leave at once where they can."""
-        if isinstance(self.transport, TcpTransport):
-            self._plain = self.transport
-            self._plain.is_watched = True
+        transport = self.transport
+        if isinstance(transport, TcpTransport | TlsTransport) and transport.watch():
+            self._prompt = transport
         self.transport.unregisterProducer()
         self.transport.registerProducer(self, True)
 
@@ -43,10 +44,10 @@ class OutgoingProtocol(SlimProtocol):
             self.factory.counters.add("messages_dropped", "closed")
             return
         if self._backlog is None:
-            if self._plain is None:
+            if self._prompt is None:
                 self.transport.write(data)
             else:
-                self._plain.write_now(data)
+                self._prompt.write_now(data)
             return
         self._backlog.append(data)
         self._backlog_bytes += len(data)
@@ -56,12 +57,11 @@ class OutgoingProtocol(SlimProtocol):
             self.too_slow()
 
     def direct(self) -> Send | None:
-        """The socket's own `send`, if what it sends now is in its place; good until `writing_changed` is called."""
-        plain = self._plain
-        if plain is None or self._backlog is not None or self.state != self.STATE_OPEN or not plain.is_clear:
+        """The transport's own `send`, if what it sends now is in its place; good until `writing_changed` is called."""
+        prompt = self._prompt
+        if prompt is None or self._backlog is not None or self.state != self.STATE_OPEN or not prompt.is_clear:
             return None
-        send: Send = plain.socket.send
-        return send
+        return prompt.send
 
     def writing_changed(self, *, is_busy: bool) -> None:
         """Whether something waits for the socket: while it does, `direct` gives nothing."""
@@ -111,7 +111,7 @@ class OutgoingProtocol(SlimProtocol):
         if waiting:
             self._backlog = waiting
             self._backlog_bytes = size
-        elif self._plain is not None and self._plain.is_clear:
+        elif self._prompt is not None and self._prompt.is_clear:
             self.writing_changed(is_busy=False)
 
     def stopProducing(self) -> None:
