@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import weakref
 from typing import Any
 from unittest import mock
 
@@ -16,7 +17,7 @@ from twisted.protocols.tls import BufferingTLSTransport, TLSMemoryBIOFactory, TL
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.transports.tls_memory import PLENTY, Inner, TlsPair, credentials
-from wsservice.transports import tls_transport
+from wsservice.transports.records import Records
 from wsservice.transports.tls_transport import TlsTransport
 
 VERSIONS = (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3)
@@ -210,6 +211,14 @@ class AtOnceTests(Case):
         pair.finish()
         self.assertEqual(pair.got, b"".join(b"%d " % number for number in range(100)))
 
+    def test_nothing_is_heard_after_an_abort_in_the_middle_of_a_read(self) -> None:
+        pair = self.pair()
+        pair.inner.on_data = lambda data: pair.server.abortConnection()
+        for number in range(3):
+            pair.say(b"%d" % number)
+        pair.finish()
+        self.assertEqual((pair.inner.heard, pair.inner.reason), ([b"0"], ConnectionLost))
+
     def test_a_watching_protocol_is_told_when_something_waits_and_when_nothing_does(self) -> None:
         pair = self.pair()
         self.assertTrue(pair.server.watch())
@@ -246,8 +255,8 @@ class AtOnceTests(Case):
 
     def test_small_records_are_made_where_openssl_takes_less_at_a_time(self) -> None:
         pair = self.pair()
-        send = tls_transport.encrypt
-        with mock.patch.object(tls_transport, "encrypt", lambda connection, data: send(connection, data[:512])):
+        encrypt = Records.encrypt
+        with mock.patch.object(Records, "encrypt", lambda records, data: encrypt(records, data[:512])):
             pair.server.write_now(text(1, 2000))
         pair.finish()
         self.assertEqual(pair.got, text(1, 2000))
@@ -256,7 +265,7 @@ class AtOnceTests(Case):
         pair = self.pair()
         pair.server.registerProducer(pair.inner, True)
         with (
-            mock.patch.object(tls_transport, "encrypt", side_effect=SSL.WantReadError),
+            mock.patch.object(Records, "encrypt", side_effect=SSL.WantReadError),
             mock.patch.object(SSL.Connection, "send", side_effect=SSL.WantReadError),
         ):
             pair.server.write_now(b"first ")
@@ -271,11 +280,29 @@ class AtOnceTests(Case):
 
     def test_a_fault_of_openssl_ends_the_connection_and_no_exception_comes_out(self) -> None:
         pair = self.pair()
-        with mock.patch.object(tls_transport, "encrypt", side_effect=SSL.Error([("", "", "made up")])):
+        with mock.patch.object(Records, "encrypt", side_effect=SSL.Error([("", "", "made up")])):
             self.assertEqual(pair.server.send(b"hello"), 5)
         pair.server.send(b"nobody hears it")
         pair.finish()
         self.assertEqual((pair.got, pair.inner.reason, pair.is_closed), (b"", SSL.Error, True))
+
+    def test_one_that_is_refused_before_its_handshake_is_cut(self) -> None:
+        ends = []
+        for kind in (BufferingTLSTransport, TlsTransport):
+            with mock.patch.object(Inner, "connectionMade", lambda inner: inner.transport.abortConnection()):
+                pair = TlsPair(kind)
+            pair.finish()
+            ends.append((pair.inner.reason, pair.is_closed, bytes(pair.wire)))
+        self.assertEqual(ends, [(ConnectionLost, True, b"")] * 2)
+
+    def test_at_its_end_it_lets_go_of_openssl(self) -> None:
+        pair = self.pair()
+        connection = weakref.ref(pair.server._tlsConnection)
+        pair.server.abortConnection()
+        pair.finish()
+        self.assertIsNone(connection())
+        pair.server.send(b"nobody hears it")
+        self.assertFalse(pair.server.is_clear)
 
     def test_a_socket_that_breaks_is_found_by_the_transport(self) -> None:
         pair = self.pair()

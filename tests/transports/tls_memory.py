@@ -131,7 +131,6 @@ class TlsPair:
         got: what the client could decrypt.
         ended: whether the client was told so by TLS (close_notify).
         alert: what else it was told.
-        is_closed: whether the server closed its socket.
     """
 
     def __init__(self, protocol: type[TLSMemoryBIOProtocol], version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3) -> None:
@@ -153,7 +152,11 @@ class TlsPair:
         self.got = b""
         self.ended = False
         self.alert: str | None = None
-        self.is_closed = False
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the server closed its socket."""
+        return not self.tcp.connected
 
     def shake(self) -> None:
         """Go through the handshake."""
@@ -221,4 +224,3 @@ class TlsPair:
         """What the reactor does with what a descriptor's methods give."""
         if result is not None and self.tcp.connected:
             self.tcp.connectionLost(Failure(result))
-        self.is_closed = not self.tcp.connected

@@ -17,15 +17,17 @@ Figures: benchmarks/README.md.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 from OpenSSL.SSL import Error, WantReadError, ZeroReturnError
 from twisted.internet.interfaces import IListeningPort
+from twisted.internet.protocol import connectionDone
 from twisted.internet.tcp import Port
 from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 
-from wsservice.transports.records import decrypt, encrypt, give_records, take_records
+from wsservice.transports.records import Records
 from wsservice.transports.tcp import TcpTransport
 
 #: bytes of a record (RFC 8446 section 5.1)
@@ -46,12 +48,24 @@ class TlsTransport(TLSMemoryBIOProtocol):
     is_watched = False
     #: the transport below, where it is a TCP socket and nothing around it
     _tcp: TcpTransport | None = None
+    #: the same, while OpenSSL takes what is given: after the handshake, while nothing waits for it, before any end
+    _open: TcpTransport | None = None
+
+    @cached_property
+    def _records(self) -> Records:
+        return Records(self._tlsConnection)
 
     def makeConnection(self, transport: Any) -> None:
         """Called by the transport below."""
         if isinstance(transport, TcpTransport):
             self._tcp = transport
         super().makeConnection(transport)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Called by the transport below."""
+        self._open = None
+        super().connectionLost(reason)
+        self.__dict__.pop("_records", None)  # a circle, as its connection is
 
     def watch(self) -> bool:
         """Tell the protocol when something waits; whether there is something to tell, and `send` is of use."""
@@ -63,23 +77,24 @@ class TlsTransport(TLSMemoryBIOProtocol):
     @property
     def is_clear(self) -> bool:
         """Whether what is sent now is the next that the peer gets."""
-        return self._tcp is not None and self._is_established and self._tcp.is_clear
+        return self._open is not None and self._open.is_clear and not self.disconnecting
 
     def send(self, data: bytes) -> int:
         """As a socket's `send`, but it takes everything: what the system does not take now follows by itself."""
         size = len(data)
-        tcp = self._tcp
-        if tcp is None or size > _RECORD or not size or not self._is_established:
+        tcp = self._open
+        if tcp is None or size > _RECORD or not size:
             self.write(data)
             return size
+        records = self._records
         try:
-            taken = encrypt(self._tlsConnection, data)
+            taken = records.encrypt(data)
         except WantReadError:
             self._bufferedWrite(data)
         except Error:
             self._tlsShutdownFinished(Failure())
         else:
-            tcp.write_now(take_records(self._tlsConnection))
+            tcp.write_now(records.take())
             if taken != size:  # the client asked for small records (RFC 6066 section 4)
                 self._write(data[taken:])
         return size
@@ -94,27 +109,40 @@ class TlsTransport(TLSMemoryBIOProtocol):
 
     def dataReceived(self, data: bytes) -> None:
         """Called by the transport below."""
-        if self._handshakeDone and not self._appSendBuffer:
-            give_records(self._tlsConnection, data)
+        if self._open is not None:
+            self._records.give(data)
             self._flushReceiveBIO()
-        else:
-            super().dataReceived(data)
+            return
+        super().dataReceived(data)
+        if self._handshakeDone and not (self._appSendBuffer or self.disconnecting or self._lostTLSConnection):
+            self._open = self._tcp
 
-    @property
-    def _is_established(self) -> bool:
-        return self._handshakeDone and not (self._appSendBuffer or self.disconnecting or self._lostTLSConnection)
+    # Where OpenSSL no longer takes what is given
 
-    # As in TLSMemoryBIOProtocol, by the functions of records.py
+    def _shutdownTLS(self) -> None:
+        self._open = None
+        super()._shutdownTLS()
+
+    def _tlsShutdownFinished(self, reason: Failure | None) -> None:
+        self._open = None
+        super()._tlsShutdownFinished(reason)
+
+    def _bufferedWrite(self, octets: bytes) -> None:
+        self._open = None
+        super()._bufferedWrite(octets)
+
+    # As in TLSMemoryBIOProtocol, by records.py
 
     def _flushSendBIO(self) -> None:
-        records = take_records(self._tlsConnection)
-        if records:
-            self.transport.write(records)
+        data = self._records.take()
+        if data:
+            self.transport.write(data)
 
     def _flushReceiveBIO(self) -> None:
+        records = self._records
         while not self._lostTLSConnection:
             try:
-                data = decrypt(self._tlsConnection)
+                data = records.decrypt()
             except ZeroReturnError:
                 self._shutdownTLS()
                 self._tlsShutdownFinished(None)
