@@ -36,6 +36,7 @@ from wsservice.errors import ConfigurationError
 from wsservice.transports.listen import describe, listen_on, page_at, scheme_of, someone_waits
 from wsservice.transports.reads import Reads
 from wsservice.transports.tcp import serve_by
+from wsservice.transports.tls_transport import encrypt_at_once
 
 log = Logger()
 
@@ -133,6 +134,7 @@ class Server(MultiService):
         if hasattr(select, "epoll"):
             self._reads = Reads(self._reactor, self.parts.hub.counters)
         serve_by(self._reads, ports)
+        encrypt_at_once(ports)
         self.parts.accepting.ports = [port for port in ports if hasattr(port, "stopReading")]
         log.info(
             "{files} files may be open, and {most} connections",

@@ -51,10 +51,10 @@ class Link(ABC):
         """Send finished bytes; past the bound of the queue the link closes itself."""
 
     def direct(self) -> Callable[[bytes], int] | None:
-        """The socket's own `send`, while what is sent by it is in its place; None over TLS, or while something waits.
+        """The transport's own `send`, while what is sent by it is in its place; None while something waits.
 
-        It gives how many bytes the system took, and raises OSError; the rest is for `write`. When it changes,
-        the link calls `Connection.update_direct`.
+        It gives how many bytes were taken, and raises OSError; the rest is for `write`. When it changes, the link
+        calls `Connection.update_direct`.
         """
         return None
 

@@ -10,12 +10,13 @@ from twisted.python.failure import Failure
 
 from wsservice.transports.slim import ANY_REASON, SlimProtocol
 from wsservice.transports.tcp import Send, TcpTransport
+from wsservice.transports.tls_transport import TlsTransport
 
 
 class OutgoingProtocol(SlimProtocol):
     """Writes finished frames; the transport says when it is full, by the push producer's calls."""
 
-    __slots__ = ("_backlog", "_plain")
+    __slots__ = ("_backlog", "_prompt")
 
     #: bytes, and messages
     max_backlog: ClassVar[int] = 1024 * 1024
@@ -27,8 +28,8 @@ class OutgoingProtocol(SlimProtocol):
 
     def __init__(self) -> None:
         super().__init__()
-        #: the transport, where it is a TCP socket and nothing around it, so that it can be written to at once
-        self._plain: TcpTransport | None = None
+        #: the transport, where it can be written to at once: a TCP socket and nothing around it but our own TLS
+        self._prompt: TcpTransport | TlsTransport | None = None
         #: what waits for the client, since the transport said that it is full; None while it is not
         self._backlog: deque[bytes] | None = None
 
@@ -36,19 +37,20 @@ class OutgoingProtocol(SlimProtocol):
         """Take the transport over."""
         super().connectionMade()
         if isinstance(self.transport, TcpTransport):
-            self._plain = self.transport
+            self._prompt = self.transport
 
     def write_now(self, data: bytes) -> None:
         """Send bytes behind what the transport has already; at once, where that can be."""
-        if self._plain is None:
+        if self._prompt is None:
             self.transport.write(data)
         else:
-            self._plain.write_now(data)
+            self._prompt.write_now(data)
 
     def watch_transport(self) -> None:
         """Be told by the transport when the client is behind; from here on, writes leave at once where they can."""
-        if self._plain is not None:
-            self._plain.is_watched = True
+        transport = self.transport
+        if isinstance(transport, TcpTransport | TlsTransport) and transport.watch():
+            self._prompt = transport
         self.transport.unregisterProducer()
         self.transport.registerProducer(self, True)
 
@@ -72,12 +74,11 @@ class OutgoingProtocol(SlimProtocol):
             self.too_slow()
 
     def direct(self) -> Send | None:
-        """The socket's own `send`, if what it sends now is in its place; good until `writing_changed` is called."""
-        plain = self._plain
-        if plain is None or self._backlog is not None or self.state != self.STATE_OPEN or not plain.is_clear:
+        """The transport's own `send`, if what it sends now is in its place; good until `writing_changed` is called."""
+        prompt = self._prompt
+        if prompt is None or self._backlog is not None or self.state != self.STATE_OPEN or not prompt.is_clear:
             return None
-        send: Send = plain.socket.send
-        return send
+        return prompt.send
 
     def writing_changed(self, *, is_busy: bool) -> None:
         """Whether something waits for the socket: while it does, `direct` gives nothing."""
@@ -103,7 +104,7 @@ class OutgoingProtocol(SlimProtocol):
             waiting, self._backlog = self._backlog or (), None
             for data in waiting:
                 self._hand(data)
-            if self._plain is None:
+            if self._prompt is None:
                 self._handed = [len(data) for data in waiting]
             self._backlog = None  # it may have said again that it is full
             self.sendCloseFrame(code=code, reasonUtf8=reason.encode(), isReply=False)
@@ -133,7 +134,7 @@ class OutgoingProtocol(SlimProtocol):
         if waiting:
             self._backlog = waiting
             self._backlog_bytes = size
-        elif self._plain is not None and self._plain.is_clear:
+        elif self._prompt is not None and self._prompt.is_clear:
             self.writing_changed(is_busy=False)
 
     def stopProducing(self) -> None:
@@ -142,17 +143,17 @@ class OutgoingProtocol(SlimProtocol):
     def _hand(self, data: bytes) -> None:
         """Give a message to the transport, and remember it until the transport is empty."""
         self.write_now(data)
-        if self._plain is not None and not self._plain.is_clear:
+        if self._prompt is not None and not self._prompt.is_clear:
             if self._handed is None:
                 self._handed = []
             self._handed.append(len(data))
 
     def _count_unsent(self) -> int:
-        """How many messages the transport has not sent whole; over TLS, which does not tell, those of the close."""
+        """How many messages the transport has not sent whole; elsewhere, at most those of the close."""
         handed = self._handed or []
-        left = sum(handed) if self._plain is None and not self.wasClean else 0
-        if self._plain is not None:
-            left = self._plain.unsent
+        left = sum(handed) if self._prompt is None and not self.wasClean else 0
+        if self._prompt is not None:
+            left = self._prompt.unsent
         lost = 0
         while left > 0 and lost < len(handed):
             lost += 1

@@ -8,7 +8,7 @@ Whoever writes much keeps the socket's own `send` for as long as the transport i
 `stopWriting` are where Twisted itself notes that something waits, and that nothing does any more.
 
 Only for TCP with nothing around it. TLS looks the same from outside, down to `transport.socket`, and would send plain
-text: so it is decided by the transport's own class.
+text: so it is decided by the transport's own class. Our own TLS has a class for it, too (`tls_transport.py`).
 """
 
 # mypy: allow-untyped-calls
@@ -58,6 +58,17 @@ class TcpTransport(LeanServer):
     def unsent(self) -> int:
         """Bytes that wait here for the system to take them."""
         return len(self.dataBuffer) - self.offset + self._tempDataLen
+
+    @property
+    def send(self) -> Send:
+        """The socket's own."""
+        send: Send = self.socket.send
+        return send
+
+    def watch(self) -> bool:
+        """Tell the protocol from now on; that there is something to tell."""
+        self.is_watched = True
+        return True
 
     def write_now(self, data: bytes) -> None:
         """Send what the socket takes, and leave the rest, and every fault, to Twisted."""

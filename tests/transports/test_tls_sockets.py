@@ -1,0 +1,218 @@
+"""WebSockets over TLS on real sockets: clients that read slowly, or not at all, or leave in the middle."""
+
+from __future__ import annotations
+
+import random
+import socket
+import ssl
+import time
+from pathlib import Path
+from typing import Any
+
+from twisted.internet import reactor as _reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import TCP4ServerEndpoint, serverFromString, wrapServerTLS
+from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.task import deferLater
+from twisted.internet.threads import deferToThread
+from twisted.trial.unittest import TestCase
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import ClientConnection, connect
+
+from tests.certificates import make_certificate, write_pem
+from tests.transports.fixtures import Service
+from tests.transports.tls_memory import credentials
+from wsservice.close_codes import CloseCode
+from wsservice.connection import Connection
+from wsservice.counters import Counters
+from wsservice.transports.reads import Reads
+from wsservice.transports.tcp import serve_by
+from wsservice.transports.tls_transport import TlsTransport, encrypt_at_once
+
+reactor: Any = _reactor
+#: seconds; a bound for a machine that is busy
+PATIENCE = 60.0
+
+
+class SocketCase(TestCase):
+    async def listen(self, **settings: Any) -> None:
+        """A service that speaks TLS, as `Server` makes it."""
+        self.service = Service(**settings)
+        self.opened: Deferred[Connection] = Deferred()
+        self.service.app.on_connect(lambda connection: self.opened.callback(connection))
+        certificate, _ = credentials()
+        endpoint = wrapServerTLS(certificate, TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1"), reactor)
+        port: Any = await endpoint.listen(self.service.factory)
+        self.addCleanup(port.stopListening)
+        reads = Reads(reactor, Counters())
+        self.addCleanup(reads.stop)
+        serve_by(reads, [port])
+        encrypt_at_once([port])
+        self.port = port.getHost().port
+
+    async def connect(self) -> tuple[Connection, ClientConnection]:
+        """A client, and the service's side of it; the client reads no more than 64 KiB and what it is asked for."""
+        self.opened = Deferred()
+
+        def open_socket() -> ClientConnection:
+            plain = socket.socket()
+            plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+            plain.connect(("127.0.0.1", self.port))
+            return connect(
+                "wss://localhost/ws",
+                sock=plain,
+                ssl=credentials()[1],
+                compression=None,
+                max_queue=1,
+                ping_interval=None,
+                max_size=None,
+            )
+
+        client = await deferToThread(open_socket)
+        self.addCleanup(deferToThread, client.socket.close)
+        return await self.opened, client
+
+    async def until(self, condition: Any) -> None:
+        """Wait for what other ends bring about."""
+        end = time.monotonic() + PATIENCE
+        while not condition():
+            self.assertLess(time.monotonic(), end)
+            await deferLater(reactor, 0.01)
+            self.service.clock.advance(0.01)
+
+
+def receive_all(client: ClientConnection, count: int) -> list[Any]:
+    """So many messages, the first of them late."""
+    time.sleep(0.2)
+    return [client.recv(PATIENCE) for _ in range(count)]
+
+
+class DeliveryTests(SocketCase):
+    async def test_a_slow_client_gets_everything_in_its_order_whoever_writes(self) -> None:
+        await self.listen(send_queue_bytes=1 << 30)
+        connection, client = await self.connect()
+        self.assertIsInstance(connection._link.transport, TlsTransport)  # type: ignore[attr-defined]
+        self.assertIsNotNone(connection.direct)
+        chance = random.Random(5)
+        sent = []
+        receiving = deferToThread(receive_all, client, 2000)
+        was_behind = 0
+        for number in range(2000):
+            text = f"{number} " * chance.choice([1, 20, 20, 20, 6000])
+            if chance.random() < 0.5:
+                self.service.app.emit("message", text)
+                sent.append(f'"{text}"')
+            else:
+                connection.send(text)
+                sent.append(text)
+            if number % 100 == 0:
+                connection._link.sendPing(b"in between")  # type: ignore[attr-defined]
+                was_behind += connection.direct is None
+                await deferLater(reactor, 0)
+        self.assertGreater(was_behind, 0)
+        self.assertTrue(await receiving == sent)
+        await self.until(lambda: connection.direct is not None)
+        self.service.app.emit("message", "at once")
+        self.assertEqual(await deferToThread(client.recv, PATIENCE), '"at once"')
+        await deferToThread(client.close)
+
+    async def test_one_that_does_not_read_is_closed_at_its_bound_and_others_do_not_notice(self) -> None:
+        await self.listen(send_queue_bytes=1 << 20)
+        deaf, _ = await self.connect()
+        other, client = await self.connect()
+        text = "x" * 8000
+        count = 0
+        receiving = None
+        while deaf.is_open:
+            for _ in range(100):
+                self.service.app.emit("message", text)
+            count += 100
+            receiving = await deferToThread(lambda: [client.recv(PATIENCE) for _ in range(100)])
+            self.assertLess(count, 100_000)
+        self.assertEqual(receiving, [f'"{text}"'] * 100)
+        self.assertEqual(self.service.counters.get("slow_consumers"), 1)
+        self.assertTrue(other.is_open)
+        await self.until(lambda: len(self.service.registry) == 1 and len(self.service.factory.live) == 1)
+        await deferToThread(client.close)
+
+    async def test_a_close_comes_behind_what_waits(self) -> None:
+        await self.listen(send_queue_bytes=1 << 30)
+        connection, client = await self.connect()
+        texts = [f"{number} " * 1500 for number in range(3000)]
+        for text in texts:
+            self.service.app.emit("message", text)
+        self.assertIsNone(connection.direct)
+        connection.disconnect(CloseCode.GOING_AWAY, "bye")
+        self.assertEqual(self.service.app.emit("message", "too late"), None)
+        self.assertTrue(await deferToThread(receive_all, client, 3000) == [f'"{text}"' for text in texts])
+        with self.assertRaises(ConnectionClosed) as caught:
+            await deferToThread(client.recv, PATIENCE)
+        self.assertEqual(str(caught.exception.rcvd), "1001 (going away) bye")
+        await self.until(lambda: not self.service.factory.live)
+
+    async def test_nothing_follows_the_answer_to_a_clients_close(self) -> None:
+        await self.listen()
+        connection, client = await self.connect()
+        link: Any = connection._link
+        close = link.sendCloseFrame
+
+        def close_and_write(*args: Any, **options: Any) -> None:
+            close(*args, **options)
+            self.service.app.emit("message", "too late")
+
+        link.sendCloseFrame = close_and_write
+        await deferToThread(client.close)
+        self.assertEqual((client.close_code, await deferToThread(lambda: list(client))), (1000, []))
+
+    async def test_a_reset_in_the_middle_of_a_broadcast_ends_that_client_only(self) -> None:
+        await self.listen()
+        _, leaving = await self.connect()
+        _, client = await self.connect()
+        leaving.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
+        plain = socket.socket(fileno=leaving.socket.detach())
+        plain.close()
+        for number in range(10):
+            self.service.app.emit("message", str(number))
+        self.assertEqual(await deferToThread(receive_all, client, 10), [f'"{number}"' for number in range(10)])
+        await self.until(lambda: len(self.service.registry) == 1)
+        await deferToThread(client.close)
+
+
+class PortTests(TestCase):
+    async def test_ports_with_a_certificate_of_their_own_have_it_too_and_plain_ones_do_not(self) -> None:
+        both = write_pem(self.folder(), *make_certificate("localhost"))
+        tls = f"ssl:0:interface=127.0.0.1:privateKey={both}:certKey={both}"
+        made: list[Any] = []
+        factory = Factory()
+
+        class Echo(Protocol):
+            def connectionMade(self) -> None:
+                made.append(self.transport)
+
+            def dataReceived(self, data: bytes) -> None:
+                transport: Any = self.transport
+                transport.write_now(data)
+
+        factory.protocol = Echo
+        ports = [
+            await serverFromString(reactor, text).listen(factory)
+            for text in (tls, "tcp:0:interface=127.0.0.1", f"unix:{self.folder()}")
+        ]
+        serve_by(None, ports)
+        encrypt_at_once(ports)
+
+        def speak() -> bytes:
+            context = ssl._create_unverified_context()
+            plain = socket.create_connection(("127.0.0.1", ports[0].getHost().port))
+            with context.wrap_socket(plain) as client:
+                client.sendall(b"hello")
+                return client.recv(100)
+
+        self.assertEqual(await deferToThread(speak), b"hello")
+        self.assertEqual([type(one) for one in made], [TlsTransport])
+        self.assertEqual([ports[1].factory, ports[2].factory, factory.protocol], [factory, factory, Echo])
+        for port in ports:
+            await port.stopListening()
+
+    def folder(self) -> Path:
+        return Path(self.mktemp())
