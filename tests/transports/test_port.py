@@ -287,14 +287,16 @@ class PortTests(SynchronousTestCase):
             transport.finish()
         self.assertEqual((len(admission), self.clock.getDelayedCalls()), (1, []))
 
-    def test_beyond_the_spare_places_all_are_refused_at_once(self) -> None:
+    def test_beyond_the_spare_places_who_has_said_nothing_for_longest_gives_way(self) -> None:
         admission = self.full()
-        waiting = [self.connect() for _ in range(2)]
-        self.assertTrue(self.connect().value().startswith(b"HTTP/1.1 503 "))
+        waiting = [self.connect() for _ in range(3)]
+        self.assertTrue(waiting[0].value().startswith(b"HTTP/1.1 503 "))
+        self.assertEqual([transport.value() for transport in waiting[1:]], [b"", b""])
         waiting[0].finish()
+        waiting[1].finish()
         self.assertEqual(self.connect().value(), b"")
         self.factory.close_waiting()
-        self.assertEqual(waiting[1].ended, "aborted")
+        self.assertEqual(waiting[2].ended, "aborted")
         for port in list(self.factory.waiting):
             port.transport.finish()
         self.assertEqual(len(admission), 1)

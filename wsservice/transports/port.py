@@ -23,7 +23,14 @@ from twisted.python.failure import Failure
 from wsservice.admission import Admission
 from wsservice.alarms import Alarms
 from wsservice.counters import Counters
-from wsservice.errors import HandshakeError, HeadTooLarge, RequestTimeout, Stopping, TooManyConnections
+from wsservice.errors import (
+    HandshakeError,
+    HeadTooLarge,
+    RequestTimeout,
+    Stopping,
+    TooManyConnections,
+    TooManyFromAddress,
+)
 from wsservice.handshake import make_request_id
 from wsservice.transports.accepting import Accepting
 from wsservice.transports.handover import hand_over
@@ -90,6 +97,8 @@ class PortFactory(Factory):
         self.head_timeout = head_timeout
         self.probes = probes
         self.waiting: set[Port] = set()
+        #: those in spare places, the first comer first
+        self.spare: dict[Port, None] = {}
         #: whether the service stops: WebSockets are refused here, everything else by the site
         self.draining = False
 
@@ -170,15 +179,26 @@ class Port(Protocol):
         return self._is_admitted
 
     def _admit_spare(self, crowded: TooManyConnections) -> bool:
-        refusal = self._factory.admission.admit_spare(self._peer)
+        admission, spare = self._factory.admission, self._factory.spare
+        refusal = admission.admit_spare(self._peer)
+        if refusal is not None and spare and not isinstance(refusal, TooManyFromAddress):
+            next(iter(spare)).give_way()
+            refusal = admission.admit_spare(self._peer)
         if refusal is None:
             self._crowded = crowded
+            spare[self] = None
         else:
             self._refuse(refusal)
         return refusal is None
 
+    def give_way(self) -> None:
+        """Another one wants the spare place, which this one has had for the longest time and said nothing yet."""
+        assert self._crowded is not None
+        self._refuse(self._crowded)
+
     def _give_back(self) -> None:
         """Leave the place, of whatever kind."""
+        self._factory.spare.pop(self, None)
         if self._crowded is not None:
             self._factory.admission.release_spare(self._peer)
         elif self._is_admitted:
@@ -216,6 +236,7 @@ class Port(Protocol):
             self.transport.abortConnection()
             return
         if self._crowded is not None:
+            self._factory.spare.pop(self, None)
             self._factory.admission.keep_spare()
             protocol.finish_up()
         self._is_admitted, self._crowded = False, None
