@@ -312,6 +312,14 @@ class LifeTests(TestCase):
         self.assertIn("Address already in use", str(caught.exception))
         await server.parts.provider.stop()
 
+    async def test_one_endpoint_of_several_that_cannot_be_had_is_told_at_once(self) -> None:
+        server = make_server(Path(self.mktemp()), reactor, listen=["tcp:0:interface=127.0.0.1", "unix:/nowhere/s"])
+        with self.assertRaises(ConfigurationError) as caught:
+            server.privilegedStartService()
+        self.assertIn("cannot listen on unix:/nowhere/s", str(caught.exception))
+        await server.parts.provider.stop()
+        await deferLater(reactor, 0)
+
     async def test_the_log_says_where_it_listens_and_what_is_spoken_there(self) -> None:
         both = write_pem(Path(self.mktemp()), *make_certificate("localhost"))
         events: list[Any] = []

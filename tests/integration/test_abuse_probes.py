@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import select
+import shutil
 import socket
 import ssl
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -41,6 +43,8 @@ class ProbeTests(AbuseCase):
     def test_probes_are_answered_on_every_kind_of_endpoint(self) -> None:
         folder = Path(self.mktemp()).resolve()
         folder.mkdir()
+        short = tempfile.mkdtemp()  # a socket's path has 107 bytes at most
+        self.addCleanup(shutil.rmtree, short)
         chain, secret = folder / "chain.pem", folder / "key.pem"
         certificate, key = make_certificate("service")
         write_pem(chain, certificate)
@@ -50,7 +54,7 @@ class ProbeTests(AbuseCase):
             "--max-connections", str(MOST), "--handshake-timeout", "300",
             "--listen", "tcp:0:interface=127.0.0.1", "--listen", f"ssl:0:{tls}",
             "--listen", "haproxy:tcp:0:interface=127.0.0.1", "--listen", f"haproxy:ssl:0:{tls}",
-            "--listen", f"unix:{folder}/s",
+            "--listen", f"unix:{short}/s",
         )  # fmt: skip
         plain, secure, proxied, both = map(int, _PORTS.findall(victim.log))
         before = self.holds(victim)
@@ -65,7 +69,7 @@ class ProbeTests(AbuseCase):
 
         def local() -> socket.socket:
             sock = socket.socket(socket.AF_UNIX)
-            sock.connect(f"{folder}/s")
+            sock.connect(f"{short}/s")
             return sock
 
         kinds: dict[str, Callable[[], socket.socket]] = {

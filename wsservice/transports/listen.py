@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from OpenSSL import SSL, crypto
-from twisted.internet.defer import maybeDeferred
 from twisted.internet.endpoints import TCP4ServerEndpoint, TCP6ServerEndpoint, serverFromString, wrapServerTLS
 from twisted.internet.interfaces import IFileDescriptor, IListeningPort, IProtocolFactory, IStreamServerEndpoint
 
@@ -134,8 +133,8 @@ async def listen_on(
         try:
             ports.append(await endpoint.listen(factory))
         except Exception as error:  # a port or a path can be wrong in many ways, and each has an exception of its own
-            for port in ports:
-                await maybeDeferred(port.stopListening)
+            for port in ports:  # not waited for: the caller must learn of it in this turn
+                port.stopListening()
             cause = getattr(error, "socketError", error)
             raise ConfigurationError(
                 f"cannot listen on {name}: {getattr(cause, 'strerror', None) or cause}; "
