@@ -8,7 +8,7 @@ is OpenSSL's: whatever is encrypted has its place, and the transport below keeps
 Only this step is taken out of Twisted's TLS. The handshake, what is written before its end, the shutdown, producers and
 every fault are its own code; and no byte comes to the transport below but by OpenSSL.
 
-Figures: benchmarks/README.md.
+A delivery over TLS costs 7 us where it was 30 us (benchmarks/README.md).
 """
 
 # mypy: allow-untyped-calls
