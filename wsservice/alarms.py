@@ -41,7 +41,10 @@ WATCHED = {
     ("logins", "rate_limited"): ("logins", "--login-burst, --login-interval, or the provider's own"),
     ("me", "rate_limited"): ("sessions", "fixed at 1,000 at once, then 50 a second"),
     ("logouts", "rate_limited"): ("sessions", "fixed at 1,000 at once, then 50 a second"),
-    ("refreshes", "rate_limited"): ("refreshes", "fixed at 60 at once, then one a second; or the provider's own"),
+    ("refreshes", "rate_limited"): (
+        "refreshes",
+        "fixed at 60 at once, then one a second for an address; or the provider's own",
+    ),
     ("jwks_timeouts", ""): ("keys_time", "--auth-timeout"),
     ("jwks_cooldown", ""): ("unknown_keys", "fixed at one fetch in 10 s"),
     ("drain_cut_off", "clients"): ("drain", "--drain-timeout"),

@@ -294,6 +294,16 @@ class RateTests(Base):
         self.bench.clock.advance(30)
         self.assertEqual([self.attempt("user", "192.0.2.1") for _ in range(2)], [401, 429])
 
+    def test_a_user_name_has_a_rate_of_refreshes_whatever_its_addresses(self) -> None:
+        self.bench = AuthBench(AuthSettings(user_refresh_rate=Rate(2, 10.0)))
+        statuses = []
+        for number in range(3):
+            browser = self.bench.logged_in(session=f"session-{number}", refresh=f"refresh-{number}")
+            self.bench.script[:] = [self.bench.tokens(session=f"session-{number}", refresh=f"new-{number}")]
+            browser.peer = f"192.0.2.{number}"
+            statuses.append(browser.post("/auth/refresh").status)
+        self.assertEqual(statuses, [200, 200, 429])
+
     def test_who_asks_for_the_user_or_signs_out_has_a_rate_by_address(self) -> None:
         self.bench = AuthBench(AuthSettings(session_rate=Rate(2, 10.0)))
         ask = self.bench.browser(peer="192.0.2.1").request

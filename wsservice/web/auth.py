@@ -75,7 +75,7 @@ class AuthRoutes:
         self._logins_of_address = Buckets(settings.login_rate, seconds)
         self._logins_of_user = Buckets(settings.login_rate, seconds)
         self._refreshes_of_address = Buckets(settings.refresh_rate, seconds)
-        self._refreshes_of_user = Buckets(settings.refresh_rate, seconds)
+        self._refreshes_of_user = Buckets(settings.user_refresh_rate, seconds)
         self._sessions_of_address = Buckets(settings.session_rate, seconds)
         self._refreshing: SharedCalls[tuple[Tokens, Principal]] = SharedCalls(
             services.clock, keep=settings.refresh_keep

@@ -60,8 +60,8 @@ class AuthSettings:
         cookies: names and attributes.
         login_rate: of logins and answered challenges, for each address and for each user name; precedent: Synapse's
             `rc_login` has a burst of 5, too, and a far slower rate.
-        refresh_rate: of refreshes and revocations that reach the provider, for each address; and of refreshes for each
-            user name.
+        refresh_rate: of refreshes and revocations that reach the provider, for each address.
+        user_refresh_rate: of refreshes for each user name, who may have a thousand connections and many sessions.
         session_rate: of questions who the user is, and of logouts, for each address; many users may share one.
         refresh_keep: how long a refresh's result serves others who come with the same token.
         revoke_timeout: that a logout waits for the provider.
@@ -70,6 +70,7 @@ class AuthSettings:
     cookies: SessionCookies = field(default_factory=SessionCookies)
     login_rate: Rate = field(default_factory=lambda: Rate(5, 30.0))
     refresh_rate: Rate = field(default_factory=lambda: Rate(60, 1.0))
+    user_refresh_rate: Rate = field(default_factory=lambda: Rate(300, 0.1))
     session_rate: Rate = field(default_factory=lambda: Rate(1000, 0.02))
     refresh_keep: float = KEEP
     revoke_timeout: float = 2.0
