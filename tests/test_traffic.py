@@ -34,6 +34,13 @@ class TrafficTests(SynchronousTestCase):
         self.assertEqual(traffic.take(2000), 0.0)
         self.assertAlmostEqual(traffic.take(500), 0.5)
 
+    def test_who_is_forgiven_owes_no_more_than_a_burst(self) -> None:
+        traffic = self.make(messages=10, octets=1000)
+        self.assertGreater(traffic.take(1_000_000, 490_000), 1000)
+        traffic.forgive()
+        self.clock.advance(2.2)
+        self.assertEqual(traffic.take(1), 0.0)
+
     def test_the_longer_wait_counts(self) -> None:
         traffic = self.make(messages=1, octets=10, burst=1)
         self.assertEqual(traffic.take(10), 0.0)

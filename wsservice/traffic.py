@@ -68,6 +68,12 @@ class Traffic:
             wait = max(wait, -self._octets / self._limits.octets)
         return wait
 
+    def forgive(self) -> None:
+        """Owe no more than a burst: what was counted is refused, and must not lock a user out for minutes."""
+        limits = self._limits
+        self._messages = max(self._messages, -limits.messages * limits.burst)
+        self._octets = max(self._octets, -limits.octets * limits.burst)
+
     def _fill(self) -> None:
         now, limits = self._now(), self._limits
         passed, self._filled_at = now - self._filled_at, now

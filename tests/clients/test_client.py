@@ -662,6 +662,26 @@ class FastSenderTests(ClientCase):
         socket.drop()
         protocol.too_much()
 
+    def test_whoever_says_who_it_is_later_has_no_rate_of_its_own(self) -> None:
+        pollers = [self.bench.poller(None) for _ in range(2)]
+        for poller in pollers:
+            poller.pongs = False
+            poller.user = "alice"
+            poller.join("/")
+            poller.user = None
+        self.assertEqual(self.send_too_much(pollers[0], 15).answer().body, b"ok")
+        posting = self.send_too_much(pollers[1], 15)
+        self.assertEqual(posting.received(), [])
+        self.bench.advance(2)
+        self.assertEqual(posting.answer().body, b"ok")
+
+    def test_a_refused_payload_does_not_lock_its_user_out(self) -> None:
+        poller = self.bench.poller("alice", "/")
+        poller.pongs = False
+        self.assertEqual(self.send_too_much(poller, 5000).answer().status, 429)
+        self.bench.advance(3)
+        self.assertWorks(self.bench.poller("alice", "/"))
+
     def test_a_poller_that_never_keeps_to_its_rate_is_told_and_its_events_are_counted(self) -> None:
         poller = self.bench.poller("alice", "/")
         poller.pongs = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
@@ -44,6 +45,17 @@ class UpgradeTests(SynchronousTestCase):
         connection.emit("message", "pushed")
         client.read()
         self.assertEqual(client.messages[1:], ['"pushed"'])
+
+    def test_a_connection_that_pauses_at_once_is_not_read(self) -> None:
+        waiting: Deferred[None] = Deferred()
+        self.service.app.on("slow")(lambda connection, data: waiting)
+        client = self.kept_alive()
+        frames = Frame(Opcode.TEXT, b'{"event": "slow"}').serialize(mask=True) * 150
+        client.current.dataReceived(client.flush() + frames)
+        self.assertTrue(client.transport.paused)
+        waiting.callback(None)
+        self.service.clock.advance(0)
+        self.assertFalse(client.transport.paused)
 
     def test_repeated_headers_stay_apart(self) -> None:
         client = self.kept_alive(headers=(("Cookie", "a=1"), ("Cookie", "b=2")))

@@ -221,6 +221,15 @@ class HandshakeTests(Base):
         self.assertNotIn(b"Injected", answer)
         self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
 
+    def test_nothing_is_kept_of_what_a_refused_client_sends(self) -> None:
+        client = MemoryClient(self.service.factory)
+        client.current.dataReceived(client.flush().replace(b"Version: 13", b"Version: 12"))
+        self.assertTrue(client.transport.value().startswith(b"HTTP/1.1 426 "))
+        kept = len(client.current.data)
+        for _ in range(10):  # as over TLS, which is read until its end
+            client.current.dataReceived(b"x" * 65536)
+        self.assertEqual(len(client.current.data), kept)
+
     def test_cookies_are_not_kept_once_the_connection_is_open(self) -> None:
         self.connect(headers=(("Cookie", "authToken=secret"), ("Authorization", "Bearer secret")))
         (connection,) = self.service.app.connections()

@@ -59,6 +59,11 @@ class OrderTests(Base):
         self.bench.clock.advance(0)
         self.assertEqual(len(self.client.received()), 12)
 
+    def test_one_that_closes_with_its_turn_reads_on_for_the_clients_end(self) -> None:
+        self.client.send(head("/hello") * 7 + head("/hello", "Connection: close"))
+        self.assertEqual(len(self.client.received()), 8)
+        self.assertEqual(self.client.transport.producerState, "producing")
+
     def test_pipelined_requests_are_answered_in_order(self) -> None:
         self.client.send(head("/later") + head("/hello") + head("/nowhere") + head("/later"))
         self.assertEqual(self.client.received(), [])

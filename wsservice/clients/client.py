@@ -73,6 +73,9 @@ class Socket(Protocol):
     def close(self, code: int, reason: str) -> None:
         """Close with a close frame."""
 
+    def identified(self) -> None:
+        """Whom the client speaks for has changed."""
+
     def pause_reading(self) -> None:
         """Read nothing more for now."""
 
@@ -166,6 +169,13 @@ class Client:
         """How the present transport frames messages; None for long-polling."""
         return None if self.socket is None else self.socket.framing
 
+    def identified(self) -> None:
+        """Whom it speaks for is known now, or has changed: that user's rate counts."""
+        self._traffic = None
+        for socket in (self.socket, self._probe):
+            if socket is not None:
+                socket.identified()
+
     def begin(self) -> None:
         """Send the open packet to the WebSocket on which the session begins."""
         self.work()
@@ -239,6 +249,7 @@ class Client:
         hub = self._table.hub
         hub.counters.add("reading_paused", "traffic")
         if wait > hub.pause_timeout:
+            self._traffic.forgive()
             hub.counters.add("events_dropped", "traffic", count)
             self.end(close_codes.TOO_MUCH, code=CloseCode.TOO_MANY)
             raise TooMuchTraffic("a payload over the rate")

@@ -250,6 +250,7 @@ class Namespaces:
 
     def _identified(self, principal: Principal, asking: _Asking) -> None:
         self._speaker, self._credentials = principal, None
+        self._client.identified()
         request = asking.request
         if self._asking.get(request.namespace) is asking:
             del self._asking[request.namespace]

@@ -49,6 +49,10 @@ class IncomingProtocol(OutgoingProtocol):
         """The client sends too much all the time. Close it."""
         raise NotImplementedError
 
+    def identified(self) -> None:
+        """`user_id` has changed: another rate counts."""
+        self._traffic = None
+
     @property
     def user_id(self) -> str | None:
         """Whose rate counts; None of somebody who is not known."""
@@ -78,7 +82,8 @@ class IncomingProtocol(OutgoingProtocol):
                 self.received(message, size)
             if start == end:
                 return
-        self._dataReceived(data[start:] if start else data)
+        if self.state != self.STATE_CLOSED:  # refused, or closed: TLS reads on for its end, and Autobahn would keep it
+            self._dataReceived(data[start:] if start else data)
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
         """A message that took Autobahn's way."""

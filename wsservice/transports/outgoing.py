@@ -23,6 +23,8 @@ class OutgoingProtocol(SlimProtocol):
     max_backlog_messages: ClassVar[int] = 10_000
 
     _backlog_bytes = 0
+    #: whether the client was too slow, and something was dropped
+    _gave_up = False
     #: sizes of the messages that the transport was given since nothing waited in it; None for none
     _handed: list[int] | None = None
 
@@ -71,6 +73,7 @@ class OutgoingProtocol(SlimProtocol):
         if self._backlog_bytes > self.max_backlog or len(self._backlog) > self.max_backlog_messages:
             self.factory.counters.add("messages_dropped", "slow", len(self._backlog))
             self._backlog = deque()
+            self._gave_up = True
             self.too_slow()
 
     def direct(self) -> Send | None:
@@ -124,6 +127,8 @@ class OutgoingProtocol(SlimProtocol):
 
     def resumeProducing(self) -> None:
         """The transport's buffer is empty again: fill it with what waits."""
+        if self._gave_up:  # nothing may follow the gap but the close
+            return
         waiting = self._backlog or deque()
         self._backlog = None
         size = self._backlog_bytes

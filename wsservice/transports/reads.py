@@ -53,8 +53,8 @@ class Reads:
         """Read a connection; again is once."""
         number = transport.fileno()
         if number not in self._transports and not self._epoll.closed:
-            self._transports[number] = transport
             self._epoll.register(number, select.EPOLLIN)
+            self._transports[number] = transport
 
     def discard(self, transport: TcpTransport) -> None:
         """Do not read it for now, or no longer."""
@@ -108,8 +108,8 @@ class Reads:
         """Of the epoll itself: never."""
 
     def _end(self, transport: TcpTransport, reason: BaseException) -> None:
-        self.discard(transport)
         try:
+            self.discard(transport)
             if isinstance(reason, ConnectionDone):
                 transport.readConnectionLost(Failure(reason))
             else:

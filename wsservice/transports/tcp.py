@@ -84,6 +84,8 @@ class TcpTransport(LeanServer):
 
     def startReading(self) -> None:
         """Called by Twisted."""
+        if self._aborting or self.disconnected:
+            return
         if self.reads is None:
             super().startReading()
         else:
@@ -93,7 +95,7 @@ class TcpTransport(LeanServer):
         """Called by Twisted."""
         if self.reads is None:
             super().stopReading()
-        else:
+        elif hasattr(self, "socket"):
             self.reads.discard(self)
 
     def startWriting(self) -> None:

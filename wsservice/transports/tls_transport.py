@@ -122,6 +122,8 @@ class TlsTransport(TLSMemoryBIOProtocol):
         super().dataReceived(data)
         if self._handshakeDone and not (self._appSendBuffer or self.disconnecting or self._lostTLSConnection):
             self._open = self._tcp
+            if self.is_watched:
+                self.writing_changed(is_busy=not self.is_clear)
 
     # Where OpenSSL no longer takes what is given
 

@@ -52,8 +52,8 @@ class UpgradeResource(Resource):
         transport, channel.transport = channel.transport, None
         # The channel stays its producer otherwise, and a connection could not register itself.
         transport.unregisterProducer()
+        transport.resumeProducing()  # before what is handed over, which may have it pause again
         hand_over(transport, self._factory.buildProtocol(transport.getPeer()), head + behind)
-        transport.resumeProducing()
         return NOT_DONE_YET
 
     def _refuse(self, request: Request, status: HTTPStatus, message: str) -> bytes:

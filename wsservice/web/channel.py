@@ -76,7 +76,7 @@ class WsChannel(HTTPChannel):
         self._deadline: IDelayedCall | None = None
         self._unread: IDelayedCall | None = None
         self._is_last = False
-        #: requests of this turn of the event loop; and what brings the next turn
+        #: requests since others had their turn; and what ends that turn
         self._answered = 0
         self._turn: IDelayedCall | None = None
         self._short_way: ShortWay | None = None
@@ -105,8 +105,6 @@ class WsChannel(HTTPChannel):
 
     def dataReceived(self, data: bytes) -> None:
         """Read on; the first byte of a request starts its deadline."""
-        if not self._busyReceiving and self._turn is None:
-            self._answered = 0
         if self.state is State.CLOSING or (self._is_between and self._take_short(data)):
             return
         self._begin_reading()
@@ -213,9 +211,10 @@ class WsChannel(HTTPChannel):
         if self._waitingForTransport or self._answered >= _SLICE:
             self.paused = True
         super().requestDone(request)
-        if self.paused:
+        if self.paused and self.state is State.IDLE:  # one that closes reads on, for the client's end
             self._networkProducer.pauseProducing()
-            if not self._waitingForTransport and self.state is State.IDLE:
+            if not self._waitingForTransport and self._turn is None:
+                self._answered = 0
                 self._turn = self.callLater(0, self._go_on)
 
     def _go_on(self) -> None:
@@ -243,6 +242,7 @@ class WsChannel(HTTPChannel):
         """Whether what comes now begins a request, and nothing stands before it."""
         return not (
             self._head_bytes
+            or self.paused
             or self._buffer
             or self._is_last
             or self._busyReceiving

@@ -258,8 +258,10 @@ class ShortRequest:
     # -- for the channel
 
     def setHeader(self, name: bytes, value: bytes) -> None:
-        """Add `Connection: close`."""
-        self._own_headers += b"%s: %s\r\n" % (name, value)
+        """Add `Connection: close`, once."""
+        line = b"%s: %s\r\n" % (name, value)
+        if line not in self._own_headers:
+            self._own_headers += line
 
     def connectionLost(self, reason: Failure) -> None:
         """The client is gone; what is answered is dropped."""
