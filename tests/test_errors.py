@@ -52,7 +52,7 @@ class TreeTests(SynchronousTestCase):
         for error in below(HandshakeError):
             assert issubclass(error, HandshakeError)
             check_code(error.close_code)
-            self.assertIn(error.http_status, (400, 401, 403, 408, 429, 431, 503))
+            self.assertIn(error.http_status, (400, 401, 403, 408, 426, 429, 431, 503))
             self.assertTrue(error.message)
             self.assertRegex(error.word, r"\A[a-z_]+\Z")
 
