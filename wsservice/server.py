@@ -172,6 +172,8 @@ class Server(MultiService):
         }
         for number, handler in handlers.items():
             signal.signal(number, lambda *_, handler=handler: self._reactor.callFromThread(handler))
+        # What the reactor sets when it starts: else a signal that comes then ends the process by itself.
+        self._reactor.sigTerm = self._reactor.sigInt = lambda *_: self._reactor.callFromThread(self._asked_to_stop)
 
     def _asked_to_stop(self) -> None:
         if self._was_asked or self._stopping:

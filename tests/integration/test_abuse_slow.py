@@ -69,7 +69,9 @@ class ReaderTests(AbuseCase):
         # Nothing is shared here: each has a queue of its own, full to its bound.
         count = scaled(300)
         more_files(count + 200)
-        victim = self.start_dev("--max-connections-per-user", "0", "--send-queue-bytes", "262144")
+        victim = self.start_dev(
+            "--max-connections-per-user", "0", "--send-queue-bytes", "262144", "--message-rate", "100000"
+        )  # fmt: skip
         before, memory = self.holds(victim), victim.memory
         with self.unnoticed(victim):
             slow = []

@@ -113,13 +113,6 @@ class DevelopmentTests(Base):
         self.assertNotIn("Traceback", service.log)
         self.assertNotIn("Unhandled", service.log)
 
-    def test_signals_without_end_are_a_good_end(self) -> None:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            service = self.start("--dev")
-            while service.process.poll() is None:
-                service.process.send_signal(number)
-            self.assertEqual(service.wait(), 0, service.log)
-
     def test_sigint_ends_as_well_and_a_silent_client_is_cut_off(self) -> None:
         service = self.start("--dev", "--drain-timeout", "20")
         cookie = service.log_in("alice")
