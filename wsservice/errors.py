@@ -157,6 +157,8 @@ class HandshakeError(WsServiceError):
     word: ClassVar[str] = "bad_request"
     #: seconds, for the header Retry-After
     retry_after: ClassVar[int | None] = None
+    #: more headers of its answer
+    headers: ClassVar[list[tuple[str, str]]] = []
 
 
 class BadHandshake(HandshakeError):

@@ -64,6 +64,8 @@ def refusal_headers(error: HandshakeError | ProviderError) -> Headers:
         headers.append((b"WWW-Authenticate", f'Cookie realm="wsservice", error="{error.word}"'.encode()))
     if error.retry_after is not None:
         headers.append((b"Retry-After", b"%d" % error.retry_after))
+    if isinstance(error, HandshakeError):
+        headers += [(name.encode("ascii"), value.encode("ascii")) for name, value in error.headers]
     return tuple(headers)
 
 

@@ -32,7 +32,7 @@ from wsservice.transports.deflate import negotiate
 from wsservice.transports.incoming import IncomingProtocol
 from wsservice.transports.refusals import http_refusal
 from wsservice.transports.slim import EARLY
-from wsservice.transports.upgrade_request import UnsupportedVersion, read_key, switching
+from wsservice.transports.upgrade_request import read_key, switching
 
 if TYPE_CHECKING:
     from wsservice.auth.authenticator import Authenticator
@@ -221,18 +221,18 @@ class OpeningProtocol(IncomingProtocol):
             self.factory.counters.add("internal_errors")
             self.failHandshake("an error inside the service", HTTPStatus.INTERNAL_SERVER_ERROR)
 
-    def failHandshake(self, reason: str, code: int = 400, responseHeaders: Any = None) -> None:
+    def failHandshake(self, reason: str, code: int = 400) -> None:
         """Answer with fixed text; the reason is for the log only."""
         if self.state != self.STATE_CONNECTING:
             return
         handshake = self._handshake
         request_id = handshake.request_id if handshake else make_request_id()
-        self._answer(self.refusal(code, request_id, responseHeaders or []), reason, request_id)
+        self._answer(self.refusal(code, request_id), reason, request_id)
 
-    def refusal(self, code: int, request_id: str, headers: list[tuple[str, str]]) -> bytes:
+    def refusal(self, code: int, request_id: str) -> bytes:
         """The whole HTTP answer that refuses a handshake: fixed text."""
         secure, host = self.origin_of(self._handshake)
-        return http_refusal(code, self._refusal, request_id, secure=secure, host=host, extra=headers)
+        return http_refusal(code, self._refusal, request_id, secure=secure, host=host)
 
     def origin_of(self, handshake: Handshake | None) -> tuple[bool, str]:
         """Whether the client speaks TLS, and to which host: what a request's head says, where there is a good one."""
@@ -282,8 +282,7 @@ class OpeningProtocol(IncomingProtocol):
     def _refuse(self, error: HandshakeError) -> None:
         """Answer with an error's status, before the handshake."""
         self._refusal = error
-        headers = error.headers if isinstance(error, UnsupportedVersion) else []
-        self.failHandshake(str(error), error.http_status, headers)
+        self.failHandshake(str(error), error.http_status)
 
     def _answer(self, answer: bytes, reason: str, request_id: str | None = None) -> None:
         """Refuse by a whole HTTP answer."""

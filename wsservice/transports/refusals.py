@@ -17,14 +17,12 @@ def http_refusal(
     *,
     secure: bool,
     host: str = "",
-    extra: list[tuple[str, str]] | None = None,
 ) -> bytes:
     """A whole answer: fixed text, whatever Autobahn or an exception had to say.
 
     Args:
         refusal: gives the word and the text; else they are the status's own.
         secure, host: see `security_headers`.
-        extra: more headers.
     """
     phrase = HTTPStatus(code).phrase
     if refusal is not None and refusal.http_status != code:
@@ -36,10 +34,7 @@ def http_refusal(
             "requestId": request_id,
         }
     )
-    headers = (
-        *(refusal_headers(refusal) if refusal else ()),
-        *((name.encode("ascii"), value.encode("ascii")) for name, value in extra or ()),
-    )
+    headers = refusal_headers(refusal) if refusal else ()
     return http_answer(
         code,
         body,

@@ -109,13 +109,13 @@ class SocketIoProtocol(OpeningProtocol):
         self._sid = query.sid
         return None
 
-    def refusal(self, code: int, request_id: str, headers: list[tuple[str, str]]) -> bytes:
+    def refusal(self, code: int, request_id: str) -> bytes:
         """In Engine.IO's words where it has them."""
         if code == Forbidden.http_status:
             return self._answer_of(Forbidden(), request_id)
-        if code == BadRequest.http_status and not headers:
+        if code == BadRequest.http_status:
             return self._answer_of(BadRequest(), request_id)
-        return super().refusal(code, request_id, headers)
+        return super().refusal(code, request_id)
 
     def _answer_of(self, error: RequestError, request_id: str) -> bytes:
         """A whole HTTP answer in Engine.IO's form."""

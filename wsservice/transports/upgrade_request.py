@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from hashlib import sha1
-from typing import ClassVar
 
 from wsservice.errors import BadHandshake
 from wsservice.handshake import Handshake
@@ -27,7 +26,7 @@ class UnsupportedVersion(BadHandshake):
     message = "Only version 13 of the WebSocket protocol is spoken here."
     http_status = 426
     word = "unsupported_version"
-    headers: ClassVar[list[tuple[str, str]]] = [("Sec-WebSocket-Version", VERSION)]
+    headers = [("Sec-WebSocket-Version", VERSION)]
 
 
 def read_key(handshake: Handshake) -> str:
@@ -36,17 +35,14 @@ def read_key(handshake: Handshake) -> str:
     Raises:
         BadHandshake, UnsupportedVersion: what of section 4.2.1 does not hold, for the log.
     """
-    values: dict[str, list[str]] = {}
-    for name, value in handshake.headers:
-        values.setdefault(name, []).append(value)
     if handshake.method != "GET":
         raise BadHandshake("an upgrade by another method than GET")
     for name, token in (("upgrade", "websocket"), ("connection", "upgrade")):
-        if token not in [one.strip(" \t").lower() for one in ",".join(values.get(name, ())).split(",")]:
+        if token not in [one.strip(" \t").lower() for one in ",".join(handshake.header_values(name)).split(",")]:
             raise BadHandshake(f"an upgrade whose {name} header does not say {token}")
-    if values.get("sec-websocket-version") != [VERSION]:
+    if handshake.header_values("sec-websocket-version") != [VERSION]:
         raise UnsupportedVersion("an upgrade to another version than 13")
-    keys = values.get("sec-websocket-key", [])
+    keys = handshake.header_values("sec-websocket-key")
     if len(keys) != 1 or not _KEY.fullmatch(keys[0]):
         raise BadHandshake("an upgrade without one good Sec-WebSocket-Key")
     return keys[0]

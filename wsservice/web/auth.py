@@ -141,7 +141,7 @@ class AuthRoutes:
     def _limit_logins(self, handshake: Handshake, username: str) -> None:
         self._logins_of_address.take(address_key(handshake.peer))
         if username:
-            self._logins_of_user.take(username.strip().casefold())
+            self._logins_of_user.take(_user_key(username))
 
     # -- refresh
 
@@ -177,7 +177,7 @@ class AuthRoutes:
         self._refreshes_of_address.take(address_key(handshake.peer))
         username = grant.username or (old.username if old else None)
         if username:
-            self._refreshes_of_user.take(username.strip().casefold())
+            self._refreshes_of_user.take(_user_key(username))
 
         async def renew() -> tuple[Tokens, Principal]:
             tokens = await self._services.provider.refresh(grant.token, username)
@@ -277,6 +277,11 @@ class AuthRoutes:
         """Take the session from the browser along with the error that follows."""
         for name, value in self._settings.cookies.clear(request.handshake):
             request.responseHeaders.addRawHeader(name, value)
+
+
+def _user_key(username: str) -> str:
+    """Whom a limit by user name means, however the name is written."""
+    return username.strip().casefold()
 
 
 def _describe(principal: Principal) -> dict[str, Any]:
