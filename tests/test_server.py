@@ -101,6 +101,23 @@ class LifeTests(TestCase):
         headers = {"Cookie": f"authToken={self.token(server)}"}
         return await deferToThread(connect, self.url(server), additional_headers=headers, proxy=None)
 
+    async def until_running(self, server: Server, client: Any) -> None:
+        """Wait until a handler runs that does not end."""
+        while not server.parts.hub.running:
+            await deferToThread(client.ping)
+
+    async def open_narrow(self, server: Server) -> socket.socket:
+        """A WebSocket whose system takes little that it has not read."""
+        port = server.addresses[0].port
+        sock = socket.socket()
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        sock.settimeout(60)
+        await deferToThread(sock.connect, ("127.0.0.1", port))
+        head = f"GET /ws HTTP/1.1\r\nHost: localhost:{port}\r\nCookie: authToken={self.token(server)}\r\n{UPGRADE}\r\n"
+        sock.sendall(head.encode())
+        await deferToThread(read_until, sock, b"\r\n\r\n")
+        return sock
+
     async def close_of(self, client: Any) -> tuple[int, str]:
         def receive() -> tuple[int, str]:
             try:
@@ -146,8 +163,7 @@ class LifeTests(TestCase):
         client = await self.open(server)
         await deferToThread(client.send, '{"event": "slow", "id": 1}')
         await deferToThread(client.send, '{"event": "ping", "id": 2}')
-        while not server.parts.hub.running:
-            await deferToThread(client.ping)
+        await self.until_running(server, client)
         stopped = server.stopService()
         self.assertEqual(await self.close_of(client), (1001, "Server shutting down"))
         self.assertFalse(stopped.called)
@@ -158,14 +174,7 @@ class LifeTests(TestCase):
     async def test_what_is_sent_at_once_and_what_waits_keep_their_order(self) -> None:
         """Broadcasts, answers and Autobahn's own pongs, to a client whose socket is full time and again."""
         server = self.start(send_queue_bytes=str(1 << 26), send_queue_messages="1000000")
-        port, count = server.addresses[0].port, 3000
-        sock = socket.socket()
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        sock.settimeout(60)
-        await deferToThread(sock.connect, ("127.0.0.1", port))
-        head = f"GET /ws HTTP/1.1\r\nHost: localhost:{port}\r\nCookie: authToken={self.token(server)}\r\n{UPGRADE}\r\n"
-        sock.sendall(head.encode())
-        await deferToThread(read_until, sock, b"\r\n\r\n")
+        sock, count = await self.open_narrow(server), 3000
         (connection,) = server.parts.app.connections()
         reading = deferToThread(read_numbers, sock, count)
         states = set()
@@ -187,13 +196,7 @@ class LifeTests(TestCase):
 
     async def test_what_a_slow_client_is_closed_before_it_was_sent_is_counted(self) -> None:
         server = self.start(send_queue_bytes=str(1 << 26), send_queue_messages="1000000")
-        port, count = server.addresses[0].port, 10_000
-        sock = socket.socket()
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        await deferToThread(sock.connect, ("127.0.0.1", port))
-        head = f"GET /ws HTTP/1.1\r\nHost: localhost:{port}\r\nCookie: authToken={self.token(server)}\r\n{UPGRADE}\r\n"
-        sock.sendall(head.encode())
-        await deferToThread(read_until, sock, b"\r\n\r\n")
+        sock, count = await self.open_narrow(server), 10_000
         (connection,) = server.parts.app.connections()
         for number in range(count):
             connection.emit("message", f"{number}:" + "x" * 1000)
@@ -219,8 +222,7 @@ class LifeTests(TestCase):
 
         client = await self.open(server)
         await deferToThread(client.send, '{"event": "never"}')
-        while not server.parts.hub.running:
-            await deferToThread(client.ping)
+        await self.until_running(server, client)
         await server.stopService()
         self.assertEqual(server.parts.raw.live, set())
         self.assertEqual(server.parts.hub.counters.get("drain_cut_off", "handlers"), 1)
@@ -233,8 +235,7 @@ class LifeTests(TestCase):
         server.parts.app.on("slow")(lambda connection, data: waiting)
         client = await self.open(server)
         await deferToThread(client.send, '{"event": "slow"}')
-        while not server.parts.hub.running:
-            await deferToThread(client.ping)
+        await self.until_running(server, client)
         port = server.addresses[0].port
         early = socket.create_connection(("127.0.0.1", port))  # its head is not whole when the stop begins
         early.sendall(f"GET /ws HTTP/1.1\r\nHost: localhost:{port}\r\n".encode())
@@ -273,8 +274,7 @@ class LifeTests(TestCase):
         server.parts.app.on("never")(lambda connection, data: waiting)
         client = await self.open(server)
         await deferToThread(client.send, '{"event": "never"}')
-        while not server.parts.hub.running:
-            await deferToThread(client.ping)
+        await self.until_running(server, client)
         stopped = server.stopService()
         server._asked_to_stop()
         await stopped

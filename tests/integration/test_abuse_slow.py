@@ -13,6 +13,7 @@ from tests.integration.abuse import (
     MIB,
     SOCKETIO,
     AbuseCase,
+    Victim,
     dial,
     frame,
     more_files,
@@ -29,6 +30,15 @@ SMALL = 8192
 
 
 class ReaderTests(AbuseCase):
+    def open_narrow(self, victim: Victim, *, path: str = "/ws") -> socket.socket:
+        """Bob's WebSocket, whose system takes little that he has not read."""
+        sock = socket.socket()
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL)
+        sock.connect(("127.0.0.1", victim.port))
+        sock.sendall(upgrade(victim.port, self.bob, path=path))
+        self.assertIn(b" 101 ", read_head(sock))
+        return sock
+
     def test_a_thousand_clients_that_stopped_reading_while_a_megabyte_a_second_is_broadcast(self) -> None:
         count = scaled(1000)
         more_files(count + 200)
@@ -37,12 +47,8 @@ class ReaderTests(AbuseCase):
         with self.unnoticed(victim):
             slow = []
             for number in range(count):
-                sock = socket.socket()
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL)
-                sock.connect(("127.0.0.1", victim.port))
                 is_raw = number % 2
-                sock.sendall(upgrade(victim.port, self.bob, path="/ws" if is_raw else SOCKETIO))
-                self.assertIn(b" 101 ", read_head(sock))
+                sock = self.open_narrow(victim, path="/ws" if is_raw else SOCKETIO)
                 # its own namespace's `join`; no answer is read
                 sock.sendall(frame(b'{"event": "join", "data": "room"}') if is_raw else frame(b"40"))
                 if not is_raw:
@@ -76,12 +82,7 @@ class ReaderTests(AbuseCase):
         with self.unnoticed(victim):
             slow = []
             for _ in range(count):
-                sock = socket.socket()
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL)
-                sock.connect(("127.0.0.1", victim.port))
-                sock.sendall(upgrade(victim.port, self.bob))
-                self.assertIn(b" 101 ", read_head(sock))
-                slow.append(sock)
+                slow.append(self.open_narrow(victim))
             asking = frame(b'{"event": "big", "data": 16384}')
             poll = {sock.fileno(): sock for sock in slow}
             while self.watcher.counter("slow_consumers") < count:
