@@ -16,20 +16,21 @@ LAYERS = {
         "messages errors close_codes handshake envelope frames config settings parsers checks redaction handlers",
         "engineio. socketio. addresses open_files traffic connection_limits headers",
         "auth.principal auth.cookies auth.tokens auth.verified auth.keys auth.origin auth.strict_json auth.sigv4",
-        "auth.endpoints auth.providers.cognito_errors web.answers web.limits web.compression",
+        "adapters.redis.url auth.endpoints auth.providers.cognito_errors web.answers web.limits web.compression",
     ],
     1: [
+        "client_calls server_events questions",
         "counters wire registry calls deadlines expiry history hub connection audience namespace app sessions loader",
         "log_context log_flood log_writer logs clients. admission alarms pings",
-        "auth.authenticator auth.revocations auth.providers.base web.rates",
+        "adapters.base adapters.local auth.authenticator auth.revocations auth.providers.base web.rates",
         "auth.providers.cognito_challenges web.forms web.session_cookies",
     ],
-    2: ["auth.jwks auth.fetch auth.strict_agent auth.providers. transports. web."],
+    2: ["adapters. auth.jwks auth.fetch auth.strict_agent auth.providers. transports. web."],
     3: ["identity assembly server"],
     4: ["tap daemon testing demo."],
 }
 #: families of layer 2, which never import each other
-FAMILIES = ("transports", "web", "auth")
+FAMILIES = ("transports", "web", "auth", "adapters")
 #: what the layer of a module forbids it by name
 ONLY_FOR_CONFIG = {"config", "settings", "checks", "identity", "assembly", "server", "tap"}
 #: a package's public names, gathered: above everything that it names

@@ -61,6 +61,10 @@ class App(Namespace):
 
     # For the service
 
+    def names(self) -> list[str]:
+        """The namespaces of fixed names."""
+        return list(self._named)
+
     def serve(self, hub: Hub) -> None:
         """Give the app the connections that it speaks to; the service does this when it starts."""
         for namespace in (*self._named.values(), *self._patterns, *self._parts):

@@ -1,4 +1,7 @@
-"""Reaching clients: to whom an application's message goes, and what can be done with a selection of them."""
+"""Reaching clients: to whom an application's message goes, and what can be done with a selection of them.
+
+In a cluster (`--adapter`) they are those of every process, but for `connections`.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,14 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from wsservice.calls import gather
+from wsservice import questions
+from wsservice.adapters.base import Presence, RemoteConnection
+from wsservice.client_calls import call_clients
 from wsservice.close_codes import CloseCode, check_code
 from wsservice.connection import Connection
 from wsservice.errors import AppNotServed, ClientError, RoomTaken
 from wsservice.hub import Hub
-from wsservice.messages import Broadcast, Disconnect, Target, check_name
+from wsservice.messages import Broadcast, Disconnect, Join, Leave, Target, check_name
 
 #: one name or several; None for no choice by this
 Names = str | Iterable[str] | None
@@ -84,15 +89,8 @@ class Audience:
         """
         hub = self._served()
         check_name(event)
-        call_id = hub.next_call_id()
-        chosen: list[Connection] = []
-        for target in self._targets(room, user, session, except_room=except_room, skip=skip):
-            chosen += [connection for connection in hub.registry.select(target) if connection.may_call]
-        frames = {wire: wire.event(event, args, call_id) for wire in {connection.wire for connection in chosen}}
-        answers = [connection.expect(call_id) for connection in chosen]
-        for connection in chosen:
-            connection.write(frames[connection.wire])
-        return gather(answers, hub.clock, hub.call_timeout if timeout is None else timeout)
+        targets = self._targets(room, user, session, except_room=except_room, skip=skip)
+        return call_clients(hub, event, args, targets, self._seconds(timeout))
 
     def connections(
         self,
@@ -103,7 +101,7 @@ class Audience:
         except_room: Names = None,
         skip: Connections = None,
     ) -> list[Connection]:
-        """The connections of this process: all, or those in `room`, of `user`, of `session`."""
+        """The connections of this process: all, or those in `room`, of `user`, of `session`; see `fetch`, too."""
         registry = self._served().registry
         return [
             connection
@@ -128,13 +126,17 @@ class Audience:
         Raises:
             RoomTaken: `to` is the id of a connection.
         """
-        for connection in self.connections(room=room, user=user, session=session, except_room=except_room, skip=skip):
-            try:
-                connection.join(to)
-            except RoomTaken:
-                raise
-            except ClientError:
-                continue
+        hub = self._served()
+        for target in self._targets(room, user, session, except_room=except_room, skip=skip):
+            for connection in hub.registry.select(target):
+                try:
+                    connection.join(to)
+                except RoomTaken:
+                    raise
+                except ClientError:
+                    continue
+            if hub.adapter is not None:
+                hub.adapter.join(Join(target, frozenset({to})))
 
     def leave(
         self,
@@ -147,8 +149,12 @@ class Audience:
         skip: Connections = None,
     ) -> None:
         """Let everybody, or those in `room`, of `user` or of `session`, leave the room `from_`."""
-        for connection in self.connections(room=room, user=user, session=session, except_room=except_room, skip=skip):
-            connection.leave(from_)
+        hub = self._served()
+        for target in self._targets(room, user, session, except_room=except_room, skip=skip):
+            for connection in hub.registry.select(target):
+                connection.leave(from_)
+            if hub.adapter is not None:
+                hub.adapter.leave(Leave(target, frozenset({from_})))
 
     def disconnect(
         self,
@@ -174,9 +180,72 @@ class Audience:
         if not everybody and room is user is session is except_room is skip is None:
             raise ValueError("say whom to disconnect: room=, user=, session=, or everybody=True")
         check_code(code)
-        registry = self._served().registry
+        hub = self._served()
         for target in self._targets(room, user, session, except_room=except_room, skip=skip):
-            registry.disconnect(Disconnect(target, code, reason))
+            message = Disconnect(target, code, reason)
+            hub.registry.disconnect(message)
+            if hub.adapter is not None:
+                hub.adapter.disconnect(message)
+
+    def fetch(
+        self,
+        *,
+        room: Names = None,
+        user: Names = None,
+        session: Names = None,
+        except_room: Names = None,
+        skip: Connections = None,
+        timeout: float | None = None,
+    ) -> Deferred[list[RemoteConnection]]:
+        """The connections of every process: all, or those in `room`, of `user`, of `session`; as copies.
+
+        Every other process is asked. For who is in a room, ask `presence`, which asks none.
+
+        Args:
+            timeout: seconds; the service's `--call-timeout` if not given.
+
+        Raises:
+            CallTimeout: by the Deferred: a process did not answer in time; its `answers` are those that were found.
+        """
+        hub = self._served()
+        targets = self._targets(room, user, session, except_room=except_room, skip=skip)
+        return Deferred.fromCoroutine(questions.fetch(hub, targets, self._seconds(timeout)))
+
+    def rooms(self, *, timeout: float | None = None) -> Deferred[set[str]]:
+        """The names of all rooms that have members, in every process.
+
+        Node's have those of connections' ids among them.
+
+        Raises:
+            CallTimeout: by the Deferred: a process did not answer in time.
+        """
+        return Deferred.fromCoroutine(questions.rooms(self._served(), self._names(), self._seconds(timeout)))
+
+    def presence(self, room: str | None = None) -> Deferred[Presence]:
+        """Who is in a room, or in the namespace, in every process of this kind; no other process is asked.
+
+        Those of a process that ended without a word are no longer among them after a few seconds.
+        """
+        return Deferred.fromCoroutine(questions.presence(self._served(), self._names(), room))
+
+    def server_emit(self, event: str, *args: Any) -> None:
+        """Send an event to the application of every other process, where `on_server` has its handler."""
+        hub = self._served()
+        if hub.adapter is not None:
+            for name in self._names():
+                hub.adapter.server_emit(name, event, args)
+
+    def server_call(self, event: str, *args: Any, timeout: float | None = None) -> Deferred[list[Any]]:
+        """Ask the application of every other process: what its `on_server` handlers return.
+
+        Raises:
+            CallTimeout: by the Deferred: one did not answer in time; its `answers` are those that came.
+        """
+        hub = self._served()
+        return Deferred.fromCoroutine(questions.server_call(hub, self._names(), event, args, self._seconds(timeout)))
+
+    def _seconds(self, timeout: float | None) -> float:
+        return self._served().call_timeout if timeout is None else timeout
 
     def _served(self) -> Hub:
         if self._hub is None:

@@ -66,14 +66,26 @@ def bound_call(pending: Deferred[Any], clock: IReactorTime, timeout: float) -> N
     pending.addTimeout(timeout, clock, timed_out)
 
 
-def gather(answers: Iterable[Deferred[Any]], clock: IReactorTime, timeout: float) -> Deferred[list[Any]]:
+def gather(
+    answers: Iterable[Deferred[Any]],
+    clock: IReactorTime,
+    timeout: float,
+    *,
+    received: list[Any] | None = None,
+    elsewhere: Iterable[Deferred[None]] = (),
+) -> Deferred[list[Any]]:
     """The answers of many clients to one call, in the order in which they come.
 
     Of an answer of several arguments the first counts. Clients that answer an error, or leave, are left out. After
     `timeout` seconds it fails with `CallTimeout`, whose `answers` are those that came in time.
+
+    Args:
+        received: where answers from elsewhere are put, too.
+        elsewhere: each fires when no more come from there, and fails when that is not known.
     """
-    waiting = set(answers)
-    received: list[Any] = []
+    waiting: set[Deferred[Any]] = set()
+    collected: list[Any] = [] if received is None else received
+    missing: list[Failure] = []
 
     def give_up(_: Any) -> None:
         left = list(waiting)
@@ -81,22 +93,40 @@ def gather(answers: Iterable[Deferred[Any]], clock: IReactorTime, timeout: float
         for one in left:
             one.cancel()
 
-    def answered(result: Any, one: Deferred[Any]) -> None:
+    def ended(one: Deferred[Any]) -> None:
         if one not in waiting:
             return
         waiting.discard(one)
-        if not isinstance(result, Failure):
-            received.append(result[0] if isinstance(result, tuple) else result)
         if not waiting:
-            done.callback(received)
+            finish()
 
-    def timed_out(result: Any, seconds: float) -> Failure:
-        text = f"{len(received)} acknowledgements came, and others not within {seconds:g} s"
-        return Failure(CallTimeout(text, answers=tuple(received)))
+    def finish() -> None:
+        if missing:
+            done.errback(too_late())
+        else:
+            done.callback(collected)
+
+    def answered(result: Any, one: Deferred[Any]) -> None:
+        if one in waiting and not isinstance(result, Failure):
+            collected.append(result[0] if isinstance(result, tuple) else result)
+        ended(one)
+
+    def told(result: Any, one: Deferred[Any]) -> None:
+        if one in waiting and isinstance(result, Failure):
+            missing.append(result)
+        ended(one)
+
+    def too_late() -> CallTimeout:
+        text = f"{len(collected)} acknowledgements came, and others not within {timeout:g} s"
+        return CallTimeout(text, answers=tuple(collected))
 
     done: Deferred[list[Any]] = Deferred(give_up)
+    clients, processes = list(answers), list(elsewhere)
+    waiting.update(clients, processes)
     if not waiting:
-        done.callback(received)
-    for one in list(waiting):
+        done.callback(collected)
+    for one in clients:
         one.addBoth(answered, one)
-    return done.addTimeout(timeout, clock, timed_out)
+    for one in processes:
+        one.addBoth(told, one)
+    return done.addTimeout(timeout, clock, lambda result, seconds: Failure(too_late()))

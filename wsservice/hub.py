@@ -20,6 +20,7 @@ from wsservice.registry import Registry
 from wsservice.traffic import Traffics
 
 if TYPE_CHECKING:
+    from wsservice.adapters.base import Adapter
     from wsservice.connection import Connection
 
 
@@ -51,6 +52,7 @@ class Hub:
         held_limit: bytes that may be sent to a connection while its `on_connect` runs.
         call_timeout: seconds, for `Connection.call`.
         history: what clients can recover after a break; None where that is off.
+        adapter: carries messages to the other processes of a cluster; None where this one is alone.
         limits: what one user and one connection may have.
         alarms: is told when they bite.
         traffics: what users may send; made here, None where that is not limited.
@@ -69,6 +71,7 @@ class Hub:
     held_limit: int = 1024 * 1024
     call_timeout: float = 5.0
     history: History | None = None
+    adapter: Adapter | None = None
     limits: ConnectionLimits = field(default_factory=ConnectionLimits)
     alarms: Alarms | None = None
     traffics: Traffics | None = None
@@ -103,13 +106,20 @@ class Hub:
         self.last_call_id += 1
         return self.last_call_id
 
-    def broadcast(self, broadcast: Broadcast) -> int:
-        """Deliver a broadcast to this process's connections; returns how many those are.
+    def broadcast(self, broadcast: Broadcast) -> None:
+        """Deliver a broadcast to everybody it is for, in every process of the cluster.
 
         Raises:
             TypeError: the arguments are not JSON; nothing was sent.
             ValueError: the event is one of Socket.IO's own; nothing was sent.
         """
+        if self.adapter is None or broadcast.local:
+            self.deliver(broadcast)
+        else:
+            self.adapter.broadcast(broadcast)
+
+    def deliver(self, broadcast: Broadcast) -> int:
+        """Deliver a broadcast to this process's connections only; returns how many those are, and raises as above."""
         if self.history is None:
             return self.registry.deliver(broadcast)
         return self.registry.deliver(broadcast, self.history.add(broadcast))

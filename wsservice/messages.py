@@ -77,9 +77,37 @@ class Disconnect:
 
 
 @dataclass(frozen=True, slots=True)
+class Join:
+    """Let the target's connections enter rooms."""
+
+    target: Target
+    rooms: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """Let the target's connections leave rooms."""
+
+    target: Target
+    rooms: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Renew:
     """A session was refreshed: its connections live on until `expires_at` (POSIX seconds)."""
 
     session: str
     user: str
     expires_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class EndSession:
+    """A user signed out: close the session's connections, and accept its tokens no more.
+
+    Attributes:
+        until: POSIX seconds; by then the session's last token has expired.
+    """
+
+    session: str
+    until: float

@@ -23,6 +23,7 @@ from wsservice.errors import INTERNAL_ERROR, UNKNOWN_EVENT, ClientError
 from wsservice.handlers import Entry, check_handler, make_entry
 from wsservice.hub import Hub
 from wsservice.messages import RESERVED, Event
+from wsservice.server_events import ServerEvents
 
 log = Logger()
 
@@ -61,6 +62,7 @@ class Namespace(Audience):
         self._on_disconnect: Callable[..., Any] | None = None
         self._middleware: list[Callable[..., Any]] = []
         self._event_middleware: list[Callable[..., Any]] = []
+        self._server_events = ServerEvents()
         self._counters = Counters()
 
     # Declaring
@@ -147,7 +149,19 @@ class Namespace(Audience):
         self._event_middleware.append(function)
         return function
 
+    def on_server(self, event: str) -> Callable[[Handler], Handler]:
+        """Register the handler of an event from another process of the cluster: `function(*args)`.
+
+        They send it by `server_emit` or `server_call` (Node: `serverSideEmit`), which wants to know what it returns.
+        """
+        self._check_own()
+        return self._server_events.on(event)
+
     # For the service
+
+    def handle_server_event(self, event: str, args: tuple[Any, ...]) -> Deferred[Any] | None:
+        """Run the handler of another process's event; see `ServerEvents.handle`."""
+        return self._server_events.handle(event, args, self._counters)
 
     def part(self, name: str) -> Namespace:
         """One name of those that a pattern matches: its clients, and the handlers of all."""

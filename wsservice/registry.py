@@ -41,6 +41,25 @@ class Member(Hashable, Protocol):
 log = Logger()
 
 M = TypeVar("M", bound=Member)
+C = TypeVar("C", contravariant=True)
+
+
+class Observer(Protocol[C]):
+    """Whoever is told of each change; what is to be done about it elsewhere must not delay it."""
+
+    def added(self, connection: C) -> None:
+        """A connection, with the rooms that it is in already."""
+
+    def removed(self, connection: C) -> None:
+        """A connection has ended, and left the rooms that it has."""
+
+    def joined(self, connection: C, room: str) -> None:
+        """A connection has entered a room."""
+
+    def left(self, connection: C, room: str) -> None:
+        """A connection has left a room, and is still here."""
+
+
 K = TypeVar("K", bound=Hashable)
 
 #: those of one name, in the order of their arrival. Most users and sessions have one connection, and a tuple of one
@@ -58,10 +77,12 @@ class Registry(Generic[M]):
 
     Attributes:
         away: ids of connections that broke and may come back; see `History`.
+        observer: is told of changes, where the process is one of a cluster.
     """
 
     def __init__(self, counters: Counters) -> None:
         self.away: Container[str] = ()
+        self.observer: Observer[M] | None = None
         self._counters = counters
         self._by_id: dict[str, M] = {}
         self._namespaces: dict[str, Members[M]] = {}
@@ -88,6 +109,8 @@ class Registry(Generic[M]):
         _put(self._sessions, connection.user.session, connection)
         for room in connection.rooms:
             _put(self._rooms, (connection.namespace, room), connection)
+        if self.observer is not None:
+            self.observer.added(connection)
 
     def remove(self, connection: M) -> None:
         """Forget an ended connection; a second time does nothing. Its own `rooms` stay readable."""
@@ -98,6 +121,8 @@ class Registry(Generic[M]):
         _drop(self._sessions, connection.user.session, connection)
         for room in connection.rooms:
             _drop(self._rooms, (connection.namespace, room), connection)
+        if self.observer is not None:
+            self.observer.removed(connection)
 
     def join(self, connection: M, room: str) -> None:
         """Put a connection into a room; twice is once.
@@ -107,18 +132,24 @@ class Registry(Generic[M]):
         """
         if room != connection.id and (room in self._by_id or room in self.away):
             raise RoomTaken
+        if room in connection.rooms:
+            return
         if isinstance(connection.rooms, set):
             connection.rooms.add(room)
         else:
             connection.rooms = {room}
         if connection.id in self._by_id:
             _put(self._rooms, (connection.namespace, room), connection)
+            if self.observer is not None:
+                self.observer.joined(connection, room)
 
     def leave(self, connection: M, room: str) -> None:
         """Take a connection out of a room; if it is not there, nothing happens."""
         if isinstance(connection.rooms, set) and room in connection.rooms:
             connection.rooms.discard(room)
             _drop(self._rooms, (connection.namespace, room), connection)
+            if self.observer is not None and connection.id in self._by_id:
+                self.observer.left(connection, room)
 
     def select(self, target: Target) -> list[M]:
         """The connections that a target means, each once: a snapshot, safe against changes while it is walked."""
@@ -140,6 +171,14 @@ class Registry(Generic[M]):
     def namespaces(self) -> list[str]:
         """The namespaces that have connections."""
         return list(self._namespaces)
+
+    def rooms(self, namespace: str) -> set[str]:
+        """The rooms of a namespace that have members, without those of connections' own ids."""
+        return {room for of, room in self._rooms if of == namespace}
+
+    def has_room(self, namespace: str, room: str) -> bool:
+        """Whether a room has members here; the room of a connection's own id does."""
+        return (namespace, room) in self._rooms or room in self._by_id
 
     def deliver(self, broadcast: Broadcast, entry: Entry | None = None) -> int:
         """Send one event to everybody it is for, encoded once a wire format; returns how many those are.

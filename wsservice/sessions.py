@@ -1,8 +1,12 @@
-"""What happens to a session happens to all its connections: renewed by a refresh, ended by a logout."""
+"""What happens to a session happens to all its connections: renewed by a refresh, ended by a logout.
+
+In a cluster, to those of every process: what happens here is passed on to its adapter.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from wsservice import close_codes
 from wsservice.auth.principal import Principal
@@ -10,20 +14,24 @@ from wsservice.auth.revocations import Revocations
 from wsservice.close_codes import CloseCode
 from wsservice.connection import Connection
 from wsservice.history import History
-from wsservice.messages import Renew
+from wsservice.messages import EndSession, Renew
 from wsservice.registry import Registry
+
+if TYPE_CHECKING:
+    from wsservice.adapters.base import Adapter
 
 #: the longest life that Cognito gives a token (seconds): an ended session may have newer ones than we saw
 LONGEST_TOKEN = 86400.0
 
 
 class Sessions:
-    """Renews and ends sessions in this process.
+    """Renews and ends sessions.
 
     Args:
         revocations: remembers ended sessions, whose tokens would still verify.
         now: the wall clock, POSIX seconds.
         history: has connections that broke, and must not come back.
+        adapter: tells the other processes of a cluster.
     """
 
     def __init__(
@@ -32,19 +40,31 @@ class Sessions:
         revocations: Revocations,
         now: Callable[[], float],
         history: History | None = None,
+        adapter: Adapter | None = None,
     ) -> None:
         self._history = history
         self._registry = registry
         self._revocations = revocations
         self._now = now
+        self._adapter = adapter
 
     def renew(self, principal: Principal) -> None:
         """A refresh made a new token: the session's connections live until it expires."""
-        self._registry.renew(Renew(principal.session, principal.id, principal.expires_at))
+        message = Renew(principal.session, principal.id, principal.expires_at)
+        self._registry.renew(message)
+        if self._adapter is not None:
+            self._adapter.renew(message)
 
     def end(self, principal: Principal) -> None:
         """A user signed out: close the session's connections, and accept its tokens no more."""
-        self._revocations.revoke(principal.session, max(principal.expires_at, self._now() + LONGEST_TOKEN))
+        message = EndSession(principal.session, max(principal.expires_at, self._now() + LONGEST_TOKEN))
+        self.ended(message)
+        if self._adapter is not None:
+            self._adapter.end_session(message)
+
+    def ended(self, message: EndSession) -> None:
+        """A user signed out, here or in another process."""
+        self._revocations.revoke(message.session, message.until)
         if self._history is not None:
-            self._history.forget(principal.session)
-        self._registry.end_session(principal.session, CloseCode.POLICY_VIOLATION, close_codes.SIGNED_OUT)
+            self._history.forget(message.session)
+        self._registry.end_session(message.session, CloseCode.POLICY_VIOLATION, close_codes.SIGNED_OUT)

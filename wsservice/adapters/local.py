@@ -1,0 +1,123 @@
+"""What other processes of a cluster do to the connections of this one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.defer import Deferred
+
+from wsservice.adapters.base import RemoteConnection
+from wsservice.calls import bound_call
+from wsservice.client_calls import ask_clients
+from wsservice.errors import ClientError
+from wsservice.messages import Broadcast, Disconnect, EndSession, Join, Leave, Renew, Target
+
+if TYPE_CHECKING:
+    from wsservice.app import App
+    from wsservice.connection import Connection
+    from wsservice.hub import Hub
+    from wsservice.sessions import Sessions
+
+
+class Local:
+    """See the module's docstring; nothing here is passed on.
+
+    Args:
+        app: has the handlers of events between servers.
+        sessions: ends and renews them.
+    """
+
+    def __init__(self, hub: Hub, app: App, sessions: Sessions) -> None:
+        self.hub = hub
+        self._app = app
+        self._sessions = sessions
+
+    def has_room(self, namespace: str, room: str) -> bool:
+        """Whether anybody here is in a room, or has that id: what is for a room without members is dropped unread."""
+        return self.hub.registry.has_room(namespace, room)
+
+    def namespaces(self) -> set[str]:
+        """The namespaces that are served here: those of fixed names, and those of patterns that have clients."""
+        return {*self._app.names(), *self.hub.registry.namespaces()}
+
+    def deliver(self, broadcast: Broadcast) -> int:
+        """Deliver a broadcast; returns to how many. Raises as `Hub.deliver` does."""
+        return self.hub.deliver(broadcast)
+
+    def ask(self, broadcast: Broadcast, timeout: float, answered: Callable[[Any], None]) -> int:
+        """Ask the target's clients for their acknowledgement; returns how many are asked.
+
+        Args:
+            answered: gets each answer that is no error, its first argument.
+
+        Raises:
+            TypeError, ValueError: as `Hub.deliver` does.
+        """
+        asked = ask_clients(self.hub, broadcast.event, broadcast.args, [broadcast.target])
+        for answer in asked:
+            bound_call(answer, self.hub.clock, timeout)
+            answer.addCallbacks(lambda result: answered(result[0] if isinstance(result, tuple) else result), _nothing)
+        return len(asked)
+
+    def join(self, message: Join) -> None:
+        """Let the target enter rooms; those who may not (`--max-rooms`) stay outside."""
+        for connection in self.hub.registry.select(message.target):
+            for room in message.rooms:
+                with suppress(ClientError):
+                    connection.join(room)
+
+    def leave(self, message: Leave) -> None:
+        """Let the target leave rooms."""
+        for connection in self.hub.registry.select(message.target):
+            for room in message.rooms:
+                connection.leave(room)
+
+    def disconnect(self, message: Disconnect) -> None:
+        """Close the target's connections."""
+        self.hub.registry.disconnect(message)
+
+    def renew(self, message: Renew) -> None:
+        """A session was refreshed elsewhere."""
+        self.hub.registry.renew(message)
+
+    def end_session(self, message: EndSession) -> None:
+        """A session was signed out elsewhere."""
+        self._sessions.ended(message)
+
+    def fetch(self, target: Target) -> list[RemoteConnection]:
+        """The target's connections, as others may see them."""
+        return [describe(connection) for connection in self.hub.registry.select(target)]
+
+    def rooms(self, namespace: str) -> set[str]:
+        """Every room, those of connections' ids among them."""
+        registry = self.hub.registry
+        return registry.rooms(namespace) | {connection.id for connection in registry.select(Target(namespace))}
+
+    def server_event(self, namespace: str, event: str, args: tuple[Any, ...]) -> Deferred[Any] | None:
+        """Another server's event, for the application; None where it has no handler. Never fails: see `on_server`."""
+        found = self._app.find(namespace)
+        return None if found is None else found.handle_server_event(event, args)
+
+
+def describe(connection: Connection) -> RemoteConnection:
+    """A connection as others may see it, without its secrets."""
+    handshake = connection.handshake
+    return RemoteConnection(
+        connection.id,
+        connection.namespace,
+        frozenset(connection.rooms),
+        connection.saved_data,
+        {
+            "headers": dict(handshake.headers),
+            "query": dict(handshake.query),
+            "auth": handshake.given_auth or {},
+            "address": handshake.peer,
+        },
+        connection.user.id,
+    )
+
+
+def _nothing(_: object) -> None:
+    return None
