@@ -329,14 +329,35 @@ class Connection:
 
     def open(self) -> None:
         """The transport is open and the user verified: register, and let the application decide."""
-        if not self._hub.make_room(self.user.id):
-            self._hub.counters.add("connections_refused", "user")
-            self._begin_close("too many connections")
-            self._link.refuse(ClientError(TOO_MANY_OF_USER, close_codes.TOO_MANY_CONNECTIONS))
+        hub = self._hub
+        if not hub.make_room(self.user.id):
+            self._too_many()
             return
+        self._begin()
+        admitted = None if hub.adapter is None else hub.adapter.admit(self)
+        if admitted is None:
+            self._enter()
+        else:  # how many its user has elsewhere
+            admitted.addCallback(self._admitted).addErrback(self._broken)
+
+    def _admitted(self, may_enter: bool) -> None:
+        if not self.is_open:
+            self._handled(None)
+        elif may_enter:
+            self._enter()
+        else:
+            self._done()
+            self._drop_inbox()
+            self._too_many()
+
+    def _too_many(self) -> None:
+        self._hub.counters.add("connections_refused", "user")
+        self._begin_close("too many connections")
+        self._link.refuse(ClientError(TOO_MANY_OF_USER, close_codes.TOO_MANY_CONNECTIONS))
+
+    def _enter(self) -> None:
         self._hub.registry.add(self)
         self._hub.expirations.add(self)
-        self._begin()
         with serving(self.id, self.handshake.request_id):
             accepted = self._handlers.connected(self)
         if accepted is None:
