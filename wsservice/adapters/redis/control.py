@@ -1,0 +1,147 @@
+"""What the nodes of a cluster tell each other beside events: sessions that were renewed or ended, connections to be closed.
+
+One channel, of this product's own. A session that was signed out stands in Redis, too, until its last token has expired:
+for nodes that start later, or were cut off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import msgspec
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from wsservice import close_codes
+from wsservice.close_codes import CloseCode
+from wsservice.messages import Disconnect, EndSession, Renew, Target
+
+if TYPE_CHECKING:
+    from wsservice.adapters.local import Local
+    from wsservice.adapters.redis.foreign import Foreign
+    from wsservice.adapters.redis.keys import Keys
+    from wsservice.adapters.redis.link import RedisLink
+
+log = Logger()
+
+#: bytes of a message; a session's id comes out of a token, which fits into a cookie
+_MOST = 16_384
+
+
+class _Renewed(msgspec.Struct, frozen=True, tag="renewed"):
+    node: str
+    session: str
+    user: str
+    expires_at: float
+
+
+class _Ended(msgspec.Struct, frozen=True, tag="ended"):
+    node: str
+    session: str
+    until: float
+
+
+class _Replaced(msgspec.Struct, frozen=True, tag="replaced"):
+    node: str
+    connection: str
+
+
+class _Taken(msgspec.Struct, frozen=True, tag="taken"):
+    node: str
+    pid: str
+
+
+_decode = msgspec.json.Decoder(_Renewed | _Ended | _Replaced | _Taken).decode
+_encode = msgspec.json.Encoder().encode
+
+
+class Control:
+    """Sends and receives on the channel.
+
+    Args:
+        node: this node's id; its own messages are left alone.
+        taken: called with the private id of a connection that came back elsewhere.
+        foreign: is told of what is not ours.
+        now: POSIX seconds.
+    """
+
+    def __init__(
+        self,
+        link: RedisLink,
+        keys: Keys,
+        node: str,
+        local: Local,
+        *,
+        taken: Callable[[str], None],
+        foreign: Foreign,
+        now: Callable[[], float],
+    ) -> None:
+        self._link = link
+        self._keys = keys
+        self._node = node
+        self._local = local
+        self._taken = taken
+        self._foreign = foreign
+        self._now = now
+        link.subscribe(keys.control, self._received)
+        link.on_up.append(self._read_ended)
+
+    def renew(self, message: Renew) -> None:
+        """A session was refreshed here."""
+        self._send(_Renewed(self._node, message.session, message.user, message.expires_at))
+
+    def end_session(self, message: EndSession) -> None:
+        """A session was signed out here."""
+        self._send(_Ended(self._node, message.session, message.until))
+        self._link.queue(b"ZADD", self._keys.ended, repr(message.until), message.session)
+
+    def replace(self, connection_id: str) -> None:
+        """A connection, wherever it is, is one too many of its user."""
+        self._replaced(connection_id)
+        self._send(_Replaced(self._node, connection_id))
+
+    def take(self, pid: str) -> None:
+        """A client came back here: what is left of its connection elsewhere ends."""
+        self._send(_Taken(self._node, pid))
+
+    def _send(self, message: msgspec.Struct) -> None:
+        self._link.publish(self._keys.control, _encode(message))
+
+    def _received(self, channel: bytes, payload: bytes) -> None:
+        try:
+            if len(payload) > _MOST:
+                raise ValueError("too large")
+            message = _decode(payload)
+        except (ValueError, RecursionError):  # msgspec's errors are ValueErrors
+            self._foreign.refuse(channel, "malformed")
+            return
+        if message.node == self._node:
+            return
+        if isinstance(message, _Renewed):
+            self._local.renew(Renew(message.session, message.user, message.expires_at))
+        elif isinstance(message, _Ended):
+            self._local.end_session(EndSession(message.session, message.until))
+        elif isinstance(message, _Replaced):
+            self._replaced(message.connection)
+        else:
+            self._taken(message.pid)
+
+    def _replaced(self, connection_id: str) -> None:
+        connection = self._local.hub.registry.get(connection_id)
+        if connection is not None:
+            target = Target(connection.namespace, frozenset({connection_id}))
+            self._local.disconnect(Disconnect(target, CloseCode.REPLACED, close_codes.REPLACED))
+
+    def _read_ended(self) -> None:
+        now = repr(self._now())
+        self._link.tell(b"ZREMRANGEBYSCORE", self._keys.ended, b"-inf", now)
+        reading = self._link.command(b"ZRANGEBYSCORE", self._keys.ended, now, b"+inf", b"WITHSCORES")
+        reading.addCallback(self._ended).addErrback(self._unread)
+
+    def _ended(self, found: list[bytes]) -> None:
+        for session, until in zip(found[::2], found[1::2], strict=True):
+            self._local.end_session(EndSession(session.decode(errors="replace"), float(until)))
+
+    def _unread(self, failure: Failure) -> None:
+        log.warn("sessions that were signed out elsewhere could not be read: {reason}", reason=failure.getErrorMessage())

@@ -1,0 +1,106 @@
+"""Marks in Redis that say "this connection is here": fields of hashes, which a dead node's connections do not outlive.
+
+A field is `<the node's tag>:<connection id>`. Whoever reads a hash leaves out what no living node has marked, and takes it
+away. A hash ends by itself unless a living node prolongs it. When Redis was away everything is marked anew, by a new tag.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import LoopingCall
+
+from wsservice.adapters.redis.link import RedisLink
+from wsservice.adapters.redis.nodes import Nodes
+
+#: seconds that a hash lives unless it is prolonged, and how often it is
+_LIFE, _PROLONG = 600, 200
+#: hashes that are written in one turn of the event loop
+_SLICE = 500
+
+
+class Marks:
+    """This node's marks, all of them; and who else's count."""
+
+    def __init__(self, link: RedisLink, nodes: Nodes, clock: IReactorTime) -> None:
+        self._link = link
+        self._nodes = nodes
+        self._clock = clock
+        #: what is marked: hash -> connection id -> value
+        self._marks: dict[bytes, dict[str, bytes]] = {}
+        self._loop = LoopingCall(self._prolong)
+        self._loop.clock = clock
+        link.on_up.append(self._again)
+
+    def start(self) -> None:
+        """Begin to prolong."""
+        self._loop.start(_PROLONG, now=False)
+
+    def stop(self) -> None:
+        """Take every mark back, so that nobody has to find out."""
+        if self._loop.running:
+            self._loop.stop()
+        if self._link.is_up:
+            for key, members in self._marks.items():
+                self._link.tell(b"HDEL", key, *map(self.field, members))
+        self._marks.clear()
+
+    def field(self, connection_id: str) -> bytes:
+        """How a connection of this node is marked."""
+        return f"{self._nodes.own.tag}:{connection_id}".encode()
+
+    def is_live(self, field: bytes) -> bool:
+        """Whether a field is a living node's."""
+        return self._nodes.is_live(field.partition(b":")[0].decode("ascii", "replace"))
+
+    def put(self, key: bytes, connection_id: str, value: bytes, *, is_there: bool = False) -> None:
+        """Mark a connection in a hash; `is_there` where that was done by other means."""
+        members = self._marks.get(key)
+        is_first = members is None
+        if members is None:
+            members = self._marks[key] = {}
+        members[connection_id] = value
+        if self._link.is_up:
+            if not is_there:
+                self._link.tell(b"HSET", key, self.field(connection_id), value)
+            if is_first:
+                self._link.tell(b"EXPIRE", key, _LIFE)
+
+    def drop(self, key: bytes, connection_id: str) -> None:
+        """Take a mark back; if there is none, nothing happens."""
+        members = self._marks.get(key)
+        if members is None or members.pop(connection_id, None) is None:
+            return
+        if not members:
+            del self._marks[key]
+        if self._link.is_up:
+            self._link.tell(b"HDEL", key, self.field(connection_id))
+
+    def clean(self, key: bytes, dead: list[bytes]) -> None:
+        """Take away what dead nodes have marked."""
+        if dead and self._link.is_up:
+            self._link.tell(b"HDEL", key, *dead)
+
+    def _again(self) -> None:
+        self._write(iter(list(self._marks)), anew=True)
+
+    def _prolong(self) -> None:
+        if self._link.is_up:
+            self._write(iter(list(self._marks)), anew=False)
+
+    def _write(self, keys: Iterator[bytes], *, anew: bool) -> None:
+        """A slice of all hashes, and the next one in the next turn: there may be hundreds of thousands."""
+        slice_ = list(islice(keys, _SLICE))
+        if not slice_ or not self._link.is_up:
+            return
+        for key in slice_:
+            members = self._marks.get(key)
+            if members is None:
+                continue
+            if anew:
+                for connection_id, value in members.items():
+                    self._link.tell(b"HSET", key, self.field(connection_id), value)
+            self._link.tell(b"EXPIRE", key, _LIFE)
+        self._clock.callLater(0, lambda: self._write(keys, anew=anew))
