@@ -14,10 +14,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.fakes import Core, make_principal
 from tests.test_registry import FakeMember, target
 from wsservice.counters import Counters
-from wsservice.history import Entry, History, Saved, _is_for
+from wsservice.history import History, Saved, _is_for
 from wsservice.messages import Broadcast, Target
 from wsservice.registry import Registry
-from wsservice.socketio.packet import encode_event
 
 EVERYBODY = Target()
 
@@ -48,7 +47,7 @@ class Base(SynchronousTestCase):
         """The texts of what a connection missed, without their offsets."""
         assert position is not None
         found = self.history.missed(saved or make_saved(), position)
-        return None if found is None else [one.text.rpartition(b',"')[0] + b"]" for one in found]
+        return None if found is None else [one.encoded.text.rpartition(b',"')[0] + b"]" for one in found]
 
 
 class OffsetTests(Base):
@@ -191,8 +190,7 @@ class MissedTests(Base):
         member.rooms.update(rooms)
         registry.add(member)
         saved = Saved("I", "P", namespace, user, session, rooms, {}, position=0)
-        entry = Entry(1, to, encode_event("/", "news", ()), 0, 0.0)
-        self.assertEqual(_is_for(saved, entry), registry.select(to) == [member])
+        self.assertEqual(_is_for(saved, to), registry.select(to) == [member])
 
 
 class SavedTests(Base):
@@ -276,7 +274,7 @@ class AwayTests(SynchronousTestCase):
         saved = self.history.take("P")
         assert saved is not None
         (missed,) = self.history.missed(saved, 0) or ()
-        self.assertIn(b'["secret",1,', missed.text)
+        self.assertIn(b'["secret",1,', missed.encoded.text)
         back = self.core.connect(saved=saved)
         self.core.app.emit("secret", 2, room=self.name)
         self.assertEqual((back.connection.id, back.connection.recovered), (self.name, True))
@@ -328,7 +326,7 @@ class HistoryMachine(RuleBasedStateMachine):
         else:
             numbers = [number for number, name, _, _ in self.sent if number > position and name == room]
             assert found is not None
-            assert [one.text.rpartition(b".")[2] for one in found] == [f'{number}"]'.encode() for number in numbers]
+            assert [one.encoded.text.rpartition(b".")[2] for one in found] == [f'{number}"]'.encode() for number in numbers]
 
     @rule()
     def save(self) -> None:

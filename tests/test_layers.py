@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "wsservice"
 LAYERS = {
     0: [
         "messages errors close_codes handshake envelope frames config settings parsers checks redaction handlers",
-        "engineio. socketio. addresses open_files traffic connection_limits headers",
+        "engineio. socketio. addresses open_files traffic connection_limits headers recorded",
         "auth.principal auth.cookies auth.tokens auth.verified auth.keys auth.origin auth.strict_json auth.sigv4",
         "adapters.redis.url auth.endpoints auth.providers.cognito_errors web.answers web.limits web.compression",
     ],

@@ -9,6 +9,7 @@ from wsservice.clients.wires import Wires
 from wsservice.envelope import RawWire
 from wsservice.frames import PLAIN
 from wsservice.messages import Broadcast, Target
+from wsservice.recorded import Entry
 from wsservice.socketio.packet import encode_event
 from wsservice.wire import Link, Wire
 
@@ -35,6 +36,6 @@ class WireTests(SynchronousTestCase):
         self.assertEqual([wire.is_recoverable for wire in wires], [False, True, True])
 
     def test_where_clients_cannot_recover_an_event_of_the_history_has_no_offset(self) -> None:
-        broadcast, encoded = Broadcast("news", (1,), Target()), encode_event("/", "news", (1, "offset"))
+        entry = Entry(1, Broadcast("news", (1,), Target()), "offset", encode_event("/", "news", (1, "offset")), 0, 0.0)
         wires: list[Wire] = [RawWire(PLAIN), Wires().get("/", PLAIN)]
-        self.assertEqual([b"offset" in wire.recoverable(broadcast, encoded) for wire in wires], [False, True])
+        self.assertEqual([b"offset" in wire.recoverable(entry) for wire in wires], [False, True])

@@ -30,8 +30,8 @@ import msgspec
 
 from wsservice.errors import ClientError
 from wsservice.frames import BINARY, Framing
-from wsservice.messages import Ack, Broadcast, Event
-from wsservice.socketio.packet import Encoded
+from wsservice.messages import Ack, Event
+from wsservice.recorded import Entry
 
 MESSAGE = "message"
 #: ids travel through JavaScript's doubles
@@ -106,9 +106,9 @@ class RawWire:
             envelope["id"] = call_id
         return self._finish(_encode(envelope))
 
-    def recoverable(self, broadcast: Broadcast, encoded: Encoded) -> bytes:
+    def recoverable(self, entry: Entry) -> bytes:
         """An event; these clients cannot recover, and get no offset."""
-        return self.event(broadcast.event, broadcast.args)
+        return self.event(entry.broadcast.event, entry.broadcast.args)
 
     def payload(self, payload: str | bytes) -> bytes:
         """A text or binary frame of exactly this payload."""

@@ -2,7 +2,8 @@
 
 A client that lost its connection comes back with its private session id and the offset of the last event
 that it has seen; it gets its id, rooms and data back, and what it missed. Kept is what a window of time
-and a bound of bytes allow, in this process's memory:
+and a bound of bytes allow, in this process's memory (in a cluster, each process has the events of all:
+`adapters.redis.shared_history`):
 
     add         each event that may be replayed, with its offset as one more argument, already encoded
     save        the state of a connection that broke
@@ -13,6 +14,7 @@ and a bound of bytes allow, in this process's memory:
 from __future__ import annotations
 
 import secrets
+from bisect import bisect_right
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -21,7 +23,8 @@ from typing import TYPE_CHECKING, Any
 
 from wsservice.counters import Counters
 from wsservice.messages import Broadcast, Target
-from wsservice.socketio.packet import Encoded, encode_event
+from wsservice.recorded import Entry
+from wsservice.socketio.packet import encode_event
 
 if TYPE_CHECKING:
     from wsservice.connection import Connection
@@ -34,22 +37,12 @@ _OVERHEAD = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """One event: its offset is the last argument of `encoded`."""
-
-    number: int
-    target: Target
-    encoded: Encoded
-    size: int
-    until: float
-
-
-@dataclass(frozen=True, slots=True)
 class Saved:
     """A connection that broke, as it comes back.
 
     Attributes:
         position: up to which it has every event, whatever offset it knows of: from there on it missed them.
+        node: of the cluster, where it was connected; empty for a process that is alone.
         until: when it is forgotten, in the history's clock; set by `save`.
     """
 
@@ -61,6 +54,7 @@ class Saved:
     rooms: frozenset[str]
     data: dict[str, Any]
     position: int
+    node: str = ""
     until: float = 0.0
 
 
@@ -90,6 +84,8 @@ class History:
         self._entries: deque[Entry] = deque()
         self._bytes = 0
         self._number = 0
+        #: the position of the last event that is no longer kept
+        self._floor = 0
         self._saved: OrderedDict[str, Saved] = OrderedDict()
         #: connections that are open, by their private session id
         self.live: dict[str, Connection] = {}
@@ -129,28 +125,15 @@ class History:
         Raises:
             TypeError: the arguments are not JSON.
         """
-        number = self._number if broadcast.volatile else self._number + 1
-        encoded = encode_event(broadcast.target.namespace, broadcast.event, (*broadcast.args, self.offset(number)))
-        now = self._now()
-        size = len(encoded.text) + sum(map(len, encoded.attachments)) + _OVERHEAD
-        entry = Entry(number, broadcast.target, encoded, size, now + self.window)
-        self._expire(now)
-        if not broadcast.volatile:
-            self._number = number
-            self._entries.append(entry)
-            self._bytes += size
-            while self._bytes > self._max_bytes or len(self._entries) > MAX_EVENTS:
-                self._counters.add("history_dropped", "bytes" if self._bytes > self._max_bytes else "events")
-                self._drop_first()
-        return entry
+        return self._add(broadcast, self._number if broadcast.volatile else self._number + 1)
 
-    def missed(self, saved: Saved, position: int) -> list[Encoded] | None:
+    def missed(self, saved: Saved, position: int) -> list[Entry] | None:
         """The events behind a position that were for that connection; None if some are no longer kept."""
         self._expire(self._now())
-        first = self._entries[0].number if self._entries else self._number + 1
-        if position < first - 1:
+        if position < self._floor:
             return None
-        return [entry.encoded for entry in islice(self._entries, position - first + 1, None) if _is_for(saved, entry)]
+        first = bisect_right(self._entries, position, key=_number)
+        return [entry for entry in islice(self._entries, first, None) if self._was_missed(saved, position, entry)]
 
     def save(self, saved: Saved) -> None:
         """Keep what a broken connection needs to come back, for the window."""
@@ -180,6 +163,26 @@ class History:
         self._saved.move_to_end(saved.pid, last=False)
         self.away.add(saved.id)
 
+    def _add(self, broadcast: Broadcast, number: int, early: tuple[str, int] | None = None) -> Entry:
+        offset = self.offset(number)
+        encoded = encode_event(broadcast.target.namespace, broadcast.event, (*broadcast.args, offset))
+        now = self._now()
+        size = len(encoded.text) + sum(map(len, encoded.attachments)) + _OVERHEAD
+        entry = Entry(number, broadcast, offset, encoded, size, now + self.window, early)
+        self._expire(now)
+        if not broadcast.volatile:
+            self._number = number
+            self._entries.append(entry)
+            self._bytes += size
+            while self._bytes > self._max_bytes or len(self._entries) > MAX_EVENTS:
+                self._counters.add("history_dropped", "bytes" if self._bytes > self._max_bytes else "events")
+                self._drop_first()
+        return entry
+
+    def _was_missed(self, saved: Saved, position: int, entry: Entry) -> bool:
+        """Whether an event behind a position is new to the connection that was there."""
+        return _is_for(saved, entry.broadcast.target)
+
     def _expire(self, now: float) -> None:
         while self._entries and self._entries[0].until <= now:
             self._drop_first()
@@ -192,7 +195,9 @@ class History:
         return saved
 
     def _drop_first(self) -> None:
-        self._bytes -= self._entries.popleft().size
+        entry = self._entries.popleft()
+        self._bytes -= entry.size
+        self._floor = entry.number
 
 
 def _overdue(saved: OrderedDict[str, Saved], now: float) -> Iterator[str]:
@@ -202,9 +207,12 @@ def _overdue(saved: OrderedDict[str, Saved], now: float) -> Iterator[str]:
         yield pid
 
 
-def _is_for(saved: Saved, entry: Entry) -> bool:
+def _number(entry: Entry) -> int:
+    return entry.number
+
+
+def _is_for(saved: Saved, target: Target) -> bool:
     """Whether the registry would have chosen this connection."""
-    target = entry.target
     if target.namespace != saved.namespace or saved.id in target.skip:
         return False
     if not target.except_rooms.isdisjoint(saved.rooms) or saved.id in target.except_rooms:

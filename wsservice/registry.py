@@ -14,7 +14,7 @@ from wsservice.messages import Broadcast, Disconnect, Renew, Target
 from wsservice.wire import Wire
 
 if TYPE_CHECKING:
-    from wsservice.history import Entry
+    from wsservice.recorded import Entry
 
 
 class Member(Hashable, Protocol):
@@ -194,7 +194,7 @@ class Registry(Generic[M]):
         if entry is None:
             frames = {wire: wire.event(broadcast.event, broadcast.args) for wire in wires}
         else:
-            frames = {wire: wire.recoverable(broadcast, entry.encoded) for wire in wires}
+            frames = {wire: wire.recoverable(entry) for wire in wires}
         for connection in recipients:  # nothing but the write for those whose socket is clear
             frame, direct = frames[connection.wire], connection.direct
             if direct is not None:

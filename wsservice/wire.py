@@ -7,8 +7,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from wsservice.errors import ClientError
-from wsservice.messages import Broadcast
-from wsservice.socketio.packet import Encoded
+from wsservice.recorded import Entry
 
 
 class Wire(Protocol):
@@ -20,8 +19,8 @@ class Wire(Protocol):
     def event(self, name: str, args: tuple[Any, ...], call_id: int | None = None) -> bytes:
         """An event, ready for the socket."""
 
-    def recoverable(self, broadcast: Broadcast, encoded: Encoded) -> bytes:
-        """An event of the history; `encoded` has its offset, for clients that can recover."""
+    def recoverable(self, entry: Entry) -> bytes:
+        """An event of the history; with its offset for clients that can recover."""
 
     def payload(self, payload: str | bytes) -> bytes:
         """A text or bytes, sent as it is."""

@@ -17,6 +17,7 @@ from wsservice.clients.wires import SocketIoWire, Wires, message_frame, polling_
 from wsservice.errors import UNKNOWN_EVENT, ClientError
 from wsservice.frames import BINARY, PLAIN, TEXT, DeflateFraming, Framing, frame
 from wsservice.messages import Broadcast, Target
+from wsservice.recorded import Entry
 from wsservice.socketio.packet import Encoded, encode_event
 
 PLACEHOLDER = '{"_placeholder":true,"num":0}'
@@ -123,7 +124,8 @@ class BytesTests(SynchronousTestCase):
     def test_an_event_of_the_history_is_finished_as_it_is(self) -> None:
         wire = Wires().get("/admin", None)
         encoded = encode_event("/admin", "news", (1, "offset.5"))
-        self.assertEqual(wire.recoverable(Broadcast("news", (1,), Target("/admin")), encoded), polling_piece(encoded))
+        entry = Entry(5, Broadcast("news", (1,), Target("/admin")), "offset.5", encoded, 0, 0.0)
+        self.assertEqual(wire.recoverable(entry), polling_piece(encoded))
         self.assertTrue(wire.is_recoverable)
 
     def test_what_no_packet_can_hold_raises(self) -> None:

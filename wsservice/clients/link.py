@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from wsservice.close_codes import CloseCode
 from wsservice.errors import ClientError
 from wsservice.history import Saved
-from wsservice.socketio.packet import Encoded
+from wsservice.recorded import Entry
 from wsservice.wire import Link
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class NamespaceLink(Link):
     def __init__(self, client: Client, namespace: str) -> None:
         self._client = client
         self.namespace = namespace
-        self.missed: Sequence[Encoded] = ()
+        self.missed: Sequence[Entry] = ()
         self.pid: str | None = None
         self.position = 0
         self.pinged_at: int | None = None

@@ -146,8 +146,8 @@ class Namespaces:
         """The application lets the connection in: first what it missed, then CONNECT."""
         self.session.accept(link.namespace)
         wire = self.wire(link.namespace)
-        for encoded in link.missed:
-            self._client.write(wire.finish(encoded))
+        for entry in link.missed:
+            self._client.write(wire.recoverable(entry))
         link.missed = ()
         self._client.write(wire.connect(link.connection.id, link.pid))
 

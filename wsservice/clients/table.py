@@ -23,7 +23,7 @@ from wsservice.errors import AuthenticationError
 from wsservice.handshake import Handshake
 from wsservice.history import Saved
 from wsservice.hub import Handlers, Hub
-from wsservice.socketio.packet import Encoded
+from wsservice.recorded import Entry
 from wsservice.socketio.session import ConnectRequested
 from wsservice.socketio.session import Session as SocketSession
 
@@ -158,7 +158,7 @@ class Clients:
         """Whether who was verified at the handshake still is."""
         return principal.expires_at > self._wall_clock() and not self._is_revoked(principal.session)
 
-    def recover(self, request: ConnectRequested, principal: Principal) -> tuple[Saved | None, list[Encoded]]:
+    def recover(self, request: ConnectRequested, principal: Principal) -> tuple[Saved | None, list[Entry]]:
         """The broken connection that a client comes back to, and what it missed; None and nothing if it cannot.
 
         The private id is good once, for the same user and namespace; a connection of that id that still looks
@@ -183,7 +183,7 @@ class Clients:
         self.hub.counters.add("recoveries", "lost" if missed is None else "ok")
         return (None, []) if missed is None else (saved, missed)
 
-    def _missed(self, saved: Saved, offset: Any) -> list[Encoded] | None:
+    def _missed(self, saved: Saved, offset: Any) -> list[Entry] | None:
         history = self.hub.history
         assert history is not None
         known = saved.position if offset is None else history.parse(offset)
@@ -195,8 +195,9 @@ class Clients:
         return missed if 2 * len(missed) <= self.settings.max_queue_messages else None
 
 
-def _size(packets: list[Encoded]) -> int:
+def _size(entries: list[Entry]) -> int:
     """Bytes for a polling client, whose attachments are base64."""
+    packets = [entry.encoded for entry in entries]
     return sum(len(packet.text) + sum(len(one) * 4 // 3 for one in packet.attachments) for packet in packets)
 
 

@@ -13,7 +13,7 @@ from weakref import WeakValueDictionary
 from wsservice.engineio.packet import frames_of_piece
 from wsservice.errors import UNKNOWN_EVENT, ClientError
 from wsservice.frames import BINARY, TEXT, Framing
-from wsservice.messages import Broadcast
+from wsservice.recorded import Entry
 from wsservice.socketio.packet import (
     Encoded,
     encode_ack,
@@ -58,9 +58,9 @@ class SocketIoWire:
                 return self._finish_text(text)
         return self.finish(encode_event(self._namespace, name, args, call_id))
 
-    def recoverable(self, broadcast: Broadcast, encoded: Encoded) -> bytes:
+    def recoverable(self, entry: Entry) -> bytes:
         """An event of the history, with its offset."""
-        return self.finish(encoded)
+        return self.finish(entry.encoded)
 
     def payload(self, payload: str | bytes) -> bytes:
         """The event `message`, which is what `socket.send` of the clients is, too."""

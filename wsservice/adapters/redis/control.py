@@ -19,9 +19,9 @@ from wsservice.messages import Disconnect, EndSession, Renew, Target
 
 if TYPE_CHECKING:
     from wsservice.adapters.local import Local
-    from wsservice.adapters.redis.foreign import Foreign
     from wsservice.adapters.redis.keys import Keys
     from wsservice.adapters.redis.link import RedisLink
+    from wsservice.adapters.redis.refusals import Refusals
 
 log = Logger()
 
@@ -62,7 +62,7 @@ class Control:
     Args:
         node: this node's id; its own messages are left alone.
         taken: called with the private id of a connection that came back elsewhere.
-        foreign: is told of what is not ours.
+        refusals: is told of what is not ours.
         now: POSIX seconds.
     """
 
@@ -74,7 +74,7 @@ class Control:
         local: Local,
         *,
         taken: Callable[[str], None],
-        foreign: Foreign,
+        refusals: Refusals,
         now: Callable[[], float],
     ) -> None:
         self._link = link
@@ -82,7 +82,7 @@ class Control:
         self._node = node
         self._local = local
         self._taken = taken
-        self._foreign = foreign
+        self._refusals = refusals
         self._now = now
         link.subscribe(keys.control, self._received)
         link.on_up.append(self._read_ended)
@@ -114,7 +114,7 @@ class Control:
                 raise ValueError("too large")
             message = _decode(payload)
         except (ValueError, RecursionError):  # msgspec's errors are ValueErrors
-            self._foreign.refuse(channel, "malformed")
+            self._refusals.refuse(channel, "malformed")
             return
         if message.node == self._node:
             return
@@ -144,4 +144,6 @@ class Control:
             self._local.end_session(EndSession(session.decode(errors="replace"), float(until)))
 
     def _unread(self, failure: Failure) -> None:
-        log.warn("sessions that were signed out elsewhere could not be read: {reason}", reason=failure.getErrorMessage())
+        log.warn(
+            "sessions that were signed out elsewhere could not be read: {reason}", reason=failure.getErrorMessage()
+        )

@@ -57,7 +57,9 @@ class RoomPresence:
         dead: list[bytes] = []
         for field, user in zip(found[::2], found[1::2], strict=True):
             if self._marks.is_live(field):
-                members.append(Present(field.partition(b":")[2].decode(errors="replace"), user.decode(errors="replace")))
+                members.append(
+                    Present(field.partition(b":")[2].decode(errors="replace"), user.decode(errors="replace"))
+                )
             else:
                 dead.append(field)
         self._marks.clean(key, dead)

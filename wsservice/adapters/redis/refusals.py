@@ -12,7 +12,7 @@ log = Logger()
 _MOST = 50
 
 
-class Foreign:
+class Refusals:
     """Refuses messages that cannot be read."""
 
     def __init__(self, counters: Counters) -> None:
