@@ -17,6 +17,9 @@ LAYERS = {
         "engineio. socketio. addresses open_files traffic connection_limits headers",
         "auth.principal auth.cookies auth.tokens auth.verified auth.keys auth.origin auth.strict_json auth.sigv4",
         "auth.endpoints auth.providers.cognito_errors web.answers web.limits web.compression",
+        "adapters.redis.foreign adapters.redis.values adapters.redis.msgpack_values adapters.redis.channels",
+        "adapters.redis.classic_target adapters.redis.classic_broadcast adapters.redis.classic_packets",
+        "adapters.redis.classic_requests adapters.redis.classic_responses adapters.redis.python_packets",
     ],
     1: [
         "counters wire registry calls deadlines expiry history hub connection audience namespace app sessions loader",
