@@ -308,7 +308,7 @@ class _Collection:
         self.size = self._head = size
         self._count = count
         self._most = most
-        self._places = _find_placeholders(packet.data, count)
+        self._places = find_placeholders(packet.data, count)
         self._attachments: list[bytes] = []
         self._check(0)
 
@@ -329,7 +329,7 @@ class _Collection:
             raise AttachmentsTooLarge("a packet whose attachments are too large")
 
 
-def _find_placeholders(data: list[Any], count: int) -> list[tuple[Any, Any, int]]:
+def find_placeholders(data: list[Any], count: int) -> list[tuple[Any, Any, int]]:
     """Where the attachments belong: container, key or index, number of the attachment."""
     spots = []
     containers: list[Any] = [data]

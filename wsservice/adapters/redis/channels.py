@@ -1,0 +1,89 @@
+"""The channels of a namespace in the classic cluster: their names, and what one tells. Pure; SOCKETIO.md section 2.1.
+
+    <key>#<namespace>#                    broadcasts; with them, by one pattern:
+    <key>#<namespace>#<room>#             broadcasts for exactly one room, read by those who have it
+    <key>-request#<namespace>#            requests to all nodes
+    <key>-response#<namespace>#           answers
+    <key>-response#<namespace>#<uid>#     answers to one node, from nodes with `publishOnSpecificResponseChannel`
+
+A namespace's name may hold a `#`: then the pattern of `/a` gets the messages of `/a#b`, too, as if they were for
+a room. The namespace within the message decides.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+#: the room of what no other program's connections may get; its name is nobody's id
+NOBODY = "\x00wsservice"
+
+_GLOB = re.compile(rb"([*?\[\]\\])")
+
+
+class Channels:
+    """The channels of one namespace.
+
+    Args:
+        key: the prefix, which all nodes share (`--adapter-key`).
+
+    Attributes:
+        broadcast: for everybody, or for rooms that are not exactly one.
+        pattern: for PSUBSCRIBE: `broadcast` and the channels of all rooms.
+    """
+
+    __slots__ = ("broadcast", "namespace", "pattern", "request", "response")
+
+    def __init__(self, key: str, namespace: str) -> None:
+        self.namespace = namespace
+        self.broadcast = _utf8(f"{key}#{namespace}#")
+        self.pattern = _GLOB.sub(rb"\\\1", self.broadcast) + b"*"
+        self.request = _utf8(f"{key}-request#{namespace}#")
+        self.response = _utf8(f"{key}-response#{namespace}#")
+
+    def room(self, room: str | None) -> bytes:
+        """The channel of a broadcast for one room; with None that of the others."""
+        return self.broadcast if room is None else self.broadcast + _utf8(room) + b"#"
+
+    def response_to(self, uid: str) -> bytes:
+        """The channel of the answers to one node."""
+        return self.response + _utf8(uid) + b"#"
+
+    def room_of(self, channel: bytes) -> str | None:
+        """The room of a channel that the pattern matched; None where it names none.
+
+        Raises:
+            ValueError: it is another namespace's.
+        """
+        if not channel.startswith(self.broadcast):
+            raise ValueError("a channel of another namespace")
+        return channel[len(self.broadcast) : -1].decode("utf-8", "replace") or None
+
+    def is_wanted(self, channel: bytes, has_room: Callable[[str], bool]) -> bool:
+        """Whether a message of this channel is worth decoding: asked before all else."""
+        if channel == self.broadcast:
+            return True
+        if not channel.startswith(self.broadcast):
+            return False
+        room = channel[len(self.broadcast) : -1].decode("utf-8", "replace")
+        return not room or room == NOBODY or has_room(room)
+
+
+def parse_channel(key: str, channel: bytes) -> tuple[str, str | None] | None:
+    """The namespace and the room of a channel of broadcasts; None for any other channel.
+
+    Of a namespace with a `#` the rest is taken for the room: where the namespace is known, ask its `Channels`.
+    """
+    prefix = _utf8(key) + b"#/"
+    if not channel.startswith(prefix) or not channel.endswith(b"#"):
+        return None
+    namespace, _, rest = channel[len(prefix) - 1 :].partition(b"#")
+    return namespace.decode("utf-8", "replace"), rest[:-1].decode("utf-8", "replace") or None
+
+
+def _utf8(text: str) -> bytes:
+    """UTF-8; a lone surrogate becomes U+FFFD, as in Node."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
