@@ -17,14 +17,16 @@ LAYERS = {
         "engineio. socketio. addresses open_files traffic connection_limits headers",
         "auth.principal auth.cookies auth.tokens auth.verified auth.keys auth.origin auth.strict_json auth.sigv4",
         "auth.endpoints auth.providers.cognito_errors web.answers web.limits web.compression",
+        "adapters.redis.url adapters.redis.script adapters.redis.resp",
     ],
     1: [
         "counters wire registry calls deadlines expiry history hub connection audience namespace app sessions loader",
         "log_context log_flood log_writer logs clients. admission alarms pings",
         "auth.authenticator auth.revocations auth.providers.base web.rates",
         "auth.providers.cognito_challenges web.forms web.session_cookies",
+        "adapters.redis.outbox adapters.redis.subscriptions",
     ],
-    2: ["auth.jwks auth.fetch auth.strict_agent auth.providers. transports. web."],
+    2: ["auth.jwks auth.fetch auth.strict_agent auth.providers. transports. web. adapters."],
     3: ["identity assembly server"],
     4: ["tap daemon testing demo."],
 }
