@@ -8,7 +8,10 @@ from setuptools import setup
 HERE = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+)"', (HERE / "wsservice/__init__.py").read_text())[1]
 
+REDIS = ["txredisapi>=1.6"]
+
 TEST = [
+    *REDIS,
     "coverage>=7.10",
     "hypothesis>=6.100",
     "websockets>=15",
@@ -34,6 +37,8 @@ setup(
     # By hand: find_packages() misses twisted.plugins, find_namespace_packages() would pack the tests.
     packages=[
         "wsservice",
+        "wsservice.adapters",
+        "wsservice.adapters.redis",
         "wsservice.auth",
         "wsservice.auth.providers",
         "wsservice.clients",
@@ -59,6 +64,7 @@ setup(
         "python-dotenv>=1.0",
     ],
     extras_require={
+        "redis": REDIS,
         "test": TEST,
         "bench": [*TEST, *BENCH],
         "dev": [*TEST, "mypy>=1.15", "mypy-zope", "ruff>=0.12", "build"],

@@ -10,6 +10,7 @@ from unittest import SkipTest
 PARTS = {
     "node": (("node",), "apt-get install nodejs"),
     "chromium": (("chromium", "chromedriver"), "apt-get install chromium chromium-driver"),
+    "redis": (("redis-server",), "apt-get install redis-server"),
 }
 
 

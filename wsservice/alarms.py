@@ -50,6 +50,9 @@ WATCHED = {
     ("drain_cut_off", "clients"): ("drain", "--drain-timeout"),
     ("drain_cut_off", "handlers"): ("drain", "--drain-timeout"),
     ("drain_cut_off", "requests"): ("drain", "--drain-timeout"),
+    ("cluster_dropped", "queue_full"): ("cluster_queue", "--adapter-queue-bytes"),
+    ("cluster_dropped", "too_large"): ("cluster_message", "fixed at 8 MiB"),
+    ("cluster_refused", "too_large"): ("cluster_message", "fixed at 8 MiB"),
     ("history_dropped", "bytes"): ("recovery", "--recovery-bytes"),
     ("history_dropped", "events"): ("recovery", "fixed at 20,000 events"),
 }

@@ -5,6 +5,7 @@ What was given but did not parse counts as given: it has its line already and is
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, TypeVar, cast
@@ -128,6 +129,13 @@ def cookie_problems(config: Config) -> list[str]:
             if name.lower().startswith(("__host-", "__secure-"))
         ]
     return problems
+
+
+def adapter_problems(config: Config) -> list[str]:
+    """What speaks to Redis is installed, if there is one."""
+    if config.adapter is not None and importlib.util.find_spec("txredisapi") is None:
+        return [f"--adapter {config.adapter} needs more than is installed: pip install wsservice[redis]"]
+    return []
 
 
 def region_of(pool_id: str) -> str:

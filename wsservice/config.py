@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from wsservice import checks, parsers
+from wsservice.adapters.redis.url import RedisUrl
 from wsservice.errors import ConfigurationError
 from wsservice.handshake import Network
 from wsservice.parsers import integer, number, one_of, text
@@ -24,6 +25,7 @@ COOKIES = "Cookies"
 BROWSERS = "Browsers"
 APPLICATION = "Application"
 SOCKET_IO = "Socket.IO"
+CLUSTER = "Cluster"
 LIMITS = "Limits"
 LOGS = "Logs"
 
@@ -374,6 +376,38 @@ class Config:
         help="how much is kept for that, of all clients together",
     )
 
+    adapter: RedisUrl | None = setting(
+        None,
+        CLUSTER,
+        parsers.ADAPTER,
+        env=("", "REDIS_URL"),
+        note="`memory`: one process",
+        help="the Redis where several processes, and Node's socket.io, meet: `redis://[user:password@]host[:6379][/0]`"
+        ", `rediss://` for TLS (with `?ca=FILE` for an authority of your own), or `unix:///run/redis.sock`; "
+        "`memory` is none",
+    )
+    # @socket.io/redis-adapter's.
+    adapter_key: str = setting(
+        "socket.io",
+        CLUSTER,
+        parsers.ADAPTER_KEY,
+        note="or the URL's `?key=`",
+        help="prefix of all channels and keys in Redis; the same on all nodes",
+    )
+    adapter_queue_bytes: int = setting(
+        16 * 1024 * 1024,
+        CLUSTER,
+        integer(1024, 2**36, "bytes"),
+        help="what is held for Redis while it is away; past it, the oldest messages are dropped and counted",
+    )
+    # @socket.io/redis-adapter's (`requestsTimeout`).
+    adapter_timeout: float = setting(
+        5.0,
+        CLUSTER,
+        number(0.1, 300, "seconds"),
+        help="how long Redis and other nodes may take to answer; a Redis that is silent for longer counts as away",
+    )
+
     # The system's limit of open files bounds them anyway.
     max_connections: int = setting(
         0,
@@ -529,7 +563,8 @@ class Config:
     def secrets(self) -> tuple[str, ...]:
         """The values that must never be seen, for the log to look out for."""
         values = (getattr(self, one.name) for one in declared(Config) if one.secret)
-        return tuple(value for value in values if value)
+        password = self.adapter.password if self.adapter else ""
+        return tuple(value for value in (*values, password) if value)
 
     def describe(self) -> str:
         """The settings that are not at their default, for one line of the log; secrets as `****`."""
@@ -592,7 +627,7 @@ def load_config(
     problems += reader.problems
     problems += checks.provider_problems(read, reader.sources)
     config = _resolve(read, reader.sources)
-    problems += [*checks.listening_problems(config), *checks.cookie_problems(config)]
+    problems += [*checks.listening_problems(config), *checks.cookie_problems(config), *checks.adapter_problems(config)]
     if problems:
         raise ConfigurationError(*problems)
     return config
@@ -611,6 +646,8 @@ def _resolve(config: Config, sources: Mapping[str, int]) -> Config:
     changes: dict[str, Any] = {}
     if config.tls_cert and not config.tls_key:
         changes["tls_key"] = config.tls_cert
+    if config.adapter and config.adapter.key and sources["adapter_key"] == DEFAULT:
+        changes["adapter_key"] = config.adapter.key
     if config.dev:
         changes |= {one.name: one.default for one in declared(Config) if one.name in checks.OF_POOLS}
         if sources["host"] == DEFAULT:

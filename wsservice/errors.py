@@ -10,6 +10,9 @@
      |    +-- CallRefused          the client answered with an error
      |    +-- TooManyCalls
      |    +-- ConnectionClosed
+     +-- ClusterError              what the nodes share cannot be used now
+     |    +-- RedisUnavailable     no connection, or no answer in time
+     |    +-- RedisRefused         an error for an answer
      +-- HandshakeError            a handshake (or a request) that is refused
      |    +-- BadHandshake
      |    +-- HeadTooLarge
@@ -55,6 +58,9 @@ INTERNAL_ERROR = "internal_error"
 TOO_MANY_OF_USER = "too_many_connections"
 #: the code of an event that no handler is declared for
 UNKNOWN_EVENT = "unknown_event"
+
+#: characters of Redis's error that are kept: it may repeat what it was sent
+_REDIS_WORDS = 200
 
 
 class WsServiceError(Exception):
@@ -142,6 +148,26 @@ class TooManyCalls(CallError):
 
 class ConnectionClosed(CallError):
     """The connection ended before the client acknowledged."""
+
+
+class ClusterError(WsServiceError):
+    """What the nodes share, or another node, cannot be used now; see the subclasses."""
+
+
+class RedisUnavailable(ClusterError):
+    """Redis is away, or did not answer in time: whether a command was carried out is not known."""
+
+
+class RedisRefused(ClusterError):
+    """Redis answered with an error, such as `NOAUTH Authentication required.`
+
+    Attributes:
+        code: its first word, such as `NOAUTH`, `NOSCRIPT`, `WRONGTYPE`, `LOADING`.
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text[:_REDIS_WORDS])
+        self.code = text.split(" ", 1)[0][:32]
 
 
 class HandshakeError(WsServiceError):

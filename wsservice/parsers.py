@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from wsservice.adapters.redis.url import RedisUrl, check_key
 from wsservice.auth.origin import OriginPolicy
 from wsservice.handshake import Network
 
@@ -49,10 +50,12 @@ class Kind:
     Attributes:
         metavar: stands for it in `--help`.
         parse: makes it of a text without white space around it; raises `ValueError`.
+        is_shown: whether a message may repeat a wrong text; not where a password may be in it.
     """
 
     metavar: str
     parse: Callable[[str], Any]
+    is_shown: bool = True
 
 
 def text(metavar: str) -> Kind:
@@ -164,6 +167,11 @@ def issuer(value: str) -> str:
     return value
 
 
+def adapter(value: str) -> RedisUrl | None:
+    """Where the nodes meet; None if there is one node."""
+    return None if value.lower() == "memory" else RedisUrl.parse(value)
+
+
 def origin(value: str) -> str:
     """A page's origin that may connect; `https://*.example.com` is each direct subdomain."""
     try:
@@ -197,6 +205,8 @@ def log_level(value: str) -> str:
         raise ValueError("is not one of debug, info, warn, error, critical, silent") from None
 
 
+ADAPTER = Kind("URL", adapter, is_shown=False)
+ADAPTER_KEY = Kind("KEY", check_key)
 BOOLEAN = Kind("yes|no", boolean)
 COOKIE_NAME = Kind("NAME", cookie_name)
 OPTIONAL_COOKIE_NAME = Kind("NAME", lambda value: cookie_name(value) if value else "")

@@ -240,7 +240,7 @@ class Reader:
         try:
             return wanted.kind.parse(text)
         except ValueError as error:
-            shown = "" if wanted.secret else f" {text[:_SHOWN]!a}"
+            shown = "" if wanted.secret or not wanted.kind.is_shown else f" {text[:_SHOWN]!a}"
             self.problems.append(f"{found.where}{shown} {error}")
             return otherwise
 
