@@ -326,7 +326,8 @@ class HistoryMachine(RuleBasedStateMachine):
         else:
             numbers = [number for number, name, _, _ in self.sent if number > position and name == room]
             assert found is not None
-            assert [one.encoded.text.rpartition(b".")[2] for one in found] == [f'{number}"]'.encode() for number in numbers]
+            ends = [one.encoded.text.rpartition(b".")[2] for one in found]
+            assert ends == [f'{number}"]'.encode() for number in numbers]
 
     @rule()
     def save(self) -> None:

@@ -11,6 +11,8 @@ from typing import Any
 
 from twisted.internet.interfaces import IStreamServerEndpoint
 
+from wsservice.adapters.base import Adapter
+from wsservice.adapters.local import Local
 from wsservice.admission import Admission
 from wsservice.alarms import Alarms
 from wsservice.app import App
@@ -91,6 +93,7 @@ class _Given:
     certificate: Certificate | None
     endpoints: list[tuple[str, IStreamServerEndpoint]]
     counters: Counters
+    adapter: Adapter | None
 
 
 def assemble(config: Config, reactor: Any, draining: Callable[[], bool]) -> Parts:
@@ -108,6 +111,9 @@ def assemble(config: Config, reactor: Any, draining: Callable[[], bool]) -> Part
     clock = RunningClock(time.monotonic)
     hub = _make_hub(config, reactor, given, clock, alarms)
     revocations = Revocations(time.time)
+    sessions = Sessions(hub.registry, revocations, time.time, hub.history, given.adapter)
+    if given.adapter is not None:
+        given.adapter.serve(Local(hub, given.app, sessions))
     authenticator = Authenticator(
         given.provider,
         cookie_name=config.auth_cookie_name,
@@ -129,7 +135,7 @@ def assemble(config: Config, reactor: Any, draining: Callable[[], bool]) -> Part
     services = AuthServices(
         provider=given.provider,
         authenticate=authenticator.authenticate,
-        sessions=Sessions(hub.registry, revocations, time.time, hub.history),
+        sessions=sessions,
         is_revoked=revocations.is_revoked,
         origins=given.origins,
         counters=given.counters,
@@ -153,6 +159,7 @@ def assemble(config: Config, reactor: Any, draining: Callable[[], bool]) -> Part
             "keys": given.provider.readiness,
             "service": lambda: _service_readiness(draining()),
             "limits": lambda: _limits_readiness(admission, alarms),
+            **({} if given.adapter is None else {"adapter": given.adapter.readiness}),
         },
         pages=PAGES if config.page else None,
         page_values={"ws_path": config.ws_path},
@@ -209,9 +216,23 @@ def _make_given(config: Config, reactor: Any) -> _Given:
             )
         ),
         counters=counters,
+        adapter=problems.during(lambda: _make_adapter(config, reactor, counters)),
     )
     problems.check()
     return given
+
+
+def _make_adapter(config: Config, reactor: Any, counters: Counters) -> Adapter | None:
+    if config.adapter is None:
+        return None
+    # Here, since txredisapi is an extra, and installs the reactor when it is imported.
+    from wsservice.adapters.redis.adapter import RedisAdapter
+    from wsservice.adapters.redis.link import RedisLink
+
+    link = RedisLink(
+        reactor, config.adapter, counters, queue_bytes=config.adapter_queue_bytes, timeout=config.adapter_timeout
+    )
+    return RedisAdapter(link, config.adapter_key, python_channel=config.python_socketio_channel)
 
 
 def _certificate(config: Config) -> Certificate | None:
@@ -237,6 +258,7 @@ def _make_hub(config: Config, reactor: Any, given: _Given, clock: RunningClock, 
         held_limit=config.send_queue_bytes,
         call_timeout=config.call_timeout,
         history=history,
+        adapter=given.adapter,
         limits=ConnectionLimits(
             per_user=config.max_connections_per_user,
             when_full=config.when_user_is_full,

@@ -51,9 +51,14 @@ class CloseCode(IntEnum):
 _KNOWN = frozenset(CloseCode)
 
 
+def may_be_sent(code: int) -> bool:
+    """Whether a server may send a code (RFC 6455 section 7.4)."""
+    return 3000 <= code <= 4999 or code in _SENT
+
+
 def check_code(code: int) -> None:
-    """Raise ValueError for a code that no server may send (RFC 6455 section 7.4)."""
-    if not (3000 <= code <= 4999 or code in _SENT):
+    """Raise ValueError for a code that no server may send."""
+    if not may_be_sent(code):
         raise ValueError(f"the close code {code} cannot be sent: give 1000, 3000 to 4999, or one of CloseCode")
 
 

@@ -394,6 +394,13 @@ class Config:
         note="or the URL's `?key=`",
         help="prefix of all channels and keys in Redis; the same on all nodes",
     )
+    # python-socketio's (`channel`).
+    python_socketio_channel: str = setting(
+        "socketio",
+        CLUSTER,
+        text("NAME"),
+        help="channel on which programs with python-socketio's `RedisManager` are heard",
+    )
     adapter_queue_bytes: int = setting(
         16 * 1024 * 1024,
         CLUSTER,

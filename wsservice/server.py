@@ -110,6 +110,8 @@ class Server(MultiService):
         """Begin the work in the background: keys, signals."""
         super().startService()  # type: ignore[no-untyped-call]
         self.parts.provider.start()
+        if self.parts.hub.adapter is not None:
+            self.parts.hub.adapter.start()
         if self._signals:  # once more: the reactor sets its own when it starts
             self._reactor.callWhenRunning(self._handle_signals)
         self._greet()
@@ -209,6 +211,8 @@ class Server(MultiService):
             self._reads.stop()
         parts.clients.stop()
         parts.hub.expirations.stop()
+        if parts.hub.adapter is not None:
+            await parts.hub.adapter.stop()
         await parts.provider.stop()
         await maybeDeferred(super().stopService)
         for line in parts.hub.counters.summary():

@@ -23,8 +23,8 @@ from wsservice.auth.providers.base import Readiness
 from wsservice.messages import Broadcast, Disconnect, EndSession, Join, Leave, Renew, Target
 
 if TYPE_CHECKING:
+    from wsservice.adapters.local import Local
     from wsservice.connection import Connection
-    from wsservice.hub import Hub
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +71,8 @@ class Adapter(ABC):
     """One engine, such as Redis. Make one for each scheme of `--adapter`; the service calls `start` and `stop`."""
 
     @abstractmethod
-    def serve(self, hub: Hub) -> None:
-        """Take the connections of this process; called once, before `start`."""
+    def serve(self, local: Local) -> None:
+        """Take the connections of this process, and be the observer of its registry; called once, before `start`."""
 
     @abstractmethod
     def start(self) -> None:

@@ -46,11 +46,14 @@ class Local:
         """Deliver a broadcast; returns to how many. Raises as `Hub.deliver` does."""
         return self.hub.deliver(broadcast)
 
-    def ask(self, broadcast: Broadcast, timeout: float, answered: Callable[[Any], None]) -> int:
+    def ask(
+        self, broadcast: Broadcast, timeout: float, answered: Callable[[Any], None], lost: Callable[[], None]
+    ) -> int:
         """Ask the target's clients for their acknowledgement; returns how many are asked.
 
         Args:
-            answered: gets each answer that is no error, its first argument.
+            answered: gets each answer that is no error; several arguments as a tuple.
+            lost: is called for each client that will not answer, or has not in time.
 
         Raises:
             TypeError, ValueError: as `Hub.deliver` does.
@@ -58,7 +61,7 @@ class Local:
         asked = ask_clients(self.hub, broadcast.event, broadcast.args, [broadcast.target])
         for answer in asked:
             bound_call(answer, self.hub.clock, timeout)
-            answer.addCallbacks(lambda result: answered(result[0] if isinstance(result, tuple) else result), _nothing)
+            answer.addCallbacks(answered, lambda failure: lost())
         return len(asked)
 
     def join(self, message: Join) -> None:
@@ -117,7 +120,3 @@ def describe(connection: Connection) -> RemoteConnection:
         },
         connection.user.id,
     )
-
-
-def _nothing(_: object) -> None:
-    return None

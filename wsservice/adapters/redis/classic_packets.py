@@ -28,6 +28,7 @@ from wsservice.adapters.redis.classic_requests import (
 from wsservice.adapters.redis.classic_responses import (
     ClientAck,
     ClientCount,
+    ClientLost,
     FetchAnswer,
     OldDone,
     RemoteSocket,
@@ -40,12 +41,15 @@ from wsservice.adapters.redis.classic_target import decode_target, encode_target
 from wsservice.adapters.redis.foreign import MAX_ANSWER_BYTES, MAX_BYTES, ForeignMessage, check_size
 from wsservice.adapters.redis.msgpack_values import unpack
 from wsservice.adapters.redis.values import is_number, load_object
+from wsservice.close_codes import may_be_sent
 from wsservice.messages import check_name
 
 #: characters of a uid or a request id; Node's have 6
 MAX_ID = 128
 
 SOCKETS, ALL_ROOMS, JOIN, LEAVE, DISCONNECT, FETCH, SERVER_SIDE_EMIT, BROADCAST, CLIENT_COUNT, CLIENT_ACK = range(10)
+#: ours
+CLIENT_LOST = 10
 
 _encode = msgspec.json.Encoder().encode
 
@@ -79,8 +83,9 @@ def encode_request(request: Request) -> bytes:
             return _json(head, JOIN, opts=encode_target(target), rooms=rooms)
         case Leave(target=target, rooms=rooms):
             return _json(head, LEAVE, opts=encode_target(target), rooms=rooms)
-        case DisconnectSockets(target=target, close=close):
-            return _json(head, DISCONNECT, opts=encode_target(target), close=close)
+        case DisconnectSockets(target=target, close=close, code=code, reason=reason):
+            ours = {} if code is None else {"code": code, "reason": reason}
+            return _json(head, DISCONNECT, opts=encode_target(target), close=close, **ours)
         case OldJoin(sid=sid, room=room):
             return _json(head, JOIN, sid=sid, room=room)
         case OldLeave(sid=sid, room=room):
@@ -120,7 +125,10 @@ def _decode_change(request: dict[str, Any], kind: int, namespace: str) -> Reques
     if request.get("opts") is not None:
         target = decode_target(request["opts"], namespace)
         if kind == DISCONNECT:
-            return DisconnectSockets(uid, target, close)
+            code, reason = request.get("code"), request.get("reason")
+            if type(code) is not int or not may_be_sent(code) or type(reason) is not str:
+                code, reason = None, ""
+            return DisconnectSockets(uid, target, close, code, reason)
         return (Join if kind == JOIN else Leave)(uid, target, names_of(request.get("rooms")))
     request_id, sid, room = _id(request, "requestId"), request.get("sid"), name_of(request.get("room"))
     if type(sid) is not str:
@@ -142,18 +150,23 @@ def _decode_call(request: dict[str, Any], namespace: str) -> CallClients:
     return CallClients(_id(request, "uid"), _request_id(request), broadcast, timeout if is_number(timeout) else None)
 
 
-def encode_response(response: Response) -> bytes:
+def encode_response(response: Response, node: str) -> bytes:
     """An answer as Node writes it: MessagePack for ClientAck, JSON for all others.
+
+    Args:
+        node: our id, as one more member: so others of our kind know who has answered.
 
     Raises:
         TypeError: it has what cannot be sent.
     """
-    head: dict[str, Any] = {"requestId": response.request_id}
+    head: dict[str, Any] = {"requestId": response.request_id, "node": node}
     match response:
         case ClientAck(value=value):
             return pack({"type": CLIENT_ACK} | head | {"packet": value})
         case ClientCount(count=count):
             return _json({"type": CLIENT_COUNT} | head, clientCount=count)
+        case ClientLost():
+            return _json({"type": CLIENT_LOST} | head)
         case ServerSideAnswer(data=data):
             return _json({"type": SERVER_SIDE_EMIT} | head, data=data)
         case SocketsAnswer(ids=ids):
@@ -166,21 +179,23 @@ def encode_response(response: Response) -> bytes:
             return _json(head)
 
 
-class _Head(msgspec.Struct):
+class Head(msgspec.Struct, frozen=True):
+    """Whose an answer is, and whose node's; of Node's nodes that is not known."""
+
     request_id: str = msgspec.field(name="requestId", default="")
+    node: str | None = None
 
 
-_json_head = msgspec.json.Decoder(_Head).decode
-_pack_head = msgspec.msgpack.Decoder(_Head).decode
+_json_head = msgspec.json.Decoder(Head).decode
+_pack_head = msgspec.msgpack.Decoder(Head).decode
 
 
-def request_id_of(payload: bytes) -> str | None:
-    """Whose an answer is, or None: asked before it is decoded, since all nodes get all answers."""
+def head_of(payload: bytes) -> Head | None:
+    """What an answer begins with, or None: asked before it is decoded, since all nodes get all answers."""
     try:
-        head = _json_head(payload) if payload[:1] == b"{" else _pack_head(payload)
+        return _json_head(payload) if payload[:1] == b"{" else _pack_head(payload)
     except (ValueError, RecursionError):
         return None
-    return head.request_id or None
 
 
 def decode_response(payload: bytes) -> Response:
@@ -211,6 +226,8 @@ def _decode_typed(response: dict[str, Any], request_id: str) -> Response:
         return ServerSideAnswer(request_id, response.get("data"))
     if kind == CLIENT_ACK:
         return ClientAck(request_id, response.get("packet"))
+    if kind == CLIENT_LOST:
+        return ClientLost(request_id)
     if kind == CLIENT_COUNT:
         count = response.get("clientCount")
         if type(count) is not int or count < 0:

@@ -60,11 +60,17 @@ class Leave:
 
 @dataclass(frozen=True, slots=True)
 class DisconnectSockets:
-    """The target's connections leave the namespace; with `close` their whole sessions end."""
+    """The target's connections leave the namespace; with `close` their whole sessions end.
+
+    Attributes:
+        code, reason: of the close frame; our own nodes tell them, and Node ignores them.
+    """
 
     uid: str | None
     target: Target
     close: bool = False
+    code: int | None = None
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,4 +80,11 @@ class OldDone:
     request_id: str
 
 
-Response = SocketsAnswer | RoomsAnswer | FetchAnswer | ServerSideAnswer | ClientCount | ClientAck | OldDone
+@dataclass(frozen=True, slots=True)
+class ClientLost:
+    """One of the clients of a ClientCount will not acknowledge: it left, or refused. Ours only; Node ignores it."""
+
+    request_id: str
+
+
+Response = SocketsAnswer | RoomsAnswer | FetchAnswer | ServerSideAnswer | ClientCount | ClientAck | ClientLost | OldDone

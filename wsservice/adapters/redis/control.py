@@ -1,7 +1,7 @@
-"""What the nodes of a cluster tell each other beside events: sessions that were renewed or ended, connections to be closed.
+"""What the nodes of a cluster tell each other beside events: sessions renewed or ended, connections to be closed.
 
-One channel, of this product's own. A session that was signed out stands in Redis, too, until its last token has expired:
-for nodes that start later, or were cut off.
+One channel, of this product's own. A session that was signed out stands in Redis, too, until its last token has
+expired: for nodes that start later, or were cut off.
 """
 
 from __future__ import annotations

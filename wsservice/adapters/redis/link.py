@@ -5,11 +5,12 @@ one turn of the event loop go out in one write, in the order of the calls, and n
 
 Out:
 
-- `publish` and `queue_script` are for messages: while Redis is away they are queued, and past `queue_bytes` the
-  oldest are dropped and counted, `("cluster_dropped", "queue_full")`. Those whose answer had not come when the
+- `publish`, `queue` and `queue_script` are for messages: while Redis is away they are queued, and past `queue_bytes`
+  the oldest are dropped and counted, `("cluster_dropped", "queue_full")`. Those whose answer had not come when the
   connection broke, less than `outbox.WINDOW` bytes, are not sent again, since they may have arrived:
   `("cluster_dropped", "uncertain")`. So no message is sent twice, and those counted are all that can be lost here.
-- `command` and `script` are for questions: while Redis is away they fail at once.
+- `command` and `script` are for questions: while Redis is away they fail at once. `tell` is a command whose answer
+  nobody wants, and which is left out meanwhile: for what is written anew when it is back.
 
 In: each channel and pattern has one receiver. What is published while the subscriptions are not in force is lost to
 this node; who must know looks at `on_down` and `on_up`.
@@ -135,6 +136,19 @@ class RedisLink:
         self._outbox.add(encode_publish(channel, message))
         if self._flushing is None:
             self._flush_soon()
+
+    def queue(self, *args: Argument) -> None:
+        """A command that is a message: in order with those of `publish`, and queued as they are."""
+        self._outbox.add(encode(*args))
+        if self._flushing is None:
+            self._flush_soon()
+
+    def tell(self, *args: Argument) -> None:
+        """A command whose answer nobody wants; nothing while Redis is away."""
+        if self._commands.is_up and not self._closing:
+            self._outbox.add(encode(*args), None, False)
+            if self._flushing is None:
+                self._flush_soon()
 
     def command(self, *args: Argument) -> Deferred[Any]:
         """One command; fires with the answer: None, text of a status, a number, bytes, or a list of these.

@@ -1,7 +1,8 @@
 """Marks in Redis that say "this connection is here": fields of hashes, which a dead node's connections do not outlive.
 
-A field is `<the node's tag>:<connection id>`. Whoever reads a hash leaves out what no living node has marked, and takes it
-away. A hash ends by itself unless a living node prolongs it. When Redis was away everything is marked anew, by a new tag.
+A field is `<the node's tag>:<connection id>`. Whoever reads a hash leaves out what no living node has marked, and
+takes it away. A hash ends by itself unless a living node prolongs it. When Redis was away everything is marked anew, by
+a new tag.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
 One script writes the node's own entry, by Redis's clock, and reads all. An entry that has not been written for
 `DEAD_AFTER` seconds is a dead node's, or one that has been stopped: nobody waits for it any more.
 
-What a node writes elsewhere (presence, connections of users) bears its `tag`: its id, and how often it has been connected to Redis.
-So nothing that it could not take back while Redis was away counts after that.
+What a node writes elsewhere (presence, connections of users) bears its `tag`: its id, and how often it has been
+connected to Redis. So nothing that it could not take back while Redis was away counts after that.
 """
 
 from __future__ import annotations
@@ -43,8 +43,11 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', ids, '-inf', now - ARGV[4])) do
 end
 redis.call('SET', KEYS[3], ARGV[5], 'NX')
 local found = {redis.call('GET', KEYS[3])}
-for _, id in ipairs(redis.call('ZRANGEBYSCORE', ids, now - ARGV[3], '+inf')) do
-    found[#found + 1] = redis.call('HGET', about, id)
+local all = redis.call('ZRANGE', ids, 0, -1, 'WITHSCORES')
+for i = 1, #all, 2 do
+    local is_live = tonumber(all[i + 1]) > now - ARGV[3]
+    found[#found + 1] = is_live and '1' or '0'
+    found[#found + 1] = redis.call('HGET', about, all[i]) or ''
 end
 return found
 """
@@ -75,7 +78,6 @@ class Nodes:
 
     Args:
         address: where others reach it.
-        changed: called with the ids of those that are known to be dead since the last look.
     """
 
     def __init__(
@@ -85,7 +87,6 @@ class Nodes:
         clock: IReactorTime,
         *,
         address: str = "",
-        died: Callable[[frozenset[str]], None] = lambda ids: None,
     ) -> None:
         self.id = secrets.token_hex(6)
         self.secret: bytes | None = None
@@ -93,9 +94,12 @@ class Nodes:
         self._keys = keys
         self._clock = clock
         self._address = address
-        self._died = died
+        #: are called with the ids of nodes that are not heard of any more
+        self.on_died: list[Callable[[frozenset[str]], None]] = []
         self._epoch = 0
         self._live: dict[str, Node] = {}
+        #: those that are silent, and may still be subscribed to channels
+        self._silent: frozenset[str] = frozenset()
         self._loop = LoopingCall(self._beat)
         self._loop.clock = clock
         self._decode = msgspec.json.Decoder(Node).decode
@@ -110,6 +114,11 @@ class Nodes:
     def live(self) -> Mapping[str, Node]:
         """All that live, by their ids, as far as is known; this one is always among them."""
         return {**self._live, self.id: self.own}
+
+    @property
+    def others(self) -> frozenset[str]:
+        """The ids of all others that are known, the silent ones among them."""
+        return (self._silent | self._live.keys()) - {self.id}
 
     def is_live(self, tag: str) -> bool:
         """Whether what bears this tag counts."""
@@ -157,17 +166,22 @@ class Nodes:
     def _heard(self, found: list[bytes]) -> None:
         self.secret = found[0]
         live: dict[str, Node] = {}
-        for text in found[1:]:
+        silent = set()
+        for is_live, text in zip(found[1::2], found[2::2], strict=True):
             try:
                 node = self._decode(text)
             except msgspec.DecodeError:  # somebody else's
                 continue
-            live[node.id] = node
+            if is_live == b"1":
+                live[node.id] = node
+            else:
+                silent.add(node.id)
         dead = frozenset(self._live.keys() - live.keys() - {self.id})
-        self._live = live
+        self._live, self._silent = live, frozenset(silent)
         if dead:
             log.warn("nodes that are not heard of any more: {nodes}", nodes=", ".join(sorted(dead)))
-            self._died(dead)
+            for told in self.on_died:
+                told(dead)
 
     def _unheard(self, failure: Failure) -> None:
         log.debug("no sign of life could be given: {reason}", reason=failure.getErrorMessage())

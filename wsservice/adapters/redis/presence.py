@@ -9,7 +9,7 @@ from wsservice.adapters.redis.keys import Keys
 from wsservice.adapters.redis.link import RedisLink
 from wsservice.adapters.redis.marks import Marks
 from wsservice.connection import Connection
-from wsservice.errors import RedisError
+from wsservice.errors import ClusterError
 from wsservice.messages import Target
 from wsservice.registry import Registry
 
@@ -49,7 +49,7 @@ class RoomPresence:
         reading: Deferred[list[bytes]] = self._link.command(b"HGETALL", key)
         return reading.addCallbacks(
             lambda found: self._read(key, found),
-            lambda failure: self._own(namespace, room) if failure.check(RedisError) else failure,
+            lambda failure: self._own(namespace, room) if failure.check(ClusterError) else failure,
         )
 
     def _read(self, key: bytes, found: list[bytes]) -> Presence:

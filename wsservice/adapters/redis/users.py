@@ -16,8 +16,9 @@ from wsservice.adapters.redis.script import Script
 from wsservice.connection import Connection
 from wsservice.hub import Hub
 
-#: takes away what dead nodes have marked, then counts. KEYS: the user's hash. ARGV: the field, the time, the limit, whether
-#: the oldest makes room, the tags of the nodes that live. Gives whether it may open, and the field of the one replaced.
+#: takes away what dead nodes have marked, then counts. KEYS: the user's hash. ARGV: the field, the time, the limit,
+#: whether the oldest makes room, the tags of the nodes that live. Gives whether it may open, and the field of the one
+#: replaced.
 _ADMIT = Script(
     """
 local live = {}

@@ -1,0 +1,170 @@
+"""The adapter of `--adapter redis://...`: its parts put together."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.defer import Deferred
+
+from wsservice.adapters.base import Adapter, Presence, RemoteConnection
+from wsservice.adapters.redis import classic_requests as requests
+from wsservice.adapters.redis.classic import Classic
+from wsservice.adapters.redis.control import Control
+from wsservice.adapters.redis.direct import Direct
+from wsservice.adapters.redis.keys import Keys
+from wsservice.adapters.redis.link import RedisLink
+from wsservice.adapters.redis.marks import Marks
+from wsservice.adapters.redis.nodes import Nodes
+from wsservice.adapters.redis.presence import RoomPresence
+from wsservice.adapters.redis.python_bridge import PythonBridge
+from wsservice.adapters.redis.questions import Questions
+from wsservice.adapters.redis.refusals import Refusals
+from wsservice.adapters.redis.users import Users
+from wsservice.auth.providers.base import Readiness
+from wsservice.connection import Connection
+from wsservice.messages import Broadcast, Disconnect, EndSession, Join, Leave, Renew, Target
+
+if TYPE_CHECKING:
+    from wsservice.adapters.local import Local
+
+
+class RedisAdapter(Adapter):
+    """See the module's docstring, and `base.Adapter`.
+
+    Args:
+        prefix: of all channels and keys; the same on all nodes.
+        python_channel: of python-socketio's RedisManager; empty for none.
+        address: where other nodes reach this one; empty for nowhere.
+    """
+
+    def __init__(self, link: RedisLink, prefix: str, *, python_channel: str = "", address: str = "") -> None:
+        self.link = link
+        self._prefix = prefix
+        self._python_channel = python_channel
+        self._address = address
+        self.nodes: Nodes
+
+    def serve(self, local: Local) -> None:
+        """Take the connections of this process."""
+        hub, link, keys = local.hub, self.link, Keys(self._prefix)
+        clock = hub.clock
+        self._local = local
+        self.nodes = nodes = Nodes(link, keys, clock, address=self._address)
+        refusals = Refusals(hub.counters)
+        self._questions = Questions(link, nodes, refusals, clock)
+        self._classic = self._questions.classic = Classic(
+            link,
+            self._prefix,
+            nodes.id,
+            local,
+            refusals,
+            broadcast=lambda channels, channel, payload: self._broadcasts.received(channels, channel, payload),
+            answer=self._questions.received,
+            call_timeout=hub.call_timeout,
+        )
+        self._broadcasts = Direct(link, nodes.id, local, self._classic, refusals)
+        self._control = Control(link, keys, nodes.id, local, taken=lambda pid: None, refusals=refusals, now=time.time)
+        self._marks = Marks(link, nodes, clock)
+        self._presence = RoomPresence(link, keys, self._marks, hub.registry)
+        self._users = Users(link, keys, self._marks, nodes, hub, self._control.replace)
+        if self._python_channel:
+            PythonBridge(link, self._python_channel, local, refusals, self._broadcasts.foreign)
+        for namespace in local.namespaces():
+            self._classic.open(namespace)
+        hub.registry.observer = self
+
+    def start(self) -> None:
+        """Begin to connect."""
+        self.link.start()
+        self.nodes.start()
+        self._marks.start()
+
+    def stop(self) -> Deferred[None]:
+        """Take back what is marked, send what waits, and close."""
+        self._marks.stop()
+        self.nodes.stop()
+        return self.link.stop()
+
+    def readiness(self) -> Readiness:
+        """Whether Redis can be had."""
+        return self.link.readiness()
+
+    # What the registry tells
+
+    def added(self, connection: Connection) -> None:
+        """A connection is here."""
+        self._classic.added(connection)
+        self._presence.added(connection)
+
+    def removed(self, connection: Connection) -> None:
+        """A connection has ended."""
+        self._presence.removed(connection)
+        self._users.removed(connection)
+        self._classic.removed(connection)
+
+    def joined(self, connection: Connection, room: str) -> None:
+        """A connection has entered a room."""
+        self._presence.joined(connection, room)
+
+    def left(self, connection: Connection, room: str) -> None:
+        """A connection has left a room."""
+        self._presence.left(connection, room)
+
+    # What the hub asks for
+
+    def broadcast(self, broadcast: Broadcast) -> None:
+        """Deliver to everybody it is for."""
+        self._broadcasts.broadcast(broadcast)
+
+    def call(self, broadcast: Broadcast, timeout: float, answered: Callable[[Any], None]) -> Deferred[None]:
+        """Ask clients elsewhere."""
+        return Deferred.fromCoroutine(self._questions.call(broadcast, timeout, answered))
+
+    def join(self, message: Join) -> None:
+        """Let connections elsewhere enter rooms."""
+        self._classic.send(message.target.namespace, requests.Join(self.nodes.id, message.target, message.rooms))
+
+    def leave(self, message: Leave) -> None:
+        """Let connections elsewhere leave rooms."""
+        self._classic.send(message.target.namespace, requests.Leave(self.nodes.id, message.target, message.rooms))
+
+    def disconnect(self, message: Disconnect) -> None:
+        """Close connections elsewhere."""
+        self._classic.send(
+            message.target.namespace,
+            requests.DisconnectSockets(self.nodes.id, message.target, code=message.code, reason=message.reason),
+        )
+
+    def renew(self, message: Renew) -> None:
+        """A session was refreshed."""
+        self._control.renew(message)
+
+    def end_session(self, message: EndSession) -> None:
+        """A session was signed out."""
+        self._control.end_session(message)
+
+    def fetch(self, target: Target, timeout: float) -> Deferred[list[RemoteConnection]]:
+        """The connections elsewhere that a target means."""
+        return Deferred.fromCoroutine(self._questions.fetch(target, timeout))
+
+    def rooms(self, namespace: str, timeout: float) -> Deferred[set[str]]:
+        """The rooms elsewhere."""
+        return Deferred.fromCoroutine(self._questions.rooms(namespace, timeout))
+
+    def presence(self, namespace: str, room: str | None) -> Deferred[Presence]:
+        """Who is in a room, here and elsewhere."""
+        return self._presence.read(namespace, room)
+
+    def server_emit(self, namespace: str, event: str, args: tuple[Any, ...]) -> None:
+        """An event for the other nodes' applications."""
+        self._classic.send(namespace, requests.ServerSideEmit(self.nodes.id, event, args))
+
+    def server_call(self, namespace: str, event: str, args: tuple[Any, ...], timeout: float) -> Deferred[list[Any]]:
+        """A question to the other nodes' applications."""
+        return Deferred.fromCoroutine(self._questions.server_call(namespace, event, args, timeout))
+
+    def admit(self, connection: Connection) -> Deferred[bool] | None:
+        """Whether one more connection of its user may open."""
+        return self._users.admit(connection)
