@@ -164,6 +164,15 @@ class RedisLink:
         """Run a script; as `command`."""
         return self._bounded(self._run, script, keys, args, False)
 
+    def send_script(self, script: Script, keys: Sequence[Argument], args: Sequence[Argument]) -> Deferred[Any]:
+        """Run a script whose sender keeps it until it is known to have run: it is neither queued nor bounded in time.
+
+        Fails with `RedisUnavailable` where it was not sent, or that is not known.
+        """
+        if not self._commands.is_up or self._closing:
+            return fail(RedisUnavailable(f"Redis is away: {self._commands.reason or 'stopping'}"))
+        return self._run(script, keys, args, False)
+
     def queue_script(
         self, script: Script, keys: Sequence[Argument] = (), args: Sequence[Argument] = ()
     ) -> Deferred[Any]:
