@@ -126,7 +126,7 @@ def js_text(number: float) -> str:
         return "0"
     exact = Decimal(repr(value)).normalize()
     exponent = exact.adjusted()
-    if -7 <= exponent < 21:
+    if -7 < exponent < 21:
         return format(exact, "f")
     sign, digits, _ = exact.as_tuple()
     first, *rest = map(str, digits)
