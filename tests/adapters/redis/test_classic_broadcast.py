@@ -17,7 +17,7 @@ from tests.adapters.redis import recorded
 from tests.tables import by_row, rows
 from wsservice.adapters.redis.channels import NOBODY
 from wsservice.adapters.redis.classic_broadcast import Received, decode_broadcast, encode_broadcast
-from wsservice.adapters.redis.foreign import MAX_BYTES, ForeignMessage
+from wsservice.adapters.redis.foreign import MAX_BYTES, MAX_DEPTH, ForeignMessage
 from wsservice.messages import Broadcast, Target
 
 BROADCASTS = recorded.classic("broadcast")
@@ -272,7 +272,10 @@ class EncodeTests(SynchronousTestCase):
     def test_what_cannot_be_sent_is_refused(self) -> None:
         circle: list[Any] = []
         circle.append(circle)
-        for args in ((object(),), ("\ud800",), ({"\ud800": 1},), (circle,), ({(1, 2): 3},)):
+        deep: Any = 1
+        for _ in range(MAX_DEPTH):
+            deep = [deep]
+        for args in ((2**70, deep), (object(),), ("\ud800",), ({"\ud800": 1},), (circle,), ({(1, 2): 3},)):
             self.assertRaises(TypeError, encode_broadcast, "u", Broadcast("ev", args, Target()))
         self.assertRaises(TypeError, encode_broadcast, "u", Broadcast("ev", (), Target(rooms=frozenset({"\ud800"}))))
         self.assertRaises(TypeError, encode_broadcast, "u", Broadcast(b"ev", (), Target()))  # type: ignore[arg-type]

@@ -81,6 +81,7 @@ BAD = [
     Bad("array as a key", b"\x81\x91\x01\x01", "a key that is no text"),
     Bad("deep", b"\x91" * 100_000, "nested too deep"),
     Bad("deep and whole", b"\x91" * 201 + b"\xc0", "nested too deep"),
+    Bad("deep by an extension", b"\x91" * 200 + b"\xd4\x05\x00", "nested too deep"),
     Bad("deep maps", b"\x81\xa0" * 100_000, "nested too deep"),
     Bad("deep keys", b"\x81" * 100_000, "nested too deep"),
     Bad("wide", b"\xdd" + (4_900_000).to_bytes(4, "big") + b"\x90" * 4_900_000, "too many values"),

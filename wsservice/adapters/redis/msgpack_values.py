@@ -121,10 +121,14 @@ class _Reader:
             return self._map(self._length(_MAP[prefix]), depth)
         if prefix in _EXT:
             length = self._length(_EXT[prefix])
-            return _variable_extension(self._take(1)[0], self._take(length))
-        if prefix in _FIXEXT:
-            return _fixed_extension(self._take(1)[0], self._take(_FIXEXT[prefix]))
-        raise ForeignMessage("malformed")
+            value = _variable_extension(self._take(1)[0], self._take(length))
+        elif prefix in _FIXEXT:
+            value = _fixed_extension(self._take(1)[0], self._take(_FIXEXT[prefix]))
+        else:
+            raise ForeignMessage("malformed")
+        if type(value) is list:
+            self._enter(0, depth)
+        return value
 
     def _take(self, count: int) -> bytes:
         taken = self._payload[self.position : self.position + count]
