@@ -85,6 +85,9 @@ class ValuesTests(SynchronousTestCase):
         expected = ["\ufffd", "\U0001f600", "\ufffd", float(2**64), -float(2**63), math.inf, 2**64 - 1]
         self.assertEqual(load_json(text), expected)
         self.assertEqual(type(load_json(text)[3]), float)
+        for text in (b"1%s", b"-1%s", b"[1%s]", b"[0, 1%s]", b'{"a":1%s}', b'{"a":\n1%s}', b"[-1%s]", b"[0,-1%s]"):
+            self.assertIn("e+20", repr(load_json(text % (b"0" * 20))))
+        self.assertEqual(load_json(b'["12345678901234567890",1234567890123456789]')[1], 1234567890123456789)
         self.assertEqual(load_json(b'{"\\udc00":1}'), {"\ufffd": 1})
 
     def test_constants_are_taken_from_python_only(self) -> None:

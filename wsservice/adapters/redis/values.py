@@ -20,7 +20,7 @@ _INT64 = range(-(2**63), 2**64)
 _SAFE = 2**53
 _SURROGATE = re.compile("[\ud800-\udfff]")
 #: an integer of 19 digits may be beyond 64 bits
-_LONG = re.compile(rb"[0-9]{19}")
+_LONG = re.compile(rb"(?:^|[\[:,\s-])[0-9]{19}")
 #: brackets and commas of a JSON text, an upper bound of its values
 MAX_JSON_VALUES = 2_000_000
 
