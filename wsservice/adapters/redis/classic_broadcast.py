@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from wsservice.adapters.redis.classic_target import decode_target, encode_target, one_room, to_target
-from wsservice.adapters.redis.foreign import MAX_DEPTH, ForeignMessage, check_size
+from wsservice.adapters.redis.foreign import ForeignMessage, check_size
 from wsservice.adapters.redis.msgpack_values import is_dense, unpack
 from wsservice.adapters.redis.values import cleaned, is_number, is_plain, js_text
 from wsservice.messages import RESERVED, ROOT, Broadcast, check_name
@@ -218,8 +218,6 @@ def decode_event(data: Any) -> tuple[str, tuple[Any, ...]]:
     """
     if type(data) is not list or not data:
         raise ForeignMessage("ill-typed")
-    if not is_plain(data, MAX_DEPTH):
-        raise ForeignMessage("nested too deep")
     name = js_text(data[0]) if is_number(data[0]) else data[0]
     try:
         check_name(name)
