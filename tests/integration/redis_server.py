@@ -9,6 +9,7 @@ redis.stop()
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import signal
@@ -73,6 +74,7 @@ class RedisServer:
         files = ["--appendonly", "yes", "--appendfsync", "always"] if keep else ["--save", ""]
         self._command = ["redis-server", "--dir", str(self.directory), *address, *secret, *files, *options]
         self.process: subprocess.Popen[str] | None = None
+        atexit.register(self.stop)  # where a run of the tests is cut short
         self.start()
 
     @property
@@ -133,6 +135,7 @@ class RedisServer:
 
     def stop(self) -> None:
         """End it if it runs."""
+        atexit.unregister(self.stop)
         if self.process is not None:
             self.kill()
         if self._short is not None:
