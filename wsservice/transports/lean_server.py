@@ -22,6 +22,13 @@ from twisted.internet.tcp import Server
 from twisted.python.failure import Failure
 
 
+def host_of_peer(transport: Any) -> str:
+    """The address of who is connected; empty for a Unix socket, which has none."""
+    if isinstance(transport, LeanServer):  # without making an address object of it
+        return str(transport.client[0])
+    return getattr(transport.getPeer(), "host", "")
+
+
 class LeanServer(Server):
     """Made by a port, as a `Server` is; not by `adoptStreamConnection`, and without `startTLS`."""
 

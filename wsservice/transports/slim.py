@@ -23,6 +23,8 @@ from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from wsservice.transports.lean_server import host_of_peer
+
 #: why reading pauses: the handlers are behind, the client is over its rate, or it sent too much too early
 HANDLERS, TRAFFIC, EARLY = 1, 2, 4
 ANY_REASON = HANDLERS | TRAFFIC | EARLY
@@ -175,8 +177,7 @@ class SlimProtocol(_Base):  # type: ignore[misc]
 
     def connectionMade(self) -> None:
         """Take the transport over; called by Twisted, or by whoever hands it over."""
-        peer = self.transport.getPeer()
-        self.peer = getattr(peer, "host", "")
+        self.peer = host_of_peer(self.transport)
         self.is_secure = ISSLTransport.providedBy(self.transport)
         if hasattr(self.transport, "setTcpNoDelay"):
             self.transport.setTcpNoDelay(True)
