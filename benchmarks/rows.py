@@ -31,7 +31,7 @@ PEER_NAMES = [name for name in dict.fromkeys(name for peers in PEERS.values() fo
 #: a peer that is slow to open connections, and has no bar there, is left out above so many
 MOST_CLIENTS = {"python-socketio": 5000}
 #: a run takes its steps in this order (generator/steps.c); `idle` is alone, with servers of its own
-STEPS = ("handshakes", "handshakes-again", "open", "echo", "broadcast", "rooms", "idle")
+STEPS = ("handshakes", "handshakes-again", "open", "echo", "events", "broadcast", "rooms", "idle")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +97,8 @@ ROWS: dict[str, Row] = {
             ("broadcast", 5000): {"fastify": 1.4, "floor": 0.72},
         },
     ),
+    "echo of events/s, 64 clients": Row("raw", "events", 64),
+    "echo of events/s, 1,000 clients": Row("raw", "events", 1000),
     "rooms: deliveries/s, 5,000 clients in 500": Row("raw", "rooms", 5000),
     "KiB per idle connection": Row("raw", "idle", IDLE, "kib", bars={"fastify": 1 / 0.55}),
     **_headed(
