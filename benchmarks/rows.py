@@ -24,6 +24,10 @@ PEERS: dict[str, dict[str, servers.Server]] = {
     },
     "tls": {"wsservice": servers.wsservice_tls, "fastify": servers.fastify_tls},
     "polling": {"wsservice": servers.wsservice, "socket.io": servers.socketio},
+    **{
+        name: {"wsservice": servers.wsservice_cluster(count), "socket.io": servers.socketio_cluster(count)}
+        for count, name in enumerate(("one node", "two nodes", "three nodes"), 1)
+    },
 }
 OWN = "wsservice"
 #: the columns, in their order
@@ -133,6 +137,16 @@ ROWS: dict[str, Row] = {
             "deliveries/s, 1,000 clients": Row("polling", "broadcast", 1000),
         },
     ),
+    **{
+        f"Redis, {nodes}: {name}": Row(nodes, "broadcast", clients, figure, bars)
+        for nodes, name, clients, figure, bars in (
+            ("one node", "deliveries/s, 1,000 clients", 1000, "rate", {}),
+            ("two nodes", "deliveries/s, 1,000 clients", 1000, "rate", {"socket.io": 1.15}),
+            ("two nodes", "first to last of 2, p50, us", 2, "p50_us", {}),
+            ("two nodes", "first to last of 2, p99, us", 2, "p99_us", {}),
+            ("three nodes", "deliveries/s, 1,000 clients", 1000, "rate", {}),
+        )
+    },
 }
 
 
