@@ -129,7 +129,7 @@ class History:
         Raises:
             TypeError: the arguments are not JSON.
         """
-        return self._add(broadcast, self._number if broadcast.volatile else self._number + 1)
+        return self._add(broadcast, self._number if broadcast.volatile else self._next())
 
     def missed(self, saved: Saved, position: int) -> list[Entry] | None:
         """The events behind a position that were for that connection; None if some are no longer kept."""
@@ -179,12 +179,18 @@ class History:
         self._saved.move_to_end(saved.pid, last=False)
         self.away.add(saved.id)
 
-    def _add(self, broadcast: Broadcast, number: int, early: tuple[str, int] | None = None) -> Entry:
+    def _next(self) -> int:
+        """The position of an event that is for this process only."""
+        return self._number + 1
+
+    def _add(
+        self, broadcast: Broadcast, number: int, *, origin: tuple[str, int] | None = None, early: int = 0
+    ) -> Entry:
         offset = self.offset(number)
         encoded = encode_event(broadcast.target.namespace, broadcast.event, (*broadcast.args, offset))
         now = self._now()
         size = len(encoded.text) + sum(map(len, encoded.attachments)) + _OVERHEAD
-        entry = Entry(number, broadcast, offset, encoded, size, now + self.window, early)
+        entry = Entry(number, broadcast, offset, encoded, size, now + self.window, origin, early)
         self._expire(now)
         if not broadcast.volatile:
             self._number = number

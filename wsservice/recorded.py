@@ -15,7 +15,8 @@ class Entry:
     Attributes:
         number: its position; a later event has a higher one.
         offset: the position as clients carry it; the last argument of `encoded`.
-        early: where it was delivered before it had this position: a node of the cluster, and the position there.
+        origin: the node of the cluster that sent it, and its number there.
+        early: the position at which this node had delivered it before; 0 if it had not.
     """
 
     number: int
@@ -24,4 +25,5 @@ class Entry:
     encoded: Encoded
     size: int
     until: float
-    early: tuple[str, int] | None = None
+    origin: tuple[str, int] | None = None
+    early: int = 0

@@ -42,6 +42,10 @@ class Local:
         """The namespaces that are served here: those of fixed names, and those of patterns that have clients."""
         return {*self._app.names(), *self.hub.registry.namespaces()}
 
+    def serves(self, namespace: str) -> bool:
+        """Whether clients can join a namespace here."""
+        return self._app.find(namespace) is not None
+
     def deliver(self, broadcast: Broadcast) -> int:
         """Deliver a broadcast; returns to how many. Raises as `Hub.deliver` does."""
         return self.hub.deliver(broadcast)

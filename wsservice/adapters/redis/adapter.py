@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred
 from wsservice import close_codes
 from wsservice.adapters.base import Adapter, Presence, RemoteConnection
 from wsservice.adapters.redis import classic_requests as requests
+from wsservice.adapters.redis.channels import Channels
 from wsservice.adapters.redis.classic import Classic
 from wsservice.adapters.redis.control import Control
 from wsservice.adapters.redis.direct import Direct
@@ -75,7 +76,7 @@ class RedisAdapter(Adapter):
             nodes.id,
             local,
             refusals,
-            broadcast=lambda channels, channel, payload: self._broadcasts.received(channels, channel, payload),
+            broadcast=None if isinstance(hub.history, SharedHistory) else self._received,
             answer=self._questions.received,
             call_timeout=hub.call_timeout,
         )
@@ -93,6 +94,7 @@ class RedisAdapter(Adapter):
                 self._classic,
                 refusals,
                 history,
+                prefix=self._prefix,
                 max_bytes=self._queue_bytes,
             )
             self._saved = history.elsewhere = SavedConnections(
@@ -103,10 +105,12 @@ class RedisAdapter(Adapter):
                 window=history.window,
                 barrier=recording.barrier,
                 take=lambda pid: self._control.take(pid),
+                taken=self._taken,
+                broken=history.saved,
             )
         else:
             self._broadcasts = Direct(link, nodes.id, local, self._classic, refusals)
-        self._control = Control(link, keys, nodes.id, local, taken=self._taken, refusals=refusals, now=time.time)
+        self._control = Control(link, keys, nodes.id, local, taken=self._check_taken, refusals=refusals, now=time.time)
         self._marks = Marks(link, nodes, clock)
         self._presence = RoomPresence(link, keys, self._marks, hub.registry)
         self._users = Users(link, keys, self._marks, nodes, hub, self._control.replace)
@@ -132,7 +136,10 @@ class RedisAdapter(Adapter):
             self._saved.stop()
         self._marks.stop()
         self.nodes.stop()
-        return self.link.stop()
+        return self.link.stop().addCallback(self._ended)
+
+    def _ended(self, _: None) -> None:
+        self._broadcasts.ended()
 
     def readiness(self) -> Readiness:
         """Whether Redis can be had."""
@@ -162,6 +169,15 @@ class RedisAdapter(Adapter):
         if self._saved is not None:
             self._saved.rooms_changed(connection)
         self._presence.left(connection, room)
+
+    def _received(self, channels: Channels, channel: bytes, payload: bytes) -> None:
+        assert isinstance(self._broadcasts, Direct)
+        self._broadcasts.received(channels, channel, payload)
+
+    def _check_taken(self, pid: str) -> None:
+        history = self._local.hub.history
+        if self._saved is not None and isinstance(history, SharedHistory) and history.knows(pid):
+            self._saved.check(pid)
 
     def _taken(self, pid: str) -> None:
         """A client of ours came back to another node."""

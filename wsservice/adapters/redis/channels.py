@@ -69,6 +69,11 @@ class Channels:
         return not room or room == NOBODY or has_room(room)
 
 
+def any_namespace(key: str) -> bytes:
+    """For PSUBSCRIBE: the channels of broadcasts of all namespaces."""
+    return _GLOB.sub(rb"\\\1", _utf8(key) + b"#/") + b"*"
+
+
 def parse_channel(key: str, channel: bytes) -> tuple[str, str | None] | None:
     """The namespace and the room of a channel of broadcasts; None for any other channel.
 

@@ -39,7 +39,7 @@ class Classic:
     Args:
         prefix: `--adapter-key`.
         node: this node's id, and its uid in all namespaces.
-        broadcast: gets each payload of a namespace's channels of broadcasts, unread.
+        broadcast: gets each payload of a namespace's channels of broadcasts, unread; None: they are read elsewhere.
         answer: gets each payload of its channels of responses.
         call_timeout: seconds that clients have to acknowledge where the asker does not say.
     """
@@ -52,7 +52,7 @@ class Classic:
         local: Local,
         refusals: Refusals,
         *,
-        broadcast: Callable[[Channels, bytes, bytes], None],
+        broadcast: Callable[[Channels, bytes, bytes], None] | None,
         answer: Callable[[bytes, bytes], None],
         call_timeout: float,
     ) -> None:
@@ -76,7 +76,9 @@ class Classic:
             return
         channels = self._open[namespace] = Channels(self._prefix, namespace)
         link = self._link
-        link.psubscribe(channels.pattern, lambda channel, payload: self._broadcast(channels, channel, payload))
+        broadcast = self._broadcast
+        if broadcast is not None:
+            link.psubscribe(channels.pattern, lambda channel, payload: broadcast(channels, channel, payload))
         for channel in (channels.response, channels.response_to(self._node)):
             link.subscribe(channel, self._answer)
         link.subscribe(channels.request, lambda channel, payload: self._requested(channels, payload))
@@ -86,7 +88,7 @@ class Classic:
         channels = self._open.pop(namespace, None)
         if channels is None:
             return
-        self._link.punsubscribe(channels.pattern)
+        self._link.punsubscribe(channels.pattern)  # nothing where it is not subscribed
         for channel in (channels.request, channels.response, channels.response_to(self._node)):
             self._link.unsubscribe(channel)
 

@@ -2,7 +2,7 @@
 
     [uid, {"type": 2, "data": [event, ...args], "nsp": "/"}, {"rooms": [], "except": [], "flags": {}}]
 
-Ours may have two more members beside the flags, `serial` and `early`, and a fourth item (see `Received`): Node
+Ours may have one more member beside the flags, `serial`, and a fourth item (see `Received`): Node
 ignores them. Every broadcast of the cluster passes here. What our own nodes and Node's send is read in one typed
 step; what does not fit is read once more, value by value, before it is refused.
 """
@@ -49,7 +49,6 @@ class _Opts(msgspec.Struct, gc=False, rename={"out": "except"}):
     sessions: frozenset[str] = _NONE
     skip: frozenset[str] = _NONE
     serial: int = 0
-    early: str = ""
 
 
 class _Message(msgspec.Struct, array_like=True, gc=False):
@@ -68,15 +67,13 @@ class Received(msgspec.Struct, frozen=True, gc=False):
     Attributes:
         uid: of the node that sent it: a node drops its own. `emitter` is a program without clients. offset: where the
         event stands in the stream; None without recovery. The fourth item of a message. serial: the sender's own
-        number of it, from 1; 0 for none. early: the position at which the sender has delivered it to its own clients
-        already, when it could not record it.
+        number of it, from 1; 0 for none.
     """
 
     uid: str
     broadcast: Broadcast
     offset: str | None = None
     serial: int = 0
-    early: str = ""
 
     @property
     def is_private(self) -> bool:
@@ -85,9 +82,12 @@ class Received(msgspec.Struct, frozen=True, gc=False):
 
 
 def encode_broadcast(
-    uid: str, broadcast: Broadcast, *, offset: str | None = None, serial: int = 0, early: str = ""
+    uid: str, broadcast: Broadcast, *, offset: str | None = None, serial: int = 0, is_canonical: bool = False
 ) -> tuple[str | None, bytes]:
     """The room whose channel it takes (None: the channel of all), and the payload: an array of 3, with an offset of 4.
+
+    Args:
+        is_canonical: whether every process must write the same bytes.
 
     Raises:
         TypeError: the name is no str, or the arguments cannot be sent.
@@ -97,11 +97,11 @@ def encode_broadcast(
     opts["flags"] = {"volatile": True} if broadcast.volatile else {}
     if serial:
         opts["serial"] = serial
-        if early:
-            opts["early"] = early
     message = [uid, encode_packet(broadcast), opts]
     if offset is not None:
         message.append(offset)
+    if is_canonical:  # sets have another order in each process
+        opts.update((name, sorted(value)) for name, value in opts.items() if isinstance(value, frozenset))
     return one_room(broadcast.target), pack(message)
 
 
@@ -165,7 +165,7 @@ def decode_broadcast(payload: bytes) -> Received:
     )
     volatile = opts.flags is not None and opts.flags.volatile
     broadcast = Broadcast(name, tuple(data[1:]), target, volatile)
-    return Received(message.uid, broadcast, _offset(message.offset), opts.serial, opts.early)
+    return Received(message.uid, broadcast, _offset(message.offset), opts.serial)
 
 
 def _decode_exactly(payload: bytes) -> Received:
@@ -174,13 +174,12 @@ def _decode_exactly(payload: bytes) -> Received:
         raise ForeignMessage("ill-typed")
     uid, packet, opts = message[:3]
     broadcast = decode_packet(packet, opts)
-    serial, early = opts.get("serial"), opts.get("early")
+    serial = opts.get("serial")
     return Received(
         uid,
         broadcast,
         _offset(message[3] if len(message) > 3 else None),
         serial if type(serial) is int else 0,
-        early if type(early) is str else "",
     )
 
 

@@ -32,6 +32,9 @@ class Direct:
     def stop(self) -> None:
         """Nothing is left here."""
 
+    def ended(self) -> None:
+        """Nothing was left here."""
+
     def broadcast(self, broadcast: Broadcast) -> None:
         """Send to everybody; see `Adapter.broadcast`."""
         room, payload = encode_broadcast(self._node, broadcast)

@@ -64,6 +64,7 @@ class RedisLink:
     Attributes:
         on_up: are called each time when commands work and all subscriptions are in force.
         on_down: are called each time when that is over; not by `stop`.
+        on_deaf: are called, before that, each time when the subscriptions are no longer in force.
 
     Raises:
         ConfigurationError: the URL's file of authorities cannot be used.
@@ -83,6 +84,7 @@ class RedisLink:
     ) -> None:
         self.on_up: list[Callable[[], None]] = []
         self.on_down: list[Callable[[], None]] = []
+        self.on_deaf: list[Callable[[], None]] = []
         self._reactor = reactor
         self._counters = counters
         self._timeout = timeout
@@ -279,13 +281,17 @@ class RedisLink:
 
     def _subscriber_down(self) -> None:
         self._counters.add("cluster_connections_lost", "subscriptions")
+        self._tell(self.on_deaf)
         self._changed()
 
     def _changed(self) -> None:
         if self.is_up == self._was_up or self._closing:
             return
         self._was_up = self.is_up
-        for told in list(self.on_up if self._was_up else self.on_down):
+        self._tell(self.on_up if self._was_up else self.on_down)
+
+    def _tell(self, concerned: list[Callable[[], None]]) -> None:
+        for told in list(concerned):
             try:
                 told()
             except Exception:  # the others are told all the same

@@ -4,47 +4,68 @@ Written when a connection opens, and in the turn in which its rooms change; the 
 (`connection.data`) within a second of their change, since nobody tells of that. An entry ends by itself unless its
 node lives and prolongs it.
 
-A client that comes back takes its entry away, and tells the node that it had been on.
+A client that comes back makes its entry that node's, which tells the node that it had been on. No other node writes
+or removes it from then on: who tries, learns that the client is no longer its own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
-from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from wsservice.adapters.redis.keys import Keys
 from wsservice.adapters.redis.link import RedisLink
+from wsservice.adapters.redis.positions import parse_position, write_position
 from wsservice.adapters.redis.script import Script
-from wsservice.adapters.redis.shared_history import parse_position, write_position
+from wsservice.errors import RedisUnavailable
 from wsservice.history import Saved
 
 if TYPE_CHECKING:
     from wsservice.connection import Connection
 
-log = Logger()
-
 #: seconds between two looks at the applications' notes
 _LOOK = 1.0
+#: seconds for which a client that comes back waits for a Redis that was there lately, or may be soon; and at all
+_SOON, _PATIENCE = 3.0, 10.0
 
-#: KEYS: the entry. ARGV: whose it must be. Gives the entry, once.
+#: KEYS: the entry. ARGV: the node, how long it is kept (ms), the entry without its node. Gives whether it was written:
+#: not where the client has come back to another node.
+_WRITE = Script(
+    """
+local entry = redis.call('GET', KEYS[1])
+if entry and string.sub(entry, 1, 12) ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[1] .. ARGV[3], 'PX', ARGV[2])
+return 1
+"""
+)
+#: KEYS: the entry. ARGV: the node, how long it is kept (ms), whose it must be. Gives the entry, which is this node's
+#: from now on: should it not get to open it, the client finds it at the next node.
 _TAKE = Script(
     """
 local entry = redis.call('GET', KEYS[1])
-if not entry or string.sub(entry, 1, #ARGV[1]) ~= ARGV[1] then return false end
-redis.call('DEL', KEYS[1])
+if not entry or string.sub(entry, 13, 12 + #ARGV[3]) ~= ARGV[3] then return false end
+redis.call('SET', KEYS[1], ARGV[1] .. string.sub(entry, 13), 'PX', ARGV[2])
 return entry
+"""
+)
+#: KEYS: the entry. ARGV: the node. Removes it, if it is that node's.
+_REMOVE = Script(
+    """
+local entry = redis.call('GET', KEYS[1])
+if entry and string.sub(entry, 1, 12) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
+return 0
 """
 )
 
 
 class _State(msgspec.Struct, array_like=True, gc=False):
-    """An entry, behind whose it is; a place is never given to another field."""
+    """An entry, behind its node and whose it is; a place is never given to another field."""
 
     id: str
     session: str
@@ -70,10 +91,12 @@ class SavedConnections:
     """See the module's docstring, and `shared_history.Elsewhere`.
 
     Args:
-        node: this node's id.
+        node: this node's id, of 12 characters.
         window: seconds for which a client may come back.
         barrier: fires once everything that was recorded before is here.
         take: tells the other nodes that a client came back here.
+        taken: is told that a client came back to another node, which this one has not heard.
+        broken: the connections that broke here.
     """
 
     def __init__(
@@ -86,6 +109,8 @@ class SavedConnections:
         window: float,
         barrier: Callable[[], Deferred[None]],
         take: Callable[[str], None],
+        taken: Callable[[str], None],
+        broken: Callable[[], list[Saved]],
     ) -> None:
         self._link = link
         self._keys = keys
@@ -94,16 +119,23 @@ class SavedConnections:
         self._window = window
         self._barrier = barrier
         self._take = take
+        self._taken = taken
+        self._broken = broken
         self._open: dict[str, _Open] = {}
         self._pids: dict[str, str] = {}
         self._changed: dict[str, None] = {}
+        #: who waits for Redis; and since when it is away
+        self._waiting: list[Deferred[None]] = []
+        self._away_since: float | None = clock.seconds()
         self._looking = LoopingCall(self._look)
         self._prolonging = LoopingCall(self._prolong)
         self._looking.clock = self._prolonging.clock = clock
         link.on_up.append(self._again)
+        link.on_down.append(self._down)
 
     def start(self) -> None:
         """Begin to look and to prolong."""
+        self._away_since = self._clock.seconds()
         self._looking.start(_LOOK, now=False)
         self._prolonging.start(max(_LOOK, self._window / 3), now=False)
 
@@ -113,6 +145,7 @@ class SavedConnections:
             if loop.running:
                 loop.stop()
         self._write_changed()
+        self._go_on()
 
     # What the history tells
 
@@ -125,16 +158,24 @@ class SavedConnections:
     def closed(self, pid: str) -> None:
         """Nobody comes back to it."""
         self._forget(pid)
-        self._link.tell(b"DEL", self._keys.saved(pid))
+        self._run(_REMOVE, pid, [self._node])
 
     def save(self, saved: Saved) -> None:
         """It broke."""
         self._forget(saved.pid)
-        self._write(saved)
+        self._write(saved, int(self._window * 1000))
 
     def seek(self, pid: str, user: str, namespace: str) -> Deferred[Saved | None] | None:
         """The connection that its user comes back to; fails while Redis is away in mid-question."""
-        return Deferred.fromCoroutine(self._seek(pid, user, namespace)) if self._link.is_up else None
+        if not self._link.is_up and not self._is_soon_back():
+            return None
+        seeking = Deferred.fromCoroutine(self._seek(pid, user, namespace))
+        return seeking.addTimeout(_PATIENCE, self._clock, _too_late)
+
+    def check(self, pid: str) -> None:
+        """Another node says that a client came back to it; it may have come here again since."""
+        asking = self._link.command(b"GETRANGE", self._keys.saved(pid), 0, _NODE - 1)
+        asking.addCallback(lambda node: self._written(node == self._node.encode(), pid)).addErrback(_ignore)
 
     # What the registry tells
 
@@ -145,19 +186,22 @@ class SavedConnections:
             self._mark(pid)
 
     async def _seek(self, pid: str, user: str, namespace: str) -> Saved | None:
+        if not self._link.is_up:
+            await self._wait()
+            if not self._link.is_up:
+                return None
         self._write_changed()
         owner = _owner(user, namespace)
-        asking = self._link.script(_TAKE, [self._keys.saved(pid)], [owner])
-        arrived = self._barrier()
+        entry = await self._link.script(_TAKE, [self._keys.saved(pid)], [self._node, self._lifetime, owner])
+        if entry is not None and entry[:_NODE] != self._node.encode():
+            self._take(pid)
+        await self._barrier()  # what others have recorded by now, the client may have seen there
+        return None if entry is None else self._read(pid, user, namespace, entry)
+
+    def _read(self, pid: str, user: str, namespace: str, entry: bytes) -> Saved | None:
+        owner = _owner(user, namespace)
         try:
-            entry = await asking
-        finally:
-            await arrived
-        if entry is None:
-            return None
-        self._take(pid)
-        try:
-            state = _decode(entry[len(owner) :])
+            state = _decode(entry[_NODE + len(owner) :])
             data = msgspec.msgpack.decode(state.data)
         except (msgspec.DecodeError, RecursionError, ValueError):  # of another version
             return None
@@ -176,6 +220,26 @@ class SavedConnections:
             node=state.node,
         )
 
+    def _is_soon_back(self) -> bool:
+        return self._away_since is not None and self._clock.seconds() - self._away_since < _SOON
+
+    def _wait(self) -> Deferred[None]:
+        assert self._away_since is not None
+        waiting: Deferred[None] = Deferred()
+        self._waiting.append(waiting)
+        self._clock.callLater(max(0.0, self._away_since + _SOON - self._clock.seconds()), self._give_up, waiting)
+        return waiting
+
+    def _give_up(self, waiting: Deferred[None]) -> None:
+        if waiting in self._waiting:
+            self._waiting.remove(waiting)
+            waiting.callback(None)
+
+    def _go_on(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for one in waiting:
+            one.callback(None)
+
     def _forget(self, pid: str) -> None:
         opened = self._open.pop(pid, None)
         self._changed.pop(pid, None)
@@ -192,7 +256,7 @@ class SavedConnections:
         for pid in changed:
             opened = self._open.get(pid)
             if opened is not None:
-                opened.written = self._write(self._saved(pid, opened))
+                opened.written = self._write(self._saved(pid, opened), self._lifetime)
 
     def _saved(self, pid: str, opened: _Open) -> Saved:
         connection = opened.connection
@@ -208,15 +272,31 @@ class SavedConnections:
             node=self._node,
         )
 
-    def _write(self, saved: Saved) -> bytes:
+    def _write(self, saved: Saved, lifetime: int) -> bytes:
         """Write an entry; returns the notes in it."""
         notes = _encode_notes(saved.data)
-        state = _State(
-            saved.id, saved.session, list(saved.rooms), write_position(saved.position), self._node, msgspec.Raw(notes)
-        )
+        rooms = [room for room in saved.rooms if _can_be_written(room)]
+        state = _State(saved.id, saved.session, rooms, write_position(saved.position), saved.node, msgspec.Raw(notes))
         entry = _owner(saved.user, saved.namespace) + _encode(state)
-        self._link.tell(b"SET", self._keys.saved(saved.pid), entry, b"PX", int(self._window * 1000))
+        self._run(_WRITE, saved.pid, [self._node, lifetime, entry])
         return notes
+
+    def _run(self, script: Script, pid: str, args: list[Any]) -> None:
+        if self._link.is_up:
+            running = self._link.send_script(script, [self._keys.saved(pid)], args)
+            if script is _WRITE:
+                running.addCallback(self._written, pid)
+            running.addErrback(_ignore)
+
+    def _written(self, is_mine: bool, pid: str) -> None:
+        if not is_mine:
+            self._forget(pid)
+            self._taken(pid)
+
+    @property
+    def _lifetime(self) -> int:
+        """Milliseconds: the window, and the time until it is prolonged."""
+        return int((self._window + max(_LOOK, self._window / 3)) * 1000)
 
     def _look(self) -> None:
         """Write the connections whose notes have changed."""
@@ -227,15 +307,32 @@ class SavedConnections:
 
     def _prolong(self) -> None:
         for pid in self._open:
-            self._link.tell(b"PEXPIRE", self._keys.saved(pid), int(self._window * 1000))
+            self._link.tell(b"PEXPIRE", self._keys.saved(pid), self._lifetime)
+
+    def _down(self) -> None:
+        self._away_since = self._clock.seconds()
 
     def _again(self) -> None:
         """Redis was away, or has forgotten everything."""
+        self._away_since = None
         for pid in self._open:
             self._mark(pid)
+        for saved in self._broken():
+            if saved.pid not in self._open and saved.node == self._node:
+                self._write(saved, int(self._window * 1000))
+        self._go_on()
 
 
 _NOTHING = _encode({})
+_NODE = 12
+
+
+def _too_late(_result: object, timeout: float) -> Any:
+    raise RedisUnavailable(f"not all that was recorded before was here in {timeout:g} s")
+
+
+def _ignore(_: Failure) -> None:
+    """It is written anew when Redis is back."""
 
 
 def _encode_notes(data: dict[str, object]) -> bytes:

@@ -1,31 +1,31 @@
-"""The history of a cluster: every node has the events of all, by their positions in one Redis stream.
+"""The history of a cluster: every node has the events of all, by their positions in one Redis stream (`positions`).
 
-A position is the id of an entry of the stream, `<ms>-<seq>`. What a node delivers without the stream, since Redis is
-away or it is for this process only, has the position of the last entry and a count behind it, `<ms>-<seq>.<count>`;
-only those who were connected to this node can have missed it here. When such an event is recorded later, the entry
-tells where it was delivered early, and those who were there do not get it again.
+What a node delivers without the stream has a mark in its position, and so has all that it delivers until the stream
+has it, too. A client that comes to another node brings the mark in its offset: there it does not get again what it
+has, neither of the past nor when it is recorded at last.
 """
 
 from __future__ import annotations
 
-import re
+from collections.abc import Set
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from twisted.internet.defer import Deferred
 
+from wsservice.adapters.redis.positions import Mark, entry_of, mark_of, parse_position, with_mark, write_position
+from wsservice.adapters.redis.serials import Serials
 from wsservice.history import History, Saved
 from wsservice.messages import Broadcast
 from wsservice.recorded import Entry
+from wsservice.socketio.packet import encode_event
 
 if TYPE_CHECKING:
     from wsservice.connection import Connection
 
-_POSITION = re.compile(r"([0-9]{1,15})-([0-9]{1,15})(?:\.([0-9]{1,9}))?", re.ASCII)
-_COUNT_BITS, _SEQ_BITS = 32, 64
-_COUNT = (1 << _COUNT_BITS) - 1
-_SEQ = (1 << _SEQ_BITS) - 1
-#: private ids that came back elsewhere and are remembered, so that what is left here does not save them again
-_MOST_TAKEN = 10_000
+#: private ids that came back elsewhere, or sessions that ended, which are remembered; and connections ahead
+_MOST = 10_000
+_NONE: frozenset[str] = frozenset()
 
 
 class Elsewhere(Protocol):
@@ -41,40 +41,33 @@ class Elsewhere(Protocol):
         """It broke."""
 
     def seek(self, pid: str, user: str, namespace: str) -> Deferred[Saved | None] | None:
-        """The connection that its user comes back to, and nobody else from now on; None where that cannot be asked."""
-
-
-def parse_position(text: str) -> int | None:
-    """The number of a position; None for what is none."""
-    match = _POSITION.fullmatch(text)
-    if match is None:
-        return None
-    count = int(match[3] or 0)
-    return ((int(match[1]) << _SEQ_BITS | int(match[2])) << _COUNT_BITS) | count if count <= _COUNT else None
-
-
-def write_position(number: int) -> str:
-    """A position as it is written."""
-    count, entry = number & _COUNT, number >> _COUNT_BITS
-    text = f"{entry >> _SEQ_BITS}-{entry & _SEQ}"
-    return f"{text}.{count}" if count else text
+        """The connection that its user comes back to, which is this node's from now on; None: it cannot be asked."""
 
 
 class SharedHistory(History):
     """See the module's docstring.
 
     Attributes:
-        node: this node's id.
+        node: this node's id, 12 hexadecimal digits.
         elsewhere: set when the adapter is there.
+        serials: which events of each node have come.
     """
 
     def __init__(self, *args: Any, **limits: Any) -> None:
         super().__init__(*args, **limits)
         self.node = ""
         self.elsewhere: Elsewhere | None = None
-        #: of the stream
+        self.serials = Serials()
         self._recorded = 0
+        #: the last of this node's events that is delivered and not recorded; 0 for none
+        self._early = 0
+        self._early_positions: dict[int, int] = {}
+        #: of clients that come from other nodes, which may have more than this one
+        self._others_floor = 0
+        #: connections that came with events of a node that have not come here, by that node: the number of the last
+        self._ahead: dict[str, dict[str, int]] = {}
         self._taken: dict[str, None] = {}
+        self._ended: dict[str, None] = {}
 
     @property
     def recorded(self) -> int:
@@ -83,30 +76,92 @@ class SharedHistory(History):
 
     def begin(self, position: int) -> None:
         """Nothing before this position is known here."""
-        self._floor = max(self._floor, position)
-        self._recorded = max(self._recorded, position)
+        self._recorded = max(self._recorded, entry_of(position))
         self._number = max(self._number, position)
+        self._floor = max(self._floor, position)
 
-    def record(self, broadcast: Broadcast, position: int, early: tuple[str, int] | None = None) -> Entry:
+    def lose(self, position: int, now: int) -> None:
+        """What was recorded behind the last entry that is here, up to this position, is lost.
+
+        Args:
+            now: the position of this time: before it, who was elsewhere may have missed some of that.
+        """
+        self._floor = max(self._floor, self._number)
+        self.pass_by(max(self._recorded, position))
+        self._others_floor = now
+
+    def count_gap(self) -> None:
+        """Something was lost; how much is counted where it is known."""
+        self._counters.add("cluster_gaps")
+
+    def pass_by(self, position: int) -> None:
+        """An entry of the stream is for nobody here."""
+        self._recorded = position
+        self._number = max(self._number, self._marked(position))
+
+    def record(
+        self, broadcast: Broadcast, position: int, origin: tuple[str, int] | None = None, early: int = 0
+    ) -> Entry:
         """Keep an entry of the stream; entries come in order.
+
+        Args:
+            origin: the node that sent it, and its number there.
+            early: where it was delivered before, if that is not known here.
 
         Raises:
             TypeError, ValueError: no client could be sent it; it counts as recorded.
         """
         self._recorded = position
-        number, self._number = self._number, position
-        if position <= number:
-            raise ValueError("an entry of the stream came late")
-        return self._add(broadcast, position, early)
+        if origin is not None and origin[0] == self.node:
+            early = early or self._early_positions.pop(origin[1], 0)
+            if origin[1] >= self._early:
+                self._early = 0
+                self._early_positions.clear()
+        self._number = self._marked(position)
+        return self._add(broadcast, self._number, origin=origin, early=early)
+
+    def add_early(self, broadcast: Broadcast, serial: int) -> Entry:
+        """Keep an event of this node that is delivered before it is recorded; they come in order."""
+        number = with_mark(self._number, Mark(self.node, serial))
+        entry = self._add(broadcast, number, origin=(self.node, serial))
+        self._early = serial
+        self._early_positions[serial] = number
+        return entry
+
+    def ahead(self, origin: tuple[str, int]) -> Set[str]:
+        """The connections that have this event from another node."""
+        of_node = self._ahead.get(origin[0])
+        if of_node is None:
+            return _NONE
+        serial = origin[1]
+        found = frozenset(connection for connection, last in of_node.items() if last >= serial)
+        for connection in [connection for connection, last in of_node.items() if last <= serial]:
+            del of_node[connection]
+        if not of_node:
+            del self._ahead[origin[0]]
+        return found
 
     def offset(self, number: int) -> str:
         """A position as clients carry it."""
         return write_position(number)
 
     def parse(self, offset: object) -> int | None:
-        """The position of an offset, which may be another node's count."""
+        """The position of an offset, which may bear another node's mark."""
         number = parse_position(offset) if isinstance(offset, str) else None
-        return number if number is not None and number >> _COUNT_BITS <= self._number >> _COUNT_BITS else None
+        return number if number is not None and entry_of(number) <= entry_of(self._number) else None
+
+    def missed(self, saved: Saved, position: int) -> list[Entry] | None:
+        """As `History.missed`, and nothing that the client got before it was recorded."""
+        if saved.node != self.node and position < self._others_floor:
+            return None
+        missed = super().missed(saved, position)
+        if missed is not None:
+            if self._early and saved.node != self.node:
+                missed = self._early_missed(saved, position) + missed
+            for mark in (mark_of(position), mark_of(saved.position)):
+                if mark is not None and mark.node != self.node and mark.serial > self.serials.last(mark.node):
+                    self._note_ahead(mark, saved.id)
+        return missed
 
     # Connections
 
@@ -131,27 +186,32 @@ class SharedHistory(History):
         if self.elsewhere is not None:
             self.elsewhere.save(saved)
 
+    def knows(self, pid: str) -> bool:
+        """Whether a connection is open or saved here."""
+        return pid in self.live or pid in self._saved
+
     def taken(self, pid: str) -> Connection | None:
         """A client came back elsewhere: what is left of its connection here, to be ended."""
-        self._taken[pid] = None
-        if len(self._taken) > _MOST_TAKEN:
-            del self._taken[next(iter(self._taken))]
+        _remember(self._taken, pid)
         if pid in self._saved:
             self._drop(pid)
         return self.live.get(pid)
 
-    def take(self, pid: str) -> Saved | None:
-        """What was saved, once, on whatever node."""
-        saved = super().take(pid)
-        if self.elsewhere is not None:
-            self.elsewhere.closed(pid)
-        return saved
-
     def give_back(self, saved: Saved) -> None:
-        """What was taken by somebody whom it does not belong to."""
+        """What was taken by somebody whom it does not belong to, or who has not got it."""
         super().give_back(saved)
         if self.elsewhere is not None:
             self.elsewhere.save(saved)
+
+    def forget(self, session: str) -> None:
+        """A session was signed out: nobody comes back to its connections, wherever they are saved."""
+        super().forget(session)
+        _remember(self._ended, session)
+
+    def saved(self) -> list[Saved]:
+        """The connections that broke here, or were brought here."""
+        self._expire(self._now())
+        return list(self._saved.values())
 
     def seek(self, pid: str, user: str, namespace: str) -> Deferred[None] | None:
         """Bring here what was saved under a private id, from whatever node."""
@@ -159,22 +219,82 @@ class SharedHistory(History):
         return None if seeking is None else seeking.addCallback(self._found, pid)
 
     def _found(self, saved: Saved | None, pid: str) -> None:
-        if pid in self.live:  # it still looks alive here, and knows better
+        if pid in self.live or saved is None:  # it still looks alive here, or Redis knows of none: this node knows best
             return
         if pid in self._saved:
+            if saved.node == self.node:
+                return
             self._drop(pid)
-        if saved is not None:
+        if saved.session not in self._ended:
             self._taken.pop(pid, None)
             super().save(saved)
 
+    def _marked(self, position: int) -> int:
+        return with_mark(position, Mark(self.node, self._early) if self._early else None)
+
+    def _next(self) -> int:
+        mark = mark_of(self._number) or Mark(self.node, self._early)
+        return with_mark(self._number, mark._replace(local=mark.local + 1))
+
+    def _note_ahead(self, mark: Mark, connection: str) -> None:
+        if mark.node not in self._ahead and len(self._ahead) >= _MOST:
+            del self._ahead[next(iter(self._ahead))]
+        of_node = self._ahead.setdefault(mark.node, {})
+        of_node[connection] = max(mark.serial, of_node.get(connection, 0))
+        if len(of_node) > _MOST:
+            del of_node[next(iter(of_node))]
+
     def _was_missed(self, saved: Saved, position: int, entry: Entry) -> bool:
-        if entry.number & _COUNT:
-            if saved.node != self.node:
-                return False
-        elif (
-            entry.early is not None
-            and entry.early[0] == saved.node
-            and (saved.node == self.node or entry.early[1] <= position)
-        ):
-            return False
-        return super()._was_missed(saved, position, entry)
+        is_here = saved.node == self.node
+        if entry.origin is None:
+            mark = mark_of(entry.number)
+            if mark is not None and mark.local and not is_here:
+                return False  # for this node's clients only
+        elif is_here:
+            if entry.early > position:
+                return False  # it is in the list as it was delivered then
+        elif _is_early(entry):
+            return False  # see `_early_missed`
+        return super()._was_missed(saved, position, entry) and not _has(position, saved.position, entry.origin)
+
+    def _early_missed(self, saved: Saved, position: int) -> list[Entry]:
+        """What clients here had before it was recorded, and that is not yet; for a client that comes from elsewhere."""
+        last = self.serials.last(self.node)
+        return [
+            self._again(entry, with_mark(position, Mark(*entry.origin)))
+            for entry in self._entries
+            if entry.origin is not None
+            and _is_early(entry)
+            and entry.origin[1] > last
+            and super(SharedHistory, self)._was_missed(saved, position, entry)
+            and not _has(position, saved.position, entry.origin)
+        ]
+
+    def _again(self, entry: Entry, number: int) -> Entry:
+        """The same event at another position."""
+        offset, broadcast = self.offset(number), entry.broadcast
+        encoded = encode_event(broadcast.target.namespace, broadcast.event, (*broadcast.args, offset))
+        return replace(entry, number=number, offset=offset, encoded=encoded)
+
+
+def _is_early(entry: Entry) -> bool:
+    """Whether it stands in the history as it was delivered before it was recorded."""
+    mark = mark_of(entry.number)
+    return mark is not None and entry.origin == (mark.node, mark.serial)
+
+
+def _has(position: int, saved: int, origin: tuple[str, int] | None) -> bool:
+    """Whether a client at these positions has an event by their marks."""
+    if origin is None:
+        return False
+    for number in (position, saved):
+        mark = mark_of(number)
+        if mark is not None and mark.node == origin[0] and mark.serial >= origin[1]:
+            return True
+    return False
+
+
+def _remember(table: dict[str, None], name: str) -> None:
+    table[name] = None
+    if len(table) > _MOST:
+        del table[next(iter(table))]
