@@ -101,6 +101,7 @@ class Bench:
     Args:
         recovery: options of the History; None: clients cannot recover.
         hub: options of the Hub.
+        clock: of several benches together.
 
     Attributes:
         steps: what the application saw: ("connect", namespace, user), (event, *args), and
@@ -117,13 +118,15 @@ class Bench:
         hub: dict[str, Any] | None = None,
         compression: bool = False,
         cookie: Callable[[str], str] | None = None,
+        clock: Clock | None = None,
+        history_class: type[History] = History,
     ) -> None:
-        self.clock = Clock()
+        self.clock = clock or Clock()
         self.counters = Counters()
         self.app = App()
         self.registry: Registry[Connection] = Registry(self.counters)
         self.expirations = Expirations(self.clock, self.clock.seconds)
-        self.history = None if recovery is None else History(self.clock.seconds, self.counters, **recovery)
+        self.history = None if recovery is None else history_class(self.clock.seconds, self.counters, **recovery)
         self.hub = Hub(
             self.app,
             self.registry,

@@ -86,8 +86,9 @@ class SharedHistory(History):
         Args:
             now: the position of this time: before it, who was elsewhere may have missed some of that.
         """
-        self._floor = max(self._floor, self._number)
         self.pass_by(max(self._recorded, position))
+        self._number += 1 if position <= self._number else 0
+        self._floor = max(self._floor, self._number)
         self._others_floor = now
 
     def count_gap(self) -> None:
