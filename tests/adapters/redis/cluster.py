@@ -115,7 +115,7 @@ class Client:
         assert isinstance(packet, str)
         if packet.startswith("40"):
             body = json.loads(packet[2:])
-            self.recovered = body["pid"] == self.pid
+            self.recovered = None if self.pid is None else body["pid"] == self.pid
             if not self.recovered:
                 self.offset, self.offsets = None, []
             self.sid, self.pid = body["sid"], body["pid"]
@@ -174,7 +174,7 @@ class Cluster:
 
     def settle(self) -> None:
         """Everything that is on its way arrives, where there are connections."""
-        for _ in range(1000):
+        for _ in range(60):
             self.redis.be_late()
             self.clock.advance(0)
             links = [node.link for node in self.alive]
@@ -187,7 +187,7 @@ class Cluster:
                 client.hear()
             if not busy and not any(call.getTime() <= self.clock.seconds() for call in self.clock.getDelayedCalls()):
                 return
-        raise AssertionError("it does not settle")
+        raise AssertionError(f"it does not settle: {[(len(l.sent), len(l.answers), len(l.messages)) for l in self.redis.links]} {self.clock.getDelayedCalls()[:3]}")
 
     def advance(self, seconds: float) -> None:
         """Time passes."""
