@@ -10,7 +10,7 @@ TESTS ?=
 # make run ARGS="--log-level debug"
 ARGS ?=
 
-.PHONY: run test style types bench docs conformance conformance-quick socketio-suites fuzz soak clean
+.PHONY: run test style types bench docs conformance conformance-quick socketio-suites fuzz soak cluster-load clean
 
 run: $(VENV)/run.stamp
 	$(BIN)/twistd --pidfile= -n wsservice --port $(PORT) --dev $(ARGS)
@@ -52,6 +52,10 @@ MINUTES ?= 10
 CONNECTIONS ?= 2000
 soak: $(VENV)/test.stamp
 	$(BIN)/python -m soak.run --minutes $(MINUTES) --connections $(CONNECTIONS) --json soak.json
+
+# A thousand clients on two nodes, of which one is killed, or Redis is for ten seconds (docs/reliability.md)
+cluster-load: $(VENV)/test.stamp
+	WSSERVICE_CLUSTER_FIGURES=1 $(BIN)/python -m twisted.trial tests.integration.test_cluster_load
 
 # The official protocol suites: make socketio-suites SUITES=<a checkout of github.com/socketio/socket.io>
 SUITES ?=

@@ -63,7 +63,8 @@ class Client:
     """A client that remembers what it got, whatever node it is at.
 
     Attributes:
-        events: numbers, as they came.
+        events: numbers, as they came; of a connection that was not recovered nothing is left.
+        is_new: whether it has been a new connection since the test said that it is not.
         recovered: whether the last connection continued the one before; None while that is not known.
     """
 
@@ -77,6 +78,7 @@ class Client:
         self.offsets: list[int] = []
         self.events: list[Any] = []
         self.recovered: bool | None = None
+        self.is_new = True
 
     def come(self, node: Node) -> None:
         """Connect, with what is known of the connection before."""
@@ -117,7 +119,8 @@ class Client:
             body = json.loads(packet[2:])
             self.recovered = None if self.pid is None else body["pid"] == self.pid
             if not self.recovered:
-                self.offset, self.offsets = None, []
+                self.is_new = True
+                self.offset, self.offsets, self.events = None, [], []
             self.sid, self.pid = body["sid"], body["pid"]
         elif packet.startswith("42"):
             name, *args, offset = json.loads(packet[2:])
@@ -187,7 +190,9 @@ class Cluster:
                 client.hear()
             if not busy and not any(call.getTime() <= self.clock.seconds() for call in self.clock.getDelayedCalls()):
                 return
-        raise AssertionError(f"it does not settle: {[(len(l.sent), len(l.answers), len(l.messages)) for l in self.redis.links]} {self.clock.getDelayedCalls()[:3]}")
+        raise AssertionError(
+            f"it does not settle: {[(len(l.sent), len(l.answers), len(l.messages)) for l in self.redis.links]} {self.clock.getDelayedCalls()[:3]}"
+        )
 
     def advance(self, seconds: float) -> None:
         """Time passes."""

@@ -37,7 +37,9 @@ class Recovery(RuleBasedStateMachine):
         for _ in range(2):
             self.cluster.start()
         for index in range(4):
-            self.since[self.cluster.client(self.node(index))] = 0
+            client = self.cluster.client(self.node(index))
+            client.is_new = False
+            self.since[client] = 0
 
     def node(self, index: int) -> Node:
         alive = self.cluster.alive
@@ -148,10 +150,9 @@ class Recovery(RuleBasedStateMachine):
         self.cluster.settle()
         for client in self.cluster.clients:
             assert client.peer is not None
-            if client.recovered is False and not self.is_excused(client):
-                raise AssertionError(f"{client.user} was not recovered")
-            if client.recovered is False:
-                client.recovered = None
+            if client.is_new:
+                assert self.is_excused(client), f"{client.user} was not recovered"
+                client.is_new = False
                 self.since[client] = last
             missing = [number for number in self.wanted(last) if number > self.since[client]]
             missing = [number for number in missing if number not in client.events]

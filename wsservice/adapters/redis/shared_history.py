@@ -77,7 +77,7 @@ class SharedHistory(History):
     def begin(self, position: int) -> None:
         """Nothing before this position is known here."""
         self._recorded = max(self._recorded, entry_of(position))
-        self._number = max(self._number, position)
+        self._number = max(self._number, self._marked(position))
         self._floor = max(self._floor, position)
 
     def lose(self, position: int, now: int) -> None:
@@ -86,8 +86,10 @@ class SharedHistory(History):
         Args:
             now: the position of this time: before it, who was elsewhere may have missed some of that.
         """
-        self.pass_by(max(self._recorded, position))
-        self._number += 1 if position <= self._number else 0
+        if position > self._recorded:
+            self.pass_by(position)
+        else:
+            self._number = self._next()
         self._floor = max(self._floor, self._number)
         self._others_floor = now
 
@@ -155,14 +157,18 @@ class SharedHistory(History):
         """As `History.missed`, and nothing that the client got before it was recorded."""
         if saved.node != self.node and position < self._others_floor:
             return None
-        missed = super().missed(saved, position)
-        if missed is not None:
-            if self._early and saved.node != self.node:
-                missed = self._early_missed(saved, position) + missed
-            for mark in (mark_of(position), mark_of(saved.position)):
-                if mark is not None and mark.node != self.node and mark.serial > self.serials.last(mark.node):
-                    self._note_ahead(mark, saved.id)
-        return missed
+        marks = tuple(mark for mark in (mark_of(position), mark_of(saved.position)) if mark is not None)
+        is_own = not marks or mark_of(position) is None or marks[0].node == self.node
+        start = position if is_own else entry_of(position)  # another node's mark has no place among those here
+        missed = super().missed(saved, start)
+        if missed is None:
+            return None
+        if self._early and saved.node != self.node:
+            missed = self._early_missed(saved, position) + missed
+        for mark in marks:
+            if mark.node != self.node and mark.serial > self.serials.last(mark.node):
+                self._note_ahead(mark, saved.id)
+        return [entry for entry in missed if not _has(marks, entry.origin)]
 
     # Connections
 
@@ -247,16 +253,16 @@ class SharedHistory(History):
 
     def _was_missed(self, saved: Saved, position: int, entry: Entry) -> bool:
         is_here = saved.node == self.node
-        if entry.origin is None:
-            mark = mark_of(entry.number)
-            if mark is not None and mark.local and not is_here:
+        mark = mark_of(entry.number)
+        if mark is not None and mark.local:
+            if not is_here:
                 return False  # for this node's clients only
-        elif is_here:
-            if entry.early > position:
-                return False  # it is in the list as it was delivered then
         elif _is_early(entry):
-            return False  # see `_early_missed`
-        return super()._was_missed(saved, position, entry) and not _has(position, saved.position, entry.origin)
+            if not is_here:
+                return False  # see `_early_missed`
+        elif entry_of(entry.number) <= position or (is_here and entry.early > position):
+            return False  # the client has the entry; or it is in the list as it was delivered then
+        return super()._was_missed(saved, position, entry)
 
     def _early_missed(self, saved: Saved, position: int) -> list[Entry]:
         """What clients here had before it was recorded, and that is not yet; for a client that comes from elsewhere."""
@@ -268,7 +274,6 @@ class SharedHistory(History):
             and _is_early(entry)
             and entry.origin[1] > last
             and super(SharedHistory, self)._was_missed(saved, position, entry)
-            and not _has(position, saved.position, entry.origin)
         ]
 
     def _again(self, entry: Entry, number: int) -> Entry:
@@ -284,15 +289,9 @@ def _is_early(entry: Entry) -> bool:
     return mark is not None and entry.origin == (mark.node, mark.serial)
 
 
-def _has(position: int, saved: int, origin: tuple[str, int] | None) -> bool:
-    """Whether a client at these positions has an event by their marks."""
-    if origin is None:
-        return False
-    for number in (position, saved):
-        mark = mark_of(number)
-        if mark is not None and mark.node == origin[0] and mark.serial >= origin[1]:
-            return True
-    return False
+def _has(marks: tuple[Mark, ...], origin: tuple[str, int] | None) -> bool:
+    """Whether a client with these marks has an event."""
+    return origin is not None and any(mark.node == origin[0] and mark.serial >= origin[1] for mark in marks)
 
 
 def _remember(table: dict[str, None], name: str) -> None:
