@@ -32,10 +32,9 @@ _AT_A_TIME = 50
 class Member:
     """One client, wherever it is."""
 
-    def __init__(self, crowd: Crowd, index: int, port: int, cookie: str) -> None:
+    def __init__(self, crowd: Crowd, room: str, port: int, cookie: str) -> None:
         self.crowd = crowd
-        self.index = index
-        self.room = f"room{index % ROOMS}"
+        self.room = room
         self.home = self.port = port
         self.cookie = cookie
         self.pid: str | None = None
@@ -51,6 +50,7 @@ class Member:
         self._acks: dict[int, asyncio.Future[Any]] = {}
         self._asked = 0
         self.task: asyncio.Task[None] | None = None
+        self.joining: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
         """Connect, listen, and come back."""
@@ -97,7 +97,7 @@ class Member:
                     self.offset = None
                 if body["pid"] != self.pid:
                     self.pid = body["pid"]
-                    asyncio.ensure_future(self._join())
+                    self.joining = asyncio.create_task(self._join())
                 else:
                     self.is_ready.set()
             elif text.startswith(("41", "44")):
@@ -150,7 +150,8 @@ class Crowd:
                 await member.is_ready.wait()
 
         for index in range(clients * len(ports)):
-            self.members.append(Member(self, index, ports[index % len(ports)], cookies[index % len(cookies)]))
+            room, port = f"room{index // len(ports) % ROOMS}", ports[index % len(ports)]
+            self.members.append(Member(self, room, port, cookies[index % len(cookies)]))
         await asyncio.gather(*map(open_one, self.members))
         return {"ready": len(self.members)}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from contextlib import suppress
 from typing import Any
 
@@ -37,8 +38,9 @@ class SocketIoClient:
         self._socket.send("40" + json.dumps(auth))
         #: `None` until the namespace is joined, or refused
         self.answer: dict[str, Any] | None = None
+        end = time.monotonic() + PATIENCE
         while self.answer is None:
-            self.read()
+            self.read(end - time.monotonic())
         self.sid, self.pid = self.answer.get("sid"), self.answer.get("pid")
 
     def come_back(self, port: int, cookie: str) -> SocketIoClient:
@@ -53,8 +55,9 @@ class SocketIoClient:
         """Send an event and wait for its acknowledgement."""
         number, self._next = self._next, self._next + 1
         self._socket.send(f"42{number}" + json.dumps([event, *args]))
+        end = time.monotonic() + PATIENCE
         while number not in self._acks:
-            self.read()
+            self.read(end - time.monotonic())
         return self._acks.pop(number)
 
     def tell(self, event: str, *args: Any) -> None:
@@ -62,8 +65,12 @@ class SocketIoClient:
         self._socket.send("42" + json.dumps([event, *args]))
 
     def read(self, timeout: float = PATIENCE) -> None:
-        """Take one message."""
-        text = self._read_text(timeout)
+        """Take one message.
+
+        Raises:
+            TimeoutError: none comes in time.
+        """
+        text = self._read_text(max(0.0, timeout))
         if text == "2":
             self._socket.send("3")
         elif text.startswith("42"):
@@ -78,8 +85,9 @@ class SocketIoClient:
 
     def read_until(self, count: int) -> list[Any]:
         """Wait for so many events; gives them all."""
+        end = time.monotonic() + PATIENCE  # in all: pings come for ever
         while len(self.events) < count:
-            self.read()
+            self.read(end - time.monotonic())
         return self.events
 
     def cut(self) -> None:

@@ -87,8 +87,10 @@ class Crowd:
             waiting.put(None)
 
 
-class LoadTests(TestCase):
+class LoadCase(TestCase):
     timeout = 300
+    #: of the nodes
+    options: tuple[str, ...] = ()
 
     def setUp(self) -> None:
         self.redis = RedisServer(self.mktemp())
@@ -114,7 +116,7 @@ class LoadTests(TestCase):
             RunningService(
                 *("--app", "tests.integration.recovery_app:app", "--recovery", "60"),
                 *("--adapter", self.redis.url, "--host", "127.0.0.1", "--cookie-secure", "never"),
-                *("--adapter-timeout", "2", "--max-connections-per-user", "0"),
+                *("--adapter-timeout", "2", "--max-connections-per-user", "0", *self.options),
                 cwd=directory,
                 env=self.provider.environment,
             )
@@ -151,6 +153,26 @@ class LoadTests(TestCase):
         self.assertEqual((report["twice"], report["out_of_order"]), (0, 0), report)
         self.assertEqual(sum(map(len, report["events_missing"].values())), missing, report)
 
+    def come_through(self, name: str) -> tuple[dict[str, Any], list[dict[str, int]]]:
+        """Redis is killed under load, and started again, with nothing; what came of it, and what each node counted."""
+        loading = self.load(BEFORE + AWAY + AFTER)
+        self.load(BEFORE).get(timeout=PATIENCE)
+        self.redis.kill()
+        self.load(AWAY).get(timeout=PATIENCE)
+        self.redis.start()
+        loading.get(timeout=PATIENCE)
+        report = self.finish(name)
+        counts = [self.counts(node) for node in self.nodes]
+        if IS_FULL:
+            clustered = [{name: number for name, number in one.items() if "cluster" in name} for one in counts]
+            print(f"{name}: {clustered}", file=sys.stderr)
+        self.assertEqual([one.get("cluster_gaps", 0) for one in counts], [1, 1])
+        self.assertEqual(report["nobody_got"], [])
+        self.assertEqual((report["unrecovered"], report["moves"]), (0, 0))
+        return report, counts
+
+
+class LoadTests(LoadCase):
     def test_who_was_on_a_node_that_is_killed_loses_nothing_and_gets_nothing_twice(self) -> None:
         loading = self.load(BEFORE + AFTER)
         for _ in range(5):
@@ -168,20 +190,8 @@ class LoadTests(TestCase):
         self.assertEqual(counts["recoveries/ok"], CLIENTS)
 
     def test_a_redis_that_is_killed_and_started_again_loses_what_is_counted(self) -> None:
-        loading = self.load(BEFORE + AWAY + AFTER)
-        self.load(BEFORE).get(timeout=PATIENCE)
-        self.redis.kill()
-        self.load(AWAY).get(timeout=PATIENCE)
-        self.redis.start()
-        loading.get(timeout=PATIENCE)
-        report = self.finish("Redis killed")
-        counts = [self.counts(node) for node in self.nodes]
-        if IS_FULL:
-            print([{name: number for name, number in one.items() if "cluster" in name} for one in counts])
-        self.assertEqual([one.get("cluster_gaps", 0) for one in counts], [1, 1])
+        report, counts = self.come_through("Redis killed")
         self.assertRight(report, missing=sum(one.get("cluster_lost", 0) for one in counts))
-        self.assertEqual(report["nobody_got"], [])
-        self.assertEqual((report["unrecovered"], report["moves"]), (0, 0))
 
     def test_a_redis_that_hangs_loses_nothing(self) -> None:
         loading = self.load(BEFORE + AWAY + AFTER)
@@ -194,3 +204,15 @@ class LoadTests(TestCase):
         report = self.finish("Redis stopped")
         self.assertRight(report)
         self.assertEqual((report["nobody_got"], report["unrecovered"], report["moves"]), ([], 0, 0))
+
+
+class SmallQueueTests(LoadCase):
+    options = ("--adapter-queue-bytes", "65536" if IS_FULL else "10000")
+
+    def test_what_does_not_fit_into_the_queue_is_counted_by_who_drops_and_by_who_misses_it(self) -> None:
+        report, counts = self.come_through("Redis killed, and a small queue")
+        missing = [len(report["events_missing"].get(str(port), [])) for port in self.ports]
+        self.assertGreater(min(missing), 0)
+        self.assertRight(report, missing=sum(missing))
+        self.assertEqual(missing, [one.get("cluster_lost", 0) for one in counts])
+        self.assertEqual(missing, [one.get("cluster_dropped/queue_full", 0) for one in reversed(counts)])

@@ -263,6 +263,13 @@ class EncodeTests(SynchronousTestCase):
         opts = msgspec.msgpack.decode(encode_broadcast("u", Broadcast("ev", (), target))[1])[2]
         self.assertEqual((sorted(opts["except"]), opts["skip"]), (["r", "s"], ["s"]))
 
+    def test_a_canonical_one_has_the_same_bytes_in_every_process(self) -> None:
+        names = frozenset(f"room{number}" for number in range(20))
+        target = Target(rooms=names, users=names, sessions=names, skip=names, except_rooms=names)
+        opts = msgspec.msgpack.decode(encode_broadcast("u", Broadcast("ev", (), target), is_canonical=True)[1])[2]
+        for name in ("rooms", "except", "users", "sessions", "skip"):  # a set has another order in each process
+            self.assertEqual(opts[name], sorted(names), name)
+
     def test_what_json_has_no_word_for_travels_as_what_json_makes_of_it(self) -> None:
         args = (Point(1), {1: 2}, (3, {4}), datetime(2020, 1, 1, tzinfo=UTC), bytearray(b"x"), 2**70, -(2**70))
         received = decode_broadcast(encode_broadcast("u", Broadcast("ev", args, Target()))[1]).broadcast.args
