@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.adapters.redis.cluster import Client, Cluster
+from tests.adapters.redis.cluster import Client, Cluster, Node
 
 
 class Case(SynchronousTestCase):
@@ -104,6 +104,54 @@ class EarlyTests(Case):
                 self.cluster.heal()
                 self.assertGot(self.one, 1)
                 self.assertGot(self.two, 1)
+
+    def test_who_has_moved_when_what_it_got_early_is_recorded_gets_it_no_second_time(self) -> None:
+        self.first.link.cut_commands()
+        self.first.say(1)
+        self.move(self.one, self.second)
+        self.assertGot(self.one, 1)
+        self.cluster.heal()
+        self.first.say(2)
+        self.assertGot(self.one, 1, 2)
+        self.assertGot(self.two, 1, 2)
+        history = self.second.bench.history
+        self.assertEqual(history._ahead, {})  # type: ignore[union-attr]
+
+    def test_who_was_away_when_it_was_delivered_early_gets_it_once(self) -> None:
+        self.one.cut()
+        self.first.link.cut_commands()
+        self.first.say(1)
+        self.cluster.heal()
+        self.move(self.one, self.first)
+        self.assertGot(self.one, 1)
+
+    def test_who_comes_with_another_nodes_mark_gets_what_it_missed_here(self) -> None:
+        self.first.link.cut_commands()
+        for number in (1, 2, 3):
+            self.first.say(number)
+        self.move(self.one, self.second)
+        self.one.cut()
+        self.second.link.cut_commands()
+        self.second.say(4)
+        self.second.link.connect()
+        self.second.link.sent.clear()  # Redis has not done it yet
+        self.one.come(self.second)
+        self.cluster.advance(11.0)
+        self.cluster.redis.links[1].cut_subscriptions()
+        self.cluster.heal()
+        self.assertEqual(sorted(self.one.events), [1, 2, 3, 4])
+
+    def test_a_node_that_sends_before_it_has_read_the_stream_repeats_nothing(self) -> None:
+        self.first.say(1)
+        self.cluster.settle()
+        third = Node(self.cluster)
+        self.cluster.nodes.append(third)
+        third.say(2)
+        third.link.connect()
+        self.one.come(third)
+        self.cluster.settle()
+        self.assertGot(self.one, 1, 2)
+        self.assertGot(self.two, 1, 2)
 
     def test_who_got_it_early_at_a_node_that_is_killed_gets_it_no_second_time(self) -> None:
         self.first.say(1)
@@ -220,6 +268,58 @@ class LossTests(Case):
         self.first.say(3)
         self.assertGot(self.two, 1, 2, 3)
         self.assertEqual(self.second.count("cluster_lost"), 0)
+
+    def assertGotNow(self, client: Client, *numbers: int) -> None:
+        client.hear()
+        self.assertEqual(client.events, list(numbers))
+
+    def lose_the_last(self, count: int) -> None:
+        """Redis is killed, and starts with what it had written before."""
+        kept = self.cluster.redis.stream[:-count]
+        self.cluster.redis.restart()
+        self.cluster.redis.stream, self.cluster.redis.last = kept, kept[-1][0]
+
+    def test_what_was_heard_and_redis_has_not_kept_comes_in_its_place(self) -> None:
+        self.first.say(1)
+        self.cluster.settle()
+        self.second.link.cut_subscriptions()
+        self.second.link.cut_commands()
+        self.second.link.connect(commands=False)
+        self.first.say(2)
+        self.cluster.clock.advance(0)
+        self.first.link.execute()
+        self.first.link.hear()
+        self.second.link.hear()
+        self.cluster.clock.advance(0.5)
+        del self.cluster.redis.stream[-1]
+        self.first.say(3)
+        self.cluster.settle()
+        self.cluster.heal()
+        self.assertGot(self.two, 1, 2, 3)
+
+    def test_who_had_more_elsewhere_than_redis_has_kept_is_not_recovered(self) -> None:
+        self.second.say(1)
+        self.cluster.settle()
+        for number in (2, 3):
+            self.cluster.clock.advance(0.1)
+            self.second.say(number)
+            self.second.link.execute()
+            self.second.link.hear()
+            self.two.hear()
+        self.first.link.hear(1)
+        self.assertGotNow(self.one, 1, 2)
+        self.two.cut()
+        self.second.say(4)
+        self.second.link.execute()
+        self.second.link.hear()
+        self.assertEqual(self.two.events, [1, 2, 3])
+        self.lose_the_last(3)
+        self.cluster.clock.advance(0.1)
+        self.cluster.redis.add([b"m", b"an older one"])
+        self.cluster.heal()
+        self.two.come(self.first)
+        self.cluster.settle()
+        self.assertFalse(self.two.recovered)
 
     def test_a_clock_that_goes_back_when_redis_is_started_again_stops_nothing(self) -> None:
         self.first.say(1)

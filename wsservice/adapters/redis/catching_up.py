@@ -103,7 +103,7 @@ class Stream:
         self._give_up(first)
         history = self._history
         if first > history.recorded:
-            history.lose(before(first), now)
+            history.lose(before(first), before(first))
         else:
             history.lose(history.recorded, now)
         self._start = history.recorded

@@ -80,18 +80,18 @@ class SharedHistory(History):
         self._number = max(self._number, self._marked(position))
         self._floor = max(self._floor, position)
 
-    def lose(self, position: int, now: int) -> None:
+    def lose(self, position: int, elsewhere: int) -> None:
         """What was recorded behind the last entry that is here, up to this position, is lost.
 
         Args:
-            now: the position of this time: before it, who was elsewhere may have missed some of that.
+            elsewhere: before this position, who was at another node may have missed some of that.
         """
         if position > self._recorded:
             self.pass_by(position)
         else:
             self._number = self._next()
         self._floor = max(self._floor, self._number)
-        self._others_floor = now
+        self._others_floor = elsewhere
 
     def count_gap(self) -> None:
         """Something was lost; how much is counted where it is known."""
