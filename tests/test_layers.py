@@ -23,7 +23,7 @@ LAYERS = {
         "adapters.redis.classic_requests adapters.redis.classic_responses adapters.redis.python_packets",
     ],
     1: [
-        "client_calls server_events questions adapters.base adapters.local",
+        "recovery client_calls server_events questions adapters.base adapters.local",
         "counters wire registry calls deadlines expiry history hub connection audience namespace app sessions loader",
         "log_context log_flood log_writer logs clients. admission alarms pings",
         "auth.authenticator auth.revocations auth.providers.base web.rates",

@@ -212,7 +212,7 @@ class SavedConnections:
         """Write an entry; returns the notes in it."""
         notes = _encode_notes(saved.data)
         state = _State(
-            saved.id, saved.session, list(saved.rooms), write_position(saved.position), self._node, msgspec.Raw(notes)
+            saved.id, saved.session, list(saved.rooms), write_position(saved.position), saved.node, msgspec.Raw(notes)
         )
         entry = _owner(saved.user, saved.namespace) + _encode(state)
         self._link.tell(b"SET", self._keys.saved(saved.pid), entry, b"PX", int(self._window * 1000))

@@ -143,7 +143,7 @@ class SharedHistory(History):
     def take(self, pid: str) -> Saved | None:
         """What was saved, once, on whatever node."""
         saved = super().take(pid)
-        if self.elsewhere is not None:
+        if self.elsewhere is not None and saved is not None:  # what is not here may be another user's
             self.elsewhere.closed(pid)
         return saved
 
