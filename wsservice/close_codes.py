@@ -108,5 +108,5 @@ RECOVERABLE = frozenset(
     {"ping timeout", "transport close", "transport error", EXPIRED, SLOW, STUCK, SHUTTING_DOWN, TAKEN_OVER}
 )
 
-#: reasons of a 1008 after which a client must not refresh and come back
-STOP_REASONS = frozenset({SIGNED_OUT})
+#: reasons after which a client must not refresh or come back, whatever the code: it signed out, or is back already
+STOP_REASONS = frozenset({SIGNED_OUT, TAKEN_OVER})

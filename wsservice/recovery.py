@@ -156,6 +156,7 @@ class Trail:
     Attributes:
         pid: the private id by which the client can come back.
         position: up to which it has everything.
+        pinged_at: the position behind which the last ping was sent, until it is answered.
         start: the position behind which it is sent everything.
         missed: what it is sent before anything else; whoever does so takes it away.
         reason: why it is a fresh one, where the client came for another.
@@ -165,10 +166,10 @@ class Trail:
     __slots__ = (
         "_connection",
         "_history",
-        "_pinged_at",
         "_seen",
         "missed",
         "pid",
+        "pinged_at",
         "position",
         "reason",
         "saved",
@@ -178,8 +179,7 @@ class Trail:
     def __init__(self, history: History) -> None:
         self._history = history
         self._connection: Connection | None = None
-        #: the position behind which the last ping was sent, until it is answered
-        self._pinged_at: int | None = None
+        self.pinged_at: int | None = None
         #: where `missed` ends
         self._seen = history.position
         self.pid = make_secret()
@@ -207,13 +207,13 @@ class Trail:
     def pinged(self, position: int) -> None:
         """A ping is sent, behind everything up to this position; it counts for who is accepted by now."""
         connection = self._connection
-        self._pinged_at = position if connection is not None and connection.is_accepted else None
+        self.pinged_at = position if connection is not None and connection.is_accepted else None
 
     def ponged(self) -> None:
         """The ping was answered: what was sent before it has arrived."""
-        if self._pinged_at is not None:
-            self.position = max(self.position, self._pinged_at)
-            self._pinged_at = None
+        if self.pinged_at is not None:
+            self.position = max(self.position, self.pinged_at)
+            self.pinged_at = None
 
     def end(self, *, is_broken: bool) -> None:
         """The connection has ended; a second time does nothing. Call it before `Connection.ended`.
