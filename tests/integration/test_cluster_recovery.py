@@ -7,12 +7,18 @@ import signal
 from twisted.trial.unittest import TestCase
 
 from tests.integration.provider import Provider
+from tests.integration.raw_client import RawClient
 from tests.integration.redis_server import RedisServer
 from tests.integration.service import RunningService
 from tests.integration.socketio_client import SocketIoClient
 
+Client = SocketIoClient | RawClient
+
 
 class RecoveryTests(TestCase):
+    #: the clients that come back
+    client_class: type[Client] = SocketIoClient
+
     def setUp(self) -> None:
         self.redis = RedisServer(self.mktemp())
         self.addCleanup(self.redis.stop)
@@ -42,13 +48,13 @@ class RecoveryTests(TestCase):
         os.makedirs(name)
         return name
 
-    def connect(self, node: RunningService, user: str = "alice") -> SocketIoClient:
-        client = SocketIoClient(node.port, self.provider.cookie(user))
+    def connect(self, node: RunningService, user: str = "alice") -> Client:
+        client = self.client_class(node.port, self.provider.cookie(user))
         self.addCleanup(client.cut)
         return client
 
-    def come_back(self, client: SocketIoClient, node: RunningService, user: str = "alice") -> SocketIoClient:
-        again = client.come_back(node.port, self.provider.cookie(user))
+    def come_back(self, client: Client, node: RunningService, user: str = "alice") -> Client:
+        again: Client = client.come_back(node.port, self.provider.cookie(user))
         self.addCleanup(again.cut)
         return again
 
@@ -87,3 +93,61 @@ class RecoveryTests(TestCase):
         last = self.come_back(again, third)
         self.assertEqual(last.read_until(1), [12])
         self.assertEqual(last.sid, client.sid)
+
+
+class RawRecoveryTests(RecoveryTests):
+    client_class = RawClient
+
+    def raw(self, client: Client) -> RawClient:
+        assert isinstance(client, RawClient)
+        return client
+
+    def test_a_connection_that_looks_alive_on_another_node_is_ended(self) -> None:
+        client, other = self.connect(self.first), self.connect(self.second, "bob")
+        client.ask("join", "room")
+        again = self.come_back(client, self.second)
+        self.assertEqual(self.raw(client).read_close(), (1013, "Continued on another connection"))
+        self.assertEqual(again.ask("state")["rooms"], ["room"])
+        other.ask("say", "room", 1)
+        self.assertEqual(again.read_until(1), [1])
+
+    def test_a_node_that_stops_sends_its_clients_on(self) -> None:
+        client, other = self.connect(self.first), self.connect(self.second, "bob")
+        client.ask("join", "room")
+        self.first.process.send_signal(signal.SIGTERM)
+        self.assertEqual(self.raw(client).read_close(), (1001, "Server shutting down"))
+        self.first.wait()
+        other.ask("say", "room", 1)
+        again = self.come_back(client, self.second)
+        self.assertEqual(again.read_until(1), [1])
+        self.assertTrue(self.raw(again).welcome["recovered"])
+
+    def test_who_does_not_get_back_what_it_came_for_is_told_why(self) -> None:
+        client = self.connect(self.first)
+        client.cut()
+        stranger = self.raw(self.come_back(client, self.second, "mallory"))
+        self.assertEqual((stranger.welcome["recovered"], stranger.welcome["reason"]), (False, "unknown"))
+        self.assertNotEqual((stranger.sid, stranger.pid), (client.sid, client.pid))
+        again = self.raw(self.come_back(client, self.second))
+        self.assertEqual((again.welcome["recovered"], again.welcome["reason"]), (True, None))
+        again.cut()
+        again.offset = "99999999999999-0"
+        lost = self.raw(self.come_back(again, self.first))
+        self.assertEqual((lost.welcome["recovered"], lost.welcome["reason"]), (False, "lost"))
+        for node in (self.first, self.second):
+            self.assertNotIn(client.pid, node.log)
+
+    def test_both_protocols_share_rooms_and_each_recovers(self) -> None:
+        raw = self.connect(self.first)
+        stock = SocketIoClient(self.first.port, self.provider.cookie("bob"))
+        self.addCleanup(stock.cut)
+        other = self.connect(self.second, "carol")
+        for client in (raw, stock):
+            client.ask("join", "room")
+            client.cut()
+        for number in range(5):
+            other.ask("say", "room", number)
+        self.assertEqual(self.come_back(raw, self.second).read_until(5), list(range(5)))
+        again = stock.come_back(self.second.port, self.provider.cookie("bob"))
+        self.addCleanup(again.cut)
+        self.assertEqual(again.read_until(5), list(range(5)))
