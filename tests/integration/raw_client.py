@@ -73,6 +73,13 @@ class RawClient:
             assert closed.rcvd is not None
             return closed.rcvd.code, closed.rcvd.reason
 
+    def read_to_the_end(self) -> list[Any]:
+        """The service is gone: what had come before; gives all events."""
+        with suppress(ConnectionClosed):
+            while True:
+                self.read()
+        return self.events
+
     def cut(self) -> None:
         """Go without a word: the socket is reset."""
         with suppress(OSError):

@@ -94,6 +94,22 @@ class RecoveryTests(TestCase):
         self.assertEqual(last.read_until(1), [12])
         self.assertEqual(last.sid, client.sid)
 
+    def test_many_clients_of_a_node_that_is_killed_amid_a_stream(self) -> None:
+        other = self.connect(self.second, "bob")
+        clients = [self.connect(self.first, f"user-{number}") for number in range(20)]
+        for client in clients:
+            client.ask("join", "room")
+        for number in range(300):
+            if number == 150:
+                self.first.process.kill()
+            other.ask("say", "room", number)
+        self.first.wait()
+        for number, client in enumerate(clients):
+            seen = client.read_to_the_end()
+            again = self.come_back(client, self.second, f"user-{number}")
+            self.assertEqual(seen + again.read_until(300 - len(seen)), list(range(300)))
+            self.assertEqual(again.sid, client.sid)
+
 
 class RawRecoveryTests(RecoveryTests):
     client_class = RawClient
