@@ -17,6 +17,7 @@ LAYERS = {
         "engineio. socketio. addresses open_files traffic connection_limits headers",
         "auth.principal auth.cookies auth.tokens auth.verified auth.keys auth.origin auth.strict_json auth.sigv4",
         "auth.endpoints auth.providers.cognito_errors web.answers web.limits web.compression",
+        "peers.nodes peers.sids peers.proofs peers.heads",
     ],
     1: [
         "counters wire registry calls deadlines expiry history hub connection audience namespace app sessions loader",
@@ -24,14 +25,14 @@ LAYERS = {
         "auth.authenticator auth.revocations auth.providers.base web.rates",
         "auth.providers.cognito_challenges web.forms web.session_cookies",
     ],
-    2: ["auth.jwks auth.fetch auth.strict_agent auth.providers. transports. web."],
-    3: ["identity assembly server"],
+    2: ["auth.jwks auth.fetch auth.strict_agent auth.providers. transports. web. peers.links"],
+    3: ["identity peering assembly server"],
     4: ["tap daemon testing demo."],
 }
 #: families of layer 2, which never import each other
-FAMILIES = ("transports", "web", "auth")
+FAMILIES = ("transports", "web", "auth", "peers")
 #: what the layer of a module forbids it by name
-ONLY_FOR_CONFIG = {"config", "settings", "checks", "identity", "assembly", "server", "tap"}
+ONLY_FOR_CONFIG = {"config", "settings", "checks", "identity", "peering", "assembly", "server", "tap"}
 #: a package's public names, gathered: above everything that it names
 PUBLIC = ""
 #: arrows that go upward on purpose, each with its reason
