@@ -6,6 +6,9 @@ served to peers only: each request must have a peer's proof, what it says of the
 from there, so that nothing goes round in circles.
 """
 
+# mypy: allow-untyped-calls
+# (twisted.web has few annotations)
+
 from __future__ import annotations
 
 import errno

@@ -5,7 +5,9 @@ Stopping (SIGTERM, SIGINT, or twistd's own):
     1. nothing new: readiness turns red, and who comes is told so (503 with Retry-After; the ports stay open for that)
     2. every client is closed (1001), in batches where there are many; HTTP requests under way may finish
     3. handlers that still run may finish, until the drain time is over
-    4. the ports are closed (in the beginning, where other processes listen there, too); what is left, half-read heads too, is cut off; the provider's work ends; exit 0
+    4. the ports are closed; what is left, half-read heads too, is cut off; the provider's work ends; exit 0
+
+Where other processes listen at the same address the ports are closed first, so that who comes is served by those.
 
 A second signal skips to 4, as a drain time of 0 does; every close frame is sent all the same.
 """

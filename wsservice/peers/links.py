@@ -16,9 +16,10 @@ does not keep up.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.endpoints import clientFromString
 from twisted.internet.interfaces import IDelayedCall, IPushProducer
 from twisted.internet.protocol import Factory, connectionDone
@@ -309,31 +310,22 @@ class Links:
         return sum(self._open.values())
 
     def _connect(self, address: str) -> Deferred[Link]:
-        return self._open_one(
-            address, Link(lambda link: self._lost(address, link), lambda link: self._done(address, link))
-        )
+        return self._open_one(address, Link(partial(self._lost, address), partial(self._done, address)))
 
     def _open_one(self, address: str, protocol: TwistedProtocol) -> Deferred[Any]:
         self._open[address] = self._open.get(address, 0) + 1
-        connected: list[bool] = []
 
         def not_connected(failure: Failure) -> Failure:
-            if not connected:
-                self.release(address)
+            self.release(address)
             return failure
 
-        def build(made: TwistedProtocol) -> TwistedProtocol:
-            connected.append(True)
-            return made
-
-        factory = _OneFactory(protocol)
         try:
             endpoint = clientFromString(self.reactor, _with_timeout(address))
-            connecting = endpoint.connect(factory)
+            connecting: Deferred[Any] = endpoint.connect(_OneFactory(protocol))
         except Exception:  # an address that another node has told, and that is none
-            connecting = Deferred()
-            connecting.errback(Failure())
-        return connecting.addCallbacks(build, not_connected)
+            connecting = fail(Failure())
+        connecting.addErrback(not_connected)
+        return connecting
 
     def _done(self, address: str, link: Link) -> None:
         """An answer is whole, and its connection free."""

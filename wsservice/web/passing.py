@@ -1,8 +1,8 @@
-"""A poll that reached another node than its session's: it is passed on to the owner, and the owner's answer to the client.
+"""A poll that reached another node than its session's: it is passed on to the owner, and the answer to the client.
 
-Here it costs what a poll of ours does: its body was read within the same bounds, an answer of common size is sent whole,
-and a longer one as the client takes it. A client that goes away ends the request to the owner, which ends the session
-as it would there.
+Here it costs what a poll of ours does: its body was read within the same bounds, an answer of common size is sent
+whole, and a longer one as the client takes it. A client that goes away ends the request to the owner, which ends the
+session as it would there.
 """
 
 from __future__ import annotations

@@ -12,6 +12,9 @@ everything that is to be refused for its head or its size. So there is one place
 `tests/web/test_short_way.py` shows that both ways answer the same.
 """
 
+# mypy: allow-untyped-calls
+# (twisted.web has few annotations)
+
 from __future__ import annotations
 
 import re
