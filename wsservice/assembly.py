@@ -165,6 +165,7 @@ def assemble(config: Config, reactor: Any, draining: Callable[[], bool], nodes: 
             origins=given.origins,
             polling=polling_settings,
             accepting=accepting,
+            admission=admission,
         )
         peering = Peering(outgoing, incoming)
     splices = None if outgoing is None else outgoing.splices

@@ -26,7 +26,9 @@ from typing import Any
 
 from twisted.internet.endpoints import quoteStringArgument
 from twisted.internet.interfaces import IStreamServerEndpoint
+from twisted.logger import Logger
 
+from wsservice.admission import Admission
 from wsservice.auth.authenticator import Authenticator
 from wsservice.auth.origin import OriginPolicy
 from wsservice.clients.table import Clients
@@ -35,7 +37,7 @@ from wsservice.errors import ConfigurationError
 from wsservice.handshake import Handshake, Network
 from wsservice.peers.links import Links
 from wsservice.peers.nodes import Nodes
-from wsservice.peers.proofs import check
+from wsservice.peers.proofs import NotAPeer, check
 from wsservice.peers.sids import Sids
 from wsservice.transports.accepting import Accepting
 from wsservice.transports.listen import parse_endpoint
@@ -50,9 +52,11 @@ from wsservice.web.request import WsSite
 from wsservice.web.resource import Branch
 from wsservice.web.root import put
 
+log = Logger()
+
 #: what a peer says of a client counts, wherever the peer is: it has proved that it is one
 EVERYWHERE: tuple[Network, ...] = (ip_network("0.0.0.0/0"), ip_network("::/0"))
-#: seconds that an owner may take to answer a poll beyond a ping and its pong
+#: seconds that an owner may take to answer beyond what a ping and its pong, or handlers that are behind, take
 _SLACK = 10.0
 #: seconds after which a socket file that nobody listens at is taken away
 _STALE = 60.0
@@ -105,7 +109,7 @@ def make_outgoing(config: Config, reactor: Any, nodes: Nodes, clients: Clients, 
     links = Links(
         reactor,
         counters,
-        answer_timeout=engine.ping_interval + engine.ping_timeout + _SLACK,
+        answer_timeout=max(engine.ping_interval + engine.ping_timeout, clients.hub.pause_timeout) + _SLACK,
         most=max(16, open_files // 4),
     )
     path = config.socketio_path.encode("ascii")
@@ -137,8 +141,12 @@ def make_incoming(
     origins: OriginPolicy,
     polling: PollingSettings,
     accepting: Accepting,
+    admission: Admission,
 ) -> Incoming:
     """What serves peers.
+
+    Args:
+        admission: counts WebSockets by their clients' own addresses, with those that come here themselves.
 
     Raises:
         ConfigurationError: `--peer-listen` cannot be used.
@@ -146,7 +154,17 @@ def make_incoming(
     counters = clients.hub.counters
 
     def gate(handshake: Handshake) -> None:
-        check(nodes.secret, handshake, node=nodes.id, now=time.time())
+        try:
+            check(nodes.secret, handshake, node=nodes.id, now=time.time())
+        except NotAPeer:
+            log.warn(
+                "refused at the private address: no good proof; is it a stranger, or does a node have another secret, "
+                "or a clock that is a minute off? ({request_id}, {peer})",
+                request_id=handshake.request_id,
+                peer=handshake.peer,
+                log_flood="refused at the private address",
+            )
+            raise
 
     socketio = SocketIoFactory(
         clients,
@@ -180,6 +198,7 @@ def make_incoming(
         head_timeout=config.handshake_timeout,
         accepting=accepting,
     )
+    socketio.admission = admission  # rather than that of the port, which counts peers
     name = config.peer_listen or _own_socket(os.environ, nodes.id)
     endpoint = parse_endpoint(reactor, name, config.backlog, option="--peer-listen")
     return Incoming(web, socketio, port, name, endpoint, partial(_address, config.peer_address))

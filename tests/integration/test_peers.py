@@ -160,6 +160,25 @@ class PollTests(PeerCase):
         self.assertEqual(counted["passed_on/poll"], 2)
         self.assertNotIn("drain_cut_off/requests", counted)
 
+    def test_an_owner_that_stands_still_holds_nobody_else_up(self) -> None:
+        session, own = self.joined(), RawPolling(self.two, self.cookie)
+        self.one.process.send_signal(signal.SIGSTOP)
+        try:
+            with socket.create_connection(("127.0.0.1", self.two.port), timeout=PATIENCE) as client:
+                body = '421["echo"]'
+                head = f"POST {session.path} HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n\r\n"
+                client.sendall(f"{head}{body}".encode())
+                self.assertEqual(own.post(self.two, "40"), (200, b"ok"))
+                self.assertEqual(own.get(self.two)[1][:2], b"40")
+                for number in range(10):
+                    self.assertEqual(own.post(self.two, f'42{number}["echo"]'), (200, b"ok"))
+                    self.assertEqual(own.get(self.two), (200, f"43{number}[]".encode()))
+                self.one.process.send_signal(signal.SIGCONT)
+                self.assertTrue(client.recv(1000).startswith(b"HTTP/1.1 200 "))
+        finally:
+            self.one.process.send_signal(signal.SIGCONT)
+        self.assertEqual(session.get(self.two), (200, b"431[]"))
+
     def test_a_stranger_at_the_private_address_is_refused(self) -> None:
         session = self.joined()
         address = (self.folder / "one.node").read_text().removeprefix("unix:")
@@ -236,6 +255,10 @@ class WebSocketTests(PeerCase):
             with self.open(self.two, session.sid) as moved:
                 moved.send("2probe")
                 self.assertEqual(moved.recv(timeout=PATIENCE), "3probe")
+                session.get(self.two)
+                moved.send("5")
+                moved.send('421["echo"]')
+                self.assertEqual(moved.recv(timeout=PATIENCE), "431[]")
                 self.assertEqual(stopping.stop(), 0)
                 with self.assertRaises(ConnectionClosed):
                     moved.recv(timeout=PATIENCE)
