@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import re
 import secrets
@@ -98,10 +97,5 @@ class RawPolling:
 
 def post(service: RunningService, path: str, body: bytes, cookie: str) -> tuple[int, bytes]:
     """A POST of text."""
-    connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=PATIENCE)
-    try:
-        connection.request("POST", path, body, {"Cookie": cookie, "Content-Type": "text/plain;charset=UTF-8"})
-        answer = connection.getresponse()
-        return answer.status, answer.read()
-    finally:
-        connection.close()
+    answer = service.request("POST", path, body, cookie=cookie, headers={"Content-Type": "text/plain;charset=UTF-8"})
+    return answer.status, answer.body

@@ -160,8 +160,8 @@ class RunningService:
         else:
             connection = http.client.HTTPConnection("localhost", self.port, timeout=PATIENCE)
         sent = {"Origin": self.origin, **({"Cookie": cookie} if cookie else {}), **(headers or {})}
-        data = None
-        if body is not None:
+        data = body if isinstance(body, bytes) else None
+        if body is not None and data is None:
             data = json.dumps(body).encode()
             sent["Content-Type"] = "application/json"
         try:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import signal
 import socket
+import ssl
 from typing import Any
 
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
+from tests.certificates import make_certificate, write_pem
 from tests.integration.cluster import PATIENCE, ClusterCase, RawPolling
 from tests.integration.service import RunningService
 
@@ -266,6 +268,34 @@ class WebSocketTests(PeerCase):
                 self.assertEqual(moved.close_code, 1006 if stopping is self.two else 1001)
             if stopping is self.two:
                 self.two = self.start("two", "--host", "127.0.0.1")
+
+
+class TlsTests(PeerCase):
+    def setUp(self) -> None:
+        ClusterCase.setUp(self)
+        pem = write_pem(self.folder / "both.pem", *make_certificate("localhost"))
+        arguments = ("--host", "127.0.0.1", "--tls-cert", str(pem))
+        self.one, self.two = (self.start(name, *arguments, tls=True) for name in ("one", "two"))
+        self.cookie = self.pool.cookie("alice")
+
+    def test_polls_and_websockets_are_passed_on_and_origins_are_those_of_https(self) -> None:
+        session = self.joined()
+        text = "ä€" * 90_000
+        self.assertEqual(session.post(self.two, f'421["echo","{text}"]'), (200, b"ok"))
+        self.assertEqual(session.get(self.two), (200, f'431["{text}"]'.encode()))
+        url = f"wss://localhost:{self.two.port}/socket.io/?EIO=4&transport=websocket&sid={session.sid}"
+        context = ssl._create_unverified_context()
+        origin: Any = self.two.origin
+        with connect(url, proxy=None, open_timeout=PATIENCE, ssl=context, origin=origin) as moved:
+            moved.send("2probe")
+            self.assertEqual(moved.recv(timeout=PATIENCE), "3probe")
+            self.assertEqual(session.get(self.two), (200, b"6"))
+            moved.send("5")
+            for number in range(5):
+                moved.send(f'42{number}["echo","{text}"]')
+            for number in range(5):
+                self.assertEqual(moved.recv(timeout=PATIENCE), f'43{number}["{text}"]')
+        self.assertEqual(self.stopped(self.two)["passed_on/websocket"], 1)
 
 
 class TcpTests(PollTests):
