@@ -215,6 +215,8 @@ class Server(MultiService):
         parts = self.parts
         log.info("stopping: {count} connections", count=len(parts.hub.registry))
         parts.port.draining = True
+        if parts.peering is not None:
+            parts.peering.incoming.port.draining = True
         parts.hub.draining = True
         await self._leave_shared_ports()
         for site in self._sites:
