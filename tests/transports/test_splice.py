@@ -195,6 +195,8 @@ class SplicedTests(SpliceCase):
         for splice in self.factory.stop_opening():
             splice.drain()
         self.assertEqual(self.status(opening), 503)
+        self.assertEqual(self.status(self.come(self.head())), 503)
+        self.assertEqual(len(self.links.connections), 2)
         self.links.connections[1][2].addErrback(lambda _: None)
 
     def test_an_upgrade_behind_a_poll(self) -> None:

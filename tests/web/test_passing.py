@@ -207,6 +207,9 @@ class GoneTests(PassingCase):
         answer = waiting.answer()
         self.assertEqual((answer.status, answer.error, answer.header("Retry-After")), (503, "stopping", "5"))
         self.assertFalse(second.is_aborted)
+        for method in ("GET", "POST"):
+            self.assertEqual(self.send(method).answer().error, "stopping")
+        self.assertEqual(len(self.links.exchanges), 2)
         second.receiver.received(b"x" * 100_000)
         second.receiver.ended()
         self.assertEqual(streamed.answer().status, 200)

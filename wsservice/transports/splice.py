@@ -84,6 +84,7 @@ class SpliceFactory:
         self.now = now
         self.trusted = trusted
         self.live: set[Splice] = set()
+        self.is_draining = False
 
     def wants(self, path: bytes | None, head: bytes) -> bool:
         """Whether the head of an upgrade is for another node."""
@@ -94,7 +95,8 @@ class SpliceFactory:
         return Splice(self)
 
     def stop_opening(self) -> list[Splice]:
-        """Those that are open, to be drained."""
+        """The service stops: refuse who comes; those that are open, to be drained."""
+        self.is_draining = True
         return list(self.live)
 
 
@@ -150,6 +152,9 @@ class Splice(Protocol):
         except HandshakeError as error:
             request_id = make_request_id()
             self._refuse(error.word, http_refusal(error.http_status, error, request_id, secure=secure))
+            return
+        if self._factory.is_draining:
+            self.drain()
             return
         self._owner = self._factory.sids.owner(self._handshake.query.get("sid", ""))
         if self._owner is None:  # it has died since

@@ -26,6 +26,7 @@ from wsservice.web.uploads import Upload
 
 #: bytes of a body that is sent whole; precedent: what a transport takes before it tells to wait
 _WHOLE = 65536
+_ANOTHERS = "the session is another node's"
 
 
 class OwnerUnreachable(RequestError):
@@ -95,6 +96,7 @@ class Passing:
         self._now = now
         #: the polls under way
         self._live: set[PassedPoll] = set()
+        self._is_draining = False
 
     def __len__(self) -> int:
         return len(self._live)
@@ -109,6 +111,9 @@ class Passing:
         Args:
             refuse: answers with an error of ours: a `RequestError` or `Stopping`.
         """
+        if self._is_draining:
+            refuse(Stopping(_ANOTHERS))
+            return
         handshake = request.handshake
         poll = PassedPoll(request, refuse, self._live.discard)
         self._live.add(poll)
@@ -127,7 +132,8 @@ class Passing:
         return PassedUpload(limit, timeout, owner=owner, headers=headers, lost=lost)
 
     def drain(self) -> None:
-        """The service stops: whose poll is under way is refused as anybody who comes."""
+        """The service stops: whose poll is under way, or comes from now on, is refused as anybody who comes."""
+        self._is_draining = True
         for poll in list(self._live):
             poll.stop()
 
@@ -161,7 +167,7 @@ class PassedPoll:
         """Refuse it, since the service stops."""
         if not self._is_streamed:
             self._abort()
-            self._end()(Stopping("the session is another node's"))
+            self._end()(Stopping(_ANOTHERS))
 
     def _gone(self) -> None:
         self._abort()
