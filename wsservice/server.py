@@ -145,15 +145,22 @@ class Server(MultiService):
             log.info("the certificate was reloaded")
 
     async def _listen(self) -> None:
-        """For peers first: a client's session may be asked for elsewhere in the next moment."""
-        if self.parts.peering is not None:
-            incoming = self.parts.peering.incoming
-            self._peer_ports = await listen_on([(incoming.name, incoming.endpoint)], incoming.port, "--peer-listen")
-            address = incoming.address(self._peer_ports[0].getHost())
-        self._listening(await listen_on(self.parts.endpoints, self.parts.port))
-        if self.parts.peering is not None:
+        """For clients, and in the same turn for peers, before anybody can ask those for a client's session."""
+        ports = await listen_on(self.parts.endpoints, self.parts.port)
+        peering = self.parts.peering
+        if peering is not None:
+            incoming = peering.incoming
+            try:
+                self._peer_ports = await listen_on([(incoming.name, incoming.endpoint)], incoming.port, "--peer-listen")
+                address = incoming.address(self._peer_ports[0].getHost())
+            except ConfigurationError:
+                for port in (*ports, *self._peer_ports):
+                    port.stopListening()
+                raise
+        self._listening(ports)
+        if peering is not None:
             log.info("listening for other nodes on {address}", address=describe(self._peer_ports[0].getHost()))
-            self.parts.peering.outgoing.nodes.listening(address)
+            peering.outgoing.nodes.listening(address)
 
     def _listening(self, ports: list[IListeningPort]) -> None:
         self._ports = ports

@@ -90,6 +90,16 @@ class ReusePortTests(SharedCase):
         service = self.begin("three", "--host", "127.0.0.1", "--port", str(self.port))
         self.assertEqual(service.wait(), 2)
         self.assertIn("cannot listen on", service.log)
+        self.assertFalse((self.folder / "three.node").exists())
+
+    def test_an_address_that_nobody_could_dial_or_have_stops_the_start(self) -> None:
+        for name, place, word in (
+            ("three", "tcp:0", "--peer-address"),
+            ("four", f"tcp:{self.port}:interface=127.0.0.1", "choose another --peer-listen"),
+        ):
+            service = self.begin(name, *self.listening, "--peer-listen", place)
+            self.assertEqual(service.wait(), 2)
+            self.assertIn(word, service.log)
 
 
 #: starts a program as systemd does: descriptor 3 and up, and whose they are
