@@ -76,7 +76,6 @@ class Node(msgspec.Struct, frozen=True, gc=False):
 class Nodes:
     """This node, and those that live.
 
-    Args:
     """
 
     def __init__(
