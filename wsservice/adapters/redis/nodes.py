@@ -74,9 +74,7 @@ class Node(msgspec.Struct, frozen=True, gc=False):
 
 
 class Nodes:
-    """This node, and those that live.
-
-    """
+    """This node, and those that live."""
 
     def __init__(
         self,
