@@ -331,14 +331,15 @@ class Namespaces:
         self._links[name] = link
         if link.trail is not None:
             link.trail.open(connection)
-        log.debug(
-            "connection of {user} to {namespace} opened",
-            user=principal.id,
-            namespace=name[:64],
-            connection_id=connection.id,
-            request_id=self.request_id,
-            peer=self._handshake.peer,
-        )
+        if self._table.hub.logs_debug:
+            log.debug(
+                "connection of {user} to {namespace} opened",
+                user=principal.id,
+                namespace=name[:64],
+                connection_id=connection.id,
+                request_id=self.request_id,
+                peer=self._handshake.peer,
+            )
         connection.open()
 
     def _refuse(self, namespace: str, message: str, data: Any = None) -> None:

@@ -157,13 +157,14 @@ class RawProtocol(ComebackProtocol, Link):
         )
         if trail is not None:
             trail.open(connection)
-        log.debug(
-            "connection of {user} opened",
-            user=principal.id,
-            connection_id=connection.id,
-            request_id=handshake.request_id,
-            peer=handshake.peer,
-        )
+        if self.factory.hub.logs_debug:
+            log.debug(
+                "connection of {user} opened",
+                user=principal.id,
+                connection_id=connection.id,
+                request_id=handshake.request_id,
+                peer=handshake.peer,
+            )
         connection.open()
 
     def received(self, message: str | bytes, size: int) -> None:
@@ -191,13 +192,14 @@ class RawProtocol(ComebackProtocol, Link):
         sent = self.count_close()
         if connection is None:  # it was still looked for what the client comes back to
             return
-        log.debug(
-            "connection closed: {end} {code}",
-            end=end,
-            code=sent,
-            connection_id=connection.id,
-            request_id=connection.handshake.request_id,
-        )
+        if self.factory.hub.logs_debug:
+            log.debug(
+                "connection closed: {end} {code}",
+                end=end,
+                code=sent,
+                connection_id=connection.id,
+                request_id=connection.handshake.request_id,
+            )
         if self.trail is not None:
             self.trail.end(is_broken=end in close_codes.RECOVERABLE and sent != CloseCode.NORMAL)
         connection.ended(end)
