@@ -679,6 +679,58 @@ class SeekingTests(ComebackCase):
         self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
 
 
+class CountingAdapter:
+    """Asks the other processes how many connections the user has."""
+
+    def __init__(self, hub: Any) -> None:
+        self.hub = hub
+        self.answer: Deferred[bool] = Deferred()
+
+    def admit(self, connection: Any) -> Deferred[bool]:
+        return self.answer
+
+    def broadcast(self, broadcast: Any) -> None:
+        self.hub.deliver(broadcast)
+
+
+class AdmissionTests(ComebackCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.lost = self.peer()
+        self.lost.drop()
+        self.emit(1)
+        self.adapter = self.service.hub.adapter = CountingAdapter(self.service.hub)  # type: ignore[assignment]
+        self.lost.connect()
+        self.assertEqual(self.lost.welcome["recovered"], False)
+
+    def test_what_is_sent_while_it_is_counted_is_missed_too(self) -> None:
+        self.emit(2)
+        self.adapter.answer.callback(True)
+        self.emit(3)
+        self.lost.read()
+        self.assertEqual((self.lost.outcome, self.lost.events), ((True, None), [("n", 1), ("n", 2), ("n", 3)]))
+
+    def test_one_too_many_gives_back_what_it_took(self) -> None:
+        self.adapter.answer.callback(False)
+        self.lost.read()
+        self.assertEqual(self.lost.client.close, (4429, "Too many connections"))
+        self.adapter.answer = Deferred()
+        self.emit(2)
+        self.lost.connect()
+        self.adapter.answer.callback(True)
+        self.lost.read()
+        self.assertEqual((self.lost.outcome, self.lost.events), ((True, None), [("n", 1), ("n", 2)]))
+
+    def test_one_that_leaves_meanwhile_does_too(self) -> None:
+        self.lost.drop()
+        self.adapter.answer.callback(True)
+        self.adapter.answer = Deferred()
+        self.lost.connect()
+        self.adapter.answer.callback(True)
+        self.lost.read()
+        self.assertEqual((self.lost.outcome, self.lost.events), ((True, None), [("n", 1)]))
+
+
 class QueryTests(SynchronousTestCase):
     def read(self, query: str) -> Any:
         return read_comeback(make_handshake("GET", f"/ws?{query}", (), peer="", secure=False))
