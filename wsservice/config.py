@@ -25,6 +25,7 @@ COOKIES = "Cookies"
 BROWSERS = "Browsers"
 APPLICATION = "Application"
 SOCKET_IO = "Socket.IO"
+RECOVERY = "Recovery"
 LIMITS = "Limits"
 CLUSTER = "Cluster"
 LOGS = "Logs"
@@ -368,15 +369,15 @@ class Config:
     # socket.io's `maxDisconnectionDuration` is 120.
     recovery: float = setting(
         0.0,
-        SOCKET_IO,
+        RECOVERY,
         number(0, 86400, "seconds"),
         note="off",
         help="how long a client that lost its connection can come back to its rooms and to what it missed; every event "
-        "then has one more argument, its offset",
+        "of Socket.IO then has one more argument, its offset; raw clients must ask for it (docs/protocol.md)",
     )
     recovery_bytes: int = setting(
         16 * 1024 * 1024,
-        SOCKET_IO,
+        RECOVERY,
         integer(1024, 2**36, "bytes"),
         help="how much is kept for that, of all clients together",
     )

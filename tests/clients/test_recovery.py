@@ -295,6 +295,15 @@ class SeekingTests(RecoveryCase):
         self.assertEqual((memory.take(peer.hear()), memory.recovered), ([("a", 1), "CONNECT"], True))
 
     @rows(TRANSPORTS)
+    def test_who_signs_out_meanwhile_is_refused(self, row: Transport) -> None:
+        memory, answer = self.lost(row.name)
+        peer, _ = self.come_back(memory, row.name)
+        self.bench.revoked.add(principal("alice").session)
+        answer.callback(None)
+        self.assertEqual(peer.hear()[:1], ['44{"message":"Invalid authentication token"}'])
+        self.assertEqual([one.user.id for one in self.bench.connections()], ["bob"])
+
+    @rows(TRANSPORTS)
     def test_who_leaves_meanwhile_gives_back_what_was_found(self, row: Transport) -> None:
         given_back: list[Any] = []
         self.patch(self.bench.history, "give_back", given_back.append)

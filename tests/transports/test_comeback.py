@@ -666,6 +666,14 @@ class SeekingTests(ComebackCase):
         self.lost.client.transport.finish()
         self.assertEqual(len(self.service.factory.pings), 0)
 
+    def test_who_signs_out_meanwhile_is_closed(self) -> None:
+        self.lost.connect()
+        self.service.authenticator.revoked.add("s1")
+        self.answer.callback(None)
+        self.lost.client.deliver()
+        self.assertEqual((self.lost.client.messages, self.lost.client.close), ([], (1008, "Signed out")))
+        self.assertEqual(self.app.connections(), [])
+
     def test_a_fault_closes_this_client_only(self) -> None:
         self.lost.connect()
 

@@ -273,16 +273,20 @@ class Namespaces:
         return None if recoveries is None else recoveries.seek(_claim_of(request), principal, request.namespace)
 
     def _found(self, _: None, principal: Principal, asking: _Asking) -> None:
-        request = asking.request
-        if self._asking.get(request.namespace) is asking:
+        request, speaker = asking.request, self._who()
+        is_wanted = self._asking.get(request.namespace) is asking
+        if is_wanted:
             del self._asking[request.namespace]
-            self._open(request, principal)
+        if is_wanted and isinstance(speaker, Principal):
+            self._open(request, speaker)
             link = self._links.get(request.namespace)
             if link is not None:
                 for message, size in asking.early:
                     link.connection.receive(message, size)
         else:
             self._give_up(request, principal)
+            if is_wanted and isinstance(speaker, AuthenticationError):  # signed out meanwhile
+                self._refuse(request.namespace, speaker.message)
         self._client.resume(asking)
         self._client.work()
 

@@ -146,11 +146,12 @@ class ComebackProtocol(OpeningProtocol):
             trail.ponged()
 
     def _sought(self, _: None, comeback: Comeback, principal: Principal, handshake: Handshake) -> None:
-        if self.state == self.STATE_OPEN:
+        if self.state == self.STATE_OPEN and not self.factory.authenticator.is_revoked(principal.session):
             self._continue(comeback, principal, handshake)
             self.resume_reading(EARLY)
         else:
             self.factory.recoveries.give_up(comeback.claim, principal, ROOT)
+            self.close(CloseCode.POLICY_VIOLATION, close_codes.SIGNED_OUT)  # which does nothing for who has gone
 
     def _continue(self, comeback: Comeback, principal: Principal, handshake: Handshake) -> None:
         if self.factory.recoveries is not None:
