@@ -33,7 +33,7 @@ LAYERS = {
     ],
     2: ["emitter auth.jwks auth.fetch auth.strict_agent auth.providers. transports. web. adapters."],
     3: ["identity assembly server"],
-    4: ["tap daemon testing demo. cli. __main__"],
+    4: ["tap daemon testing demo. cli cli. __main__"],
 }
 #: families of layer 2, which never import each other
 FAMILIES = ("transports", "web", "auth", "adapters")
@@ -45,6 +45,7 @@ PUBLIC = ""
 EXCEPTIONS = {
     ("assembly", "demo.app"): "the app that runs where the user names none",
     ("tap", PUBLIC): "the version",
+    ("cli.program", PUBLIC): "the version",
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from typing import Any
 
 from wsservice.cli.cluster import add_redis, add_whom, heard_by, open_emitter, whom
 from wsservice.cli.command import Command, Status, refused
@@ -30,10 +31,11 @@ def _add_disconnect(parser: argparse.ArgumentParser) -> None:
     add_redis(parser)
 
 
-def _run(given: argparse.Namespace, act: Callable[[Emitter], int]) -> Status:
+def _run(given: argparse.Namespace, act: Callable[[Emitter, dict[str, Any]], int]) -> Status:
+    named = whom(given)
     with open_emitter(given) as emitter:
         try:
-            heard = act(emitter.namespace(given.namespace))
+            heard = act(emitter.namespace(given.namespace), named)
         except ValueError as error:
             raise refused(str(error)) from None
     print(heard_by(heard))
@@ -41,13 +43,10 @@ def _run(given: argparse.Namespace, act: Callable[[Emitter], int]) -> Status:
 
 
 def _disconnect(given: argparse.Namespace) -> Status:
-    named = whom(given)
-    if not named and not given.everybody:
+    if given.room is given.user is given.session is None and not given.everybody:
         raise refused("disconnect: say whom: --room, --user, --session, or --everybody")
-    return _run(
-        given,
-        lambda emitter: emitter.disconnect(**named, everybody=given.everybody, code=given.code, reason=given.reason),
-    )
+    how = {"everybody": given.everybody, "code": given.code, "reason": given.reason}
+    return _run(given, lambda emitter, named: emitter.disconnect(**named, **how))
 
 
 JOIN = Command(
@@ -56,7 +55,7 @@ JOIN = Command(
     about="Let clients of every node enter a room.",
     examples="example:\n  wsservice join lobby --user ann",
     add_arguments=_add_room,
-    run=lambda given: _run(given, lambda emitter: emitter.join(given.to, **whom(given))),
+    run=lambda given: _run(given, lambda emitter, named: emitter.join(given.to, **named)),
 )
 LEAVE = Command(
     name="leave",
@@ -64,7 +63,7 @@ LEAVE = Command(
     about="Let clients of every node leave a room.",
     examples="example:\n  wsservice leave lobby --user ann",
     add_arguments=_add_room,
-    run=lambda given: _run(given, lambda emitter: emitter.leave(given.to, **whom(given))),
+    run=lambda given: _run(given, lambda emitter, named: emitter.leave(given.to, **named)),
 )
 DISCONNECT = Command(
     name="disconnect",
