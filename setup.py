@@ -45,6 +45,7 @@ setup(
         "wsservice.clients",
         "wsservice.demo",
         "wsservice.engineio",
+        "wsservice.peers",
         "wsservice.socketio",
         "wsservice.transports",
         "wsservice.web",

@@ -13,7 +13,7 @@ from wsservice import close_codes
 from wsservice.admission import Admission
 from wsservice.auth.principal import Principal
 from wsservice.clients.client import Client, Socket
-from wsservice.clients.secret_ids import make_secret
+from wsservice.clients.secret_ids import is_secret, make_secret
 from wsservice.clients.settings import Settings
 from wsservice.clients.wires import Wires
 from wsservice.close_codes import CloseCode
@@ -64,6 +64,8 @@ class Clients:
         self.deadlines = Deadlines(hub.clock, clock)
         self.draining = False
         self.client_class: type[Client] = Client
+        #: makes the sids of sessions on long-polling, whose requests may come to other nodes first
+        self.make_sid: Callable[[], str] = make_secret
         self._is_revoked = is_revoked
         self._wall_clock = wall_clock
         #: lets in the sessions that begin on long-polling, for which no connection stands; ask it before `prepare`
@@ -98,10 +100,11 @@ class Clients:
         Args:
             speaker: whom the handshake speaks for; an error is told when the client asks for a namespace.
             socket: where it begins on a WebSocket.
-            sid: made by `make_secret`.
+            sid: made by `make_secret`; else one is made.
         """
         settings, now = self.settings, self.now()
-        engine = EngineSession(sid or make_secret(), settings.engine, websocket=socket is not None, now=now)
+        sid = sid or (self.make_sid() if socket is None else make_secret())
+        engine = EngineSession(sid, settings.engine, websocket=socket is not None, now=now)
         sockets = SocketSession(
             now=now,
             connect_timeout=settings.connect_timeout,
@@ -157,6 +160,13 @@ class Clients:
     def is_valid(self, principal: Principal) -> bool:
         """Whether who was verified at the handshake still is."""
         return principal.expires_at > self._wall_clock() and not self._is_revoked(principal.session)
+
+    def seek(self, request: ConnectRequested, principal: Principal) -> Deferred[None] | None:
+        """Look for the connection that a client comes back to, in other processes; None: `recover` can be asked now."""
+        history, pid = self.hub.history, request.auth.get("pid")
+        if history is None or not isinstance(pid, str) or not is_secret(pid):
+            return None
+        return history.seek(pid, principal.id, request.namespace)
 
     def recover(self, request: ConnectRequested, principal: Principal) -> tuple[Saved | None, list[Entry]]:
         """The broken connection that a client comes back to, and what it missed; None and nothing if it cannot.

@@ -34,8 +34,10 @@ from wsservice.errors import (
 from wsservice.handshake import make_request_id
 from wsservice.transports.accepting import Accepting
 from wsservice.transports.handover import hand_over
+from wsservice.transports.lean_server import host_of_peer
 from wsservice.transports.probes import SPARE_TIME, is_probe
 from wsservice.transports.refusals import http_refusal
+from wsservice.transports.splice import SpliceFactory
 
 log = Logger()
 
@@ -65,6 +67,7 @@ class PortFactory(Factory):
         admission: counts the connections, from here to the end of the protocol that they are handed to, which says
             so by `lost`; by default, everybody is let in.
         accepting: knows when there are no more file descriptors.
+        splices: takes the WebSockets that are another node's (`wants`).
     """
 
     noisy = False
@@ -80,17 +83,19 @@ class PortFactory(Factory):
         probes: frozenset[bytes] = frozenset(),
         admission: Admission | None = None,
         accepting: Accepting | None = None,
+        splices: SpliceFactory | None = None,
     ) -> None:
         alarms = Alarms(counters, clock.seconds)
         if admission is None:
             admission = Admission(most=sys.maxsize, per_address=0, alarms=alarms)
         self.admission = admission
         self.accepting = accepting or Accepting(clock, alarms, highest=sys.maxsize)
-        for factory in (web, *websockets.values()):
+        for factory in (web, *websockets.values(), *([] if splices is None else [splices])):
             factory.lost = self.admission.release
         for factory in websockets.values():
             factory.admission = self.admission
         self.websockets = websockets
+        self.splices = splices
         self.web = web
         self.clock = clock
         self.counters = counters
@@ -207,13 +212,12 @@ class Port(Protocol):
 
     def _is_still_admitted(self) -> bool:
         """By the PROXY protocol the client's own address comes with its first bytes: from then on that one counts."""
-        address = self.transport.getPeer()
-        peer = getattr(address, "host", "")
+        peer = host_of_peer(self.transport)
         if peer == self._peer:
             return True
         crowded = self._crowded
         self._give_back()
-        self._address, self._peer = address, peer
+        self._address, self._peer = self.transport.getPeer(), peer
         return self._admit() if crowded is None else self._admit_spare(crowded)
 
     def _sort(self, head: bytes) -> None:
@@ -230,6 +234,9 @@ class Port(Protocol):
             self._refuse(Stopping("the service is stopping"))
             return
         factory = self._factory.web if path is None else self._factory.websockets.get(path, self._factory.web)
+        splices = self._factory.splices
+        if splices is not None and splices.wants(path, self._head):
+            factory = splices
         self._done()
         protocol = factory.buildProtocol(self._address)
         if protocol is None:
