@@ -9,6 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.fakes import Core
 from tests.web.memory import HOST, Client, LogCapture, Response
+from wsservice.alarms import Alarms
 from wsservice.auth.api_keys import ApiKeys
 from wsservice.auth.providers.base import Readiness
 from wsservice.messages import Broadcast, Disconnect, Target
@@ -248,7 +249,9 @@ class RateTests(Base):
 
     def test_each_key_has_its_rate_of_messages(self) -> None:
         self.accepted([{"event": "a"}] * 4)
+        self.core.hub.alarms = Alarms(self.core.counters, self.core.clock.seconds)
         answer = self.request({"event": "a"})
+        self.assertEqual(self.core.hub.alarms.recent(), ["api_rate"])
         self.assertEqual((answer.status, answer.error, answer.header("retry-after")), (429, "rate_limited", "1"))
         self.accepted({"event": "a"}, key=NEW_KEY)
         self.core.clock.advance(0.5)

@@ -22,6 +22,7 @@ from twisted.web.resource import IResource
 from wsservice.auth.api_keys import ApiKeys
 from wsservice.auth.strict_json import NotStrictJson, decode_value
 from wsservice.emissions import MAX_DEPTH, NotAnEmission, read_broadcast, read_disconnect
+from wsservice.errors import RateLimited
 from wsservice.handshake import Handshake
 from wsservice.hub import Hub
 from wsservice.messages import Broadcast, Disconnect
@@ -131,7 +132,11 @@ class Api:
             except NotAnEmission as error:
                 raise _refused(place, str(error), is_list=body is bodies) from None
         if self._buckets is not None:
-            self._buckets.take(str(key), len(messages))
+            try:
+                self._buckets.take(str(key), len(messages))
+            except RateLimited:
+                self._hub.alarm("api_rate", "--api-rate")
+                raise
         return messages
 
     def _check(self, handshake: Handshake) -> int:
