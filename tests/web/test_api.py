@@ -13,6 +13,7 @@ from wsservice.alarms import Alarms
 from wsservice.auth.api_keys import ApiKeys
 from wsservice.auth.providers.base import Readiness
 from wsservice.messages import Broadcast, Disconnect, Target
+from wsservice.web import api
 from wsservice.web.api import MAX_MESSAGES, Api
 from wsservice.web.rates import Rate
 from wsservice.web.request import WsSite
@@ -56,7 +57,11 @@ class Base(SynchronousTestCase):
             branch.putChild(path.rpartition(b"/")[2], resource)
         self.site = WsSite(root, clock=self.core.clock, counters=self.core.counters, uploads=self.api.uploads)
 
-    def request(
+    def request(self, body: Any, *headers: str, method: str = "POST", **options: Any) -> Response:
+        """One request that is answered at once; see `begin`."""
+        return self.begin(body, *headers, method=method, **options).answer(method)
+
+    def begin(
         self,
         body: Any,
         *headers: str,
@@ -64,15 +69,15 @@ class Base(SynchronousTestCase):
         method: str = "POST",
         key: str | None = KEY,
         content_type: str = "application/json",
-    ) -> Response:
-        """One request; a body that is not bytes is sent as JSON."""
+    ) -> Client:
+        """Send a request; a body that is not bytes is sent as JSON."""
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
         lines = [f"{method} {path} HTTP/1.1", f"Host: {HOST}", f"Content-Type: {content_type}", *headers]
         if key is not None:
             lines.append(f"Authorization: Bearer {key}")
         client = Client(self.site)
         client.send("\r\n".join([*lines, f"Content-Length: {len(content)}", "", ""]).encode() + content)
-        return client.answer(method)
+        return client
 
     def accepted(self, body: Any, *headers: str, **options: Any) -> Any:
         """What a request is answered that is taken."""
@@ -104,6 +109,16 @@ class EmitTests(Base):
         answer = self.accepted([{"event": "a", "user": "ann"}, {"event": "b", "room": []}, {"event": "c"}])
         self.assertEqual(answer, {"accepted": 3, "connections": 2})
         self.assertEqual([message["event"] for message in ann.link.messages], ["a", "c"])
+
+    def test_a_long_list_leaves_the_others_their_turn(self) -> None:
+        self.patch(api, "MAX_DELIVERIES", 2)
+        ann = self.core.connect("ann")
+        client = self.begin([{"event": "a"}] * 5)
+        self.assertEqual(len(ann.link.messages), 2)
+        self.assertEqual(client.received(), [])
+        self.core.clock.advance(0)  # also what becomes due in it
+        self.assertEqual(len(ann.link.messages), 5)
+        self.assertEqual(client.answer("POST").json, {"accepted": 5, "connections": 5})
 
     def test_one_that_is_wrong_keeps_back_all(self) -> None:
         ann = self.core.connect("ann")

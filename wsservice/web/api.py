@@ -13,9 +13,10 @@ other origin may read an answer, none is let in by a preflight, and what says th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.web.resource import IResource
 
@@ -38,6 +39,8 @@ T = TypeVar("T", Broadcast, Disconnect)
 
 #: messages of one request
 MAX_MESSAGES = 1000
+#: deliveries after which the other clients have their turn: those of some milliseconds
+MAX_DELIVERIES = 2000
 #: seconds for a body, which may be a megabyte on a slow line
 UPLOAD_TIMEOUT = 30.0
 
@@ -67,7 +70,9 @@ class Api:
         self._hub = hub
         self._max_body = max_body
         self._buckets = None if rate is None else Buckets(rate, seconds)
-        self._routes = {"/api/emit": self.emit, "/api/disconnect": self.disconnect} if len(keys) else {}
+        self._routes: dict[str, Callable[[WsRequest], Answer | Awaitable[Answer]]] = {}
+        if len(keys):
+            self._routes = {"/api/emit": self.emit, "/api/disconnect": self.disconnect}
 
     @property
     def resources(self) -> Mapping[bytes, IResource]:
@@ -79,15 +84,20 @@ class Api:
         """By path."""
         return dict.fromkeys(self._routes, self._open_upload)
 
-    def emit(self, request: WsRequest) -> Answer:
+    async def emit(self, request: WsRequest) -> Answer:
         """Send messages to clients, here and in every process of the cluster."""
         hub = self._hub
         messages = self._read(request, read_broadcast)
-        connections = 0
+        connections = in_this_turn = 0
         for place, message in enumerate(messages):
             if message is None:
                 continue
-            connections += len(hub.registry.select(message.target))
+            if in_this_turn >= MAX_DELIVERIES:
+                in_this_turn = 0
+                await deferLater(hub.clock, 0)
+            count = len(hub.registry.select(message.target))
+            connections += count
+            in_this_turn += count
             try:
                 hub.broadcast(message)
             except (TypeError, ValueError):
