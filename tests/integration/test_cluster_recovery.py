@@ -31,7 +31,7 @@ class RecoveryTests(TestCase):
         return made
 
     def start(self, *arguments: str) -> RunningService:
-        return self.enter(
+        node = self.enter(
             RunningService(
                 *("--app", "tests.integration.recovery_app:app", "--recovery", "60"),
                 *("--adapter", self.redis.url, "--host", "127.0.0.1", "--cookie-secure", "never"),
@@ -40,6 +40,9 @@ class RecoveryTests(TestCase):
                 env=self.provider.environment,
             )
         )
+        for name in ("commands", "subscriptions"):  # it listens before it has its Redis
+            node.wait_for_line(lambda line, name=name: f"the connection for {name} is up" in line)
+        return node
 
     def make_directory(self) -> str:
         import os

@@ -316,10 +316,9 @@ class Recording:
         """Read what was recorded while this node could not hear, then what came meanwhile, and send what waits."""
         link, history = self._link, self._history
         if not self._has_begun:
-            time: list[bytes] = await link.command(b"TIME")
-            since = max(0, int(time[0]) * 1000 - int(history.window * 1000))
-            position = parse_position(f"{since}-0")
-            assert position is not None
+            position = await self._find_beginning()
+            if reading != self._reading:
+                return
             history.begin(position)
             self._has_begun = True
         elif self._has_entry and not await self._is_whole():
@@ -338,6 +337,22 @@ class Recording:
             if len(page) < _PAGE and not self._has_skipped:
                 break
         self._go_on()
+
+    async def _find_beginning(self) -> int:
+        """The position of the last entry before the window; all nodes must agree on it, whenever they were started.
+
+        A client that has seen no later one has missed nothing that is not read now.
+        """
+        link, events = self._link, self._keys.events
+        time: list[bytes] = await link.command(b"TIME")
+        since = f"{max(0, int(time[0]) * 1000 - int(self._history.window * 1000))}-0".encode()
+        before: list[Any] = await link.command(b"XREVRANGE", events, since, b"-", b"COUNT", 1)
+        if before:
+            since = before[0][0]
+        elif await link.command(b"XLEN", events) < MAX_EVENTS:  # nothing was cut off
+            return 0
+        position = parse_position(since.decode("ascii", "replace"))
+        return 0 if position is None else position
 
     async def _is_whole(self) -> bool:
         """Whether the last entry that is here is still in the stream, and so are all behind it."""
