@@ -214,6 +214,7 @@ class Trail:
         if self.pinged_at is not None:
             self.position = max(self.position, self.pinged_at)
             self.pinged_at = None
+            self._history.marked(self.pid, self.position)
 
     def end(self, *, is_broken: bool) -> None:
         """The connection has ended; a second time does nothing. Call it before `Connection.ended`.

@@ -98,6 +98,14 @@ class RecoveryTests(TestCase):
         self.assertEqual(last.read_until(1), [12])
         self.assertEqual(last.sid, client.sid)
 
+    def test_a_client_that_got_nothing_moves_between_nodes_of_different_age(self) -> None:
+        client = self.connect(self.second)
+        for node in (self.first, self.start(), self.first):
+            client.cut()
+            sid = client.sid
+            client = self.come_back(client, node)
+            self.assertEqual(client.sid, sid)
+
     def test_many_clients_of_a_node_that_is_killed_amid_a_stream(self) -> None:
         other = self.connect(self.second, "bob")
         clients = [self.connect(self.first, f"user-{number}") for number in range(20)]

@@ -24,6 +24,9 @@ class FakeElsewhere:
     def opened(self, pid: str, connection: Any, position: int) -> None:
         self.told.append(("opened", pid))
 
+    def marked(self, pid: str, position: int) -> None:
+        self.told.append(("marked", pid, position))
+
     def closed(self, pid: str) -> None:
         self.told.append(("closed", pid))
         self.saved.pop(pid, None)
@@ -62,6 +65,10 @@ class ComingBackTests(SynchronousTestCase):
         self.seek("P", "mallory")
         self.assertIsNone(self.history.take("P"))
         self.assertEqual((list(self.elsewhere.saved), self.elsewhere.told), (["P"], []))
+
+    def test_how_far_a_client_has_come_is_passed_on(self) -> None:
+        self.history.marked("P", 7)
+        self.assertEqual(self.elsewhere.told, [("marked", "P", 7)])
 
     def test_what_is_given_back_is_found_by_all_and_is_still_of_its_node(self) -> None:
         self.elsewhere.saved["P"] = make_saved(node="there")
