@@ -20,7 +20,7 @@ LAYERS = {
     ],
     1: [
         "counters wire registry calls deadlines expiry history hub connection audience namespace app sessions loader",
-        "log_context log_flood log_writer logs clients. admission alarms pings",
+        "log_context log_flood log_writer logs clients. admission alarms pings unsent",
         "auth.authenticator auth.revocations auth.providers.base web.rates",
         "auth.providers.cognito_challenges web.forms web.session_cookies",
     ],

@@ -125,6 +125,7 @@ def assemble(config: Config, reactor: Any, draining: Callable[[], bool]) -> Part
         compression=config.compression,
         max_fragments=config.max_fragments,
         cookie=_sticky_cookie(config),
+        unread_timeout=config.unread_timeout,
     )
     services = AuthServices(
         provider=given.provider,
@@ -160,7 +161,7 @@ def assemble(config: Config, reactor: Any, draining: Callable[[], bool]) -> Part
         uploads={f"{config.socketio_path}{end}": polling.open_upload for end in ("", "/")},
         polls={f"{config.socketio_path}{end}": polling for end in ("", "/")},
         logs_quiet=config.log_level == "debug",
-        limits=Limits(head_timeout=config.handshake_timeout),
+        limits=Limits(head_timeout=config.handshake_timeout, write_timeout=config.unread_timeout),
         trusted=config.trusted_proxy,
     )
     return Parts(
@@ -261,6 +262,7 @@ def _make_raw(config: Config, reactor: Any, hub: Hub, authenticator: Authenticat
             send_queue_messages=config.send_queue_messages,
             ping_interval=config.ping_interval / 1000,
             ping_timeout=config.ping_timeout / 1000,
+            unread_timeout=config.unread_timeout,
             compression=config.compression,
             reject_by_http=config.reject == "http",
             trusted_proxies=config.trusted_proxy,

@@ -447,6 +447,13 @@ class Config:
         integer(1, 10_000_000, "messages"),
         help="the same in messages, since small ones cost more than their bytes",
     )
+    unread_timeout: float = setting(
+        10.0,
+        LIMITS,
+        number(0.1, 3600, "seconds"),
+        help="how long a client may take nothing of an answer, or of what was sent before its close; past it, it is "
+        "cut off",
+    )
     # Above what people and their pages send; Discord's gateway allows two a second.
     message_rate: int = setting(
         1000,

@@ -202,7 +202,7 @@ class Server(MultiService):
         await self._stop_listening()
         parts.port.close_waiting()
         for protocol in (*parts.raw.live, *parts.socketio.live):
-            protocol.transport.abortConnection()
+            protocol.cut_off()
         parts.web.close_all()
         await deferLater(self._reactor, 0)  # the connections that were cut off learn of it
         if self._reads is not None:

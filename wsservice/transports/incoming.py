@@ -122,16 +122,17 @@ class IncomingProtocol(OutgoingProtocol):
     # Pinged
 
     def ping(self) -> None:
-        """Ask whether the peer is there; behind what waits, since only who reads is."""
-        self.write(_PING)
+        """Ask whether the peer is there; behind what waits, since only who reads is. Not behind our close frame."""
+        if self.state == self.STATE_OPEN:
+            self.write(_PING)
 
     def onPong(self, payload: bytes) -> None:
         """It is."""
         self.pong_awaited = False
 
     def pong_missing(self) -> None:
-        """It is gone, or does not read. While we do not read ourselves, nobody knows."""
-        if self._pauses:
+        """It is gone, or does not read. While we do not read ourselves, nobody knows; a close has times of its own."""
+        if self._pauses or self.state != self.STATE_OPEN:
             return
         self.factory.counters.add("pings_unanswered")
         self.is_gone = True

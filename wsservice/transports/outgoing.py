@@ -8,12 +8,13 @@ from typing import ClassVar
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
-from wsservice.transports.slim import ANY_REASON, SlimProtocol
+from wsservice.transports.closing import ClosingProtocol
+from wsservice.transports.slim import ANY_REASON
 from wsservice.transports.tcp import Send, TcpTransport
 from wsservice.transports.tls_transport import TlsTransport
 
 
-class OutgoingProtocol(SlimProtocol):
+class OutgoingProtocol(ClosingProtocol):
     """Writes finished frames; the transport says when it is full, by the push producer's calls."""
 
     __slots__ = ("_backlog", "_prompt")

@@ -45,6 +45,7 @@ class SocketIoFactory(OpeningFactory):
         clients: where their sessions are.
         max_fragments: frames of a message; more close 1008.
         cookie: the line of the sticky cookie for a sid, or None where there is none.
+        unread_timeout: seconds in which a client must take something of what was sent before its close.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class SocketIoFactory(OpeningFactory):
         compression: bool = False,
         max_fragments: int = 131_072,
         cookie: Any = None,
+        unread_timeout: float = 10.0,
     ) -> None:
         size = clients.settings.engine.max_payload
         super().__init__(
@@ -74,6 +76,7 @@ class SocketIoFactory(OpeningFactory):
                 "max_backlog_messages": clients.settings.max_queue_messages,
                 "patience": clients.hub.pause_timeout,
                 "traffics": clients.hub.traffics,
+                "unread_timeout": unread_timeout,
             },
         )
         self.clients = clients
