@@ -136,6 +136,26 @@ class GetTests(PollingCase):
         waiting.disconnect()
         self.assertWorks(self.poller)
 
+    def test_an_answer_that_was_not_taken_ends_it_and_its_messages_are_counted(self) -> None:
+        waiting = self.poller.get()
+        for word in "xyz":
+            self.bench.connection().emit(word)
+        self.bench.turn()
+        waiting.transport.unsent = 1
+        waiting.disconnect()
+        self.assertOver("transport error")
+        self.assertEqual(self.bench.counters.get("messages_dropped", "lost"), 3)
+
+    def test_one_that_was_not_taken_behind_the_end_is_counted(self) -> None:
+        waiting = self.poller.get()
+        self.bench.connection().emit("x")
+        self.bench.connection().disconnect(1012)
+        self.bench.turn()
+        waiting.transport.unsent = 1
+        waiting.disconnect()
+        self.bench.pollers.remove(self.poller)
+        self.assertEqual(self.bench.counters.get("messages_dropped", "lost"), 1)
+
     def test_the_session_is_over_to_the_instant(self) -> None:
         self.begin(Settings(engine=EngineSettings(ping_interval=0.3, ping_timeout=0.2)))
         self.bench.pollers.clear()

@@ -202,6 +202,11 @@ class Client:
         self._engine.poll_lost(self._table.now())
         self.work()
 
+    def answer_lost(self, messages: int) -> None:
+        """The client did not take an answer, which had so many messages in it, before its connection ended."""
+        self._engine.answer_lost(messages, self._table.now())
+        self.work()
+
     def post_begins(self) -> None:
         """The head of a POST: `receive_post` or `post_lost` must follow.
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -23,7 +24,7 @@ from wsservice.auth.origin import OriginPolicy
 from wsservice.auth.principal import Principal
 from wsservice.clients.client import Client
 from wsservice.clients.table import Clients
-from wsservice.engineio.packet import ParseError
+from wsservice.engineio.packet import ParseError, count_messages
 from wsservice.engineio.query import BadRequest, Forbidden, RequestError, read_query
 from wsservice.engineio.states import SessionError
 from wsservice.errors import AuthenticationError, HandshakeError, OriginNotAllowed, Stopping
@@ -232,6 +233,7 @@ class PollingResource(Resource):
             if body is None:
                 self._refuse_session(request, Stopping("the session ends"))
                 return
+            request.on_lost(partial(client.answer_lost, count_messages(body)))
             request.send(self._answer(request.handshake, body, headers))
 
         client.open_poll(answer)

@@ -81,6 +81,9 @@ class PollRequest(Protocol):
     def on_gone(self, told: Callable[[], None]) -> None:
         """Call `told` if the client goes away before its answer."""
 
+    def on_lost(self, told: Callable[[], None]) -> None:
+        """Call `told` if the connection ends before the client has taken the answer; before `send`."""
+
     def processingFailed(self, reason: Failure) -> None:
         """A bug: the log has the traceback, the client an `internal_error`."""
 
@@ -225,6 +228,11 @@ class ShortRequest:
     def on_gone(self, told: Callable[[], None]) -> None:
         """Call `told` if the client goes away before its answer; the last one counts."""
         self._gone = told
+
+    def on_lost(self, told: Callable[[], None]) -> None:
+        """Call `told` if the connection ends before the client has taken the answer; before `send`."""
+        if not self.gone:
+            self._channel.on_lost(told)
 
     def send(self, answer: Answer) -> None:
         """Send an answer whole; call it once. Nothing happens if the client is gone."""
