@@ -13,7 +13,19 @@ from pathlib import Path
 from typing import Any
 
 from tests.certificates import make_certificate, write_pem
-from tests.integration.abuse import CLOSE, MIB, SOCKETIO, AbuseCase, Victim, close_of, frame, read_head, until, upgrade
+from tests.integration.abuse import (
+    CLOSE,
+    MIB,
+    SOCKETIO,
+    AbuseCase,
+    Victim,
+    close_of,
+    frame,
+    read_head,
+    reset,
+    until,
+    upgrade,
+)
 from tests.integration.service import PATIENCE
 
 #: what a client's system holds for it: as little as it may be
@@ -27,17 +39,18 @@ class SlowReader:
 
     Args:
         rate: bytes a second; 0 reads nothing at all.
+        unix: the path of a Unix socket to come by.
     """
 
-    def __init__(self, victim: Victim, cookie: str, path: str, rate: int, *, tls: bool = False) -> None:
+    def __init__(self, victim: Victim, cookie: str, path: str, rate: int, *, tls: bool = False, unix: str = "") -> None:
         self.rate = rate
         self.data = bytearray()
         #: how it ended: `fin` or the error's name
         self.end = ""
-        sock = socket.socket()
+        sock = socket.socket(socket.AF_UNIX if unix else socket.AF_INET)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL)
         sock.settimeout(PATIENCE)
-        sock.connect(("127.0.0.1", victim.port))
+        sock.connect(unix or ("127.0.0.1", victim.port))
         self.sock = ssl._create_unverified_context().wrap_socket(sock) if tls else sock
         self.sock.sendall(upgrade(victim.port, cookie, path=path))
         assert b" 101 " in read_head(self.sock)
@@ -215,6 +228,40 @@ class StuckTests(ClosingCase):
             self.addCleanup(one.sock.close)
         until(lambda: self.watcher.ask("members", "room") == 4)
         return made
+
+
+class LostTests(ClosingCase):
+    def count_lost(self, kind: str, messages: int, *arguments: str, count: int = 2) -> None:
+        """Clients of each kind of socket that go away without having read a byte of so many large messages."""
+        start = self.start_tls if kind == "tls" else self.start_dev
+        listen = ("--listen", "unix:ws.sock", "--listen", "tcp:0:interface=127.0.0.1") if kind == "unix" else ()
+        victim = start("--send-queue-bytes", str(64 * MIB), *listen, *arguments)
+        unix = str(victim.cwd / "ws.sock") if kind == "unix" else ""
+        made = [
+            SlowReader(victim, self.bob, path, 0, tls=kind == "tls", unix=unix)
+            for path in ("/ws", SOCKETIO)
+            for _ in range(count)
+        ]
+        until(lambda: self.watcher.ask("members", "room") == 2 * count)
+        self.watcher.ask("burst", {"room": "room", "size": 8 * MIB, "count": messages})
+        if arguments:
+            time.sleep(2)  # they are pinged
+        for one in made:
+            if unix:
+                one.sock.close()
+            else:
+                reset(one.sock)
+        until(lambda: self.watcher.ask("members", "room") == 0)
+        self.assertEqual(self.watcher.counter("messages_dropped lost"), 2 * count * messages, (kind, messages))
+
+    def test_what_nobody_read_is_counted_to_the_message_over_every_kind_of_socket(self) -> None:
+        for kind in ("tcp", "tls", "unix"):
+            for messages in (1, 3):
+                self.count_lost(kind, messages)
+
+    def test_pings_are_no_messages(self) -> None:
+        for kind in ("tcp", "tls", "unix"):
+            self.count_lost(kind, 1, "--ping-interval", "500", "--ping-timeout", "30000")
 
 
 class PollingTests(ClosingCase):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from wsservice.frames import PING, frame
 from wsservice.traffic import Traffic, Traffics
 from wsservice.transports.common_frames import next_common_frame
 from wsservice.transports.outgoing import OutgoingProtocol
@@ -20,7 +19,6 @@ _CALM = 5.0
 _CLOSE = 0x8
 #: seconds of a pause, at least: who is over its rate all the time must not cost a timer for each message
 _SHORTEST_PAUSE = 0.05
-_PING = frame(b"", PING)
 
 
 class IncomingProtocol(OutgoingProtocol):
@@ -124,7 +122,7 @@ class IncomingProtocol(OutgoingProtocol):
     def ping(self) -> None:
         """Ask whether the peer is there; behind what waits, since only who reads is. Not behind our close frame."""
         if self.state == self.STATE_OPEN:
-            self.write(_PING)
+            self.write(self.ping_frame)
 
     def onPong(self, payload: bytes) -> None:
         """It is."""

@@ -24,7 +24,7 @@ from wsservice.close_codes import CloseCode
 from wsservice.engineio.query import BadRequest, Forbidden, RequestError, read_query
 from wsservice.engineio.session import TRANSPORT_CLOSE, TRANSPORT_ERROR
 from wsservice.errors import AuthenticationError
-from wsservice.frames import Framing
+from wsservice.frames import PLAIN, Framing
 from wsservice.handshake import Handshake, Network
 from wsservice.headers import security_headers
 from wsservice.transports.deflate import framing_of
@@ -90,6 +90,7 @@ class SocketIoProtocol(OpeningProtocol):
 
     factory: SocketIoFactory
     framing: Framing
+    ping_frame = message_frame("2", PLAIN)
 
     def __init__(self) -> None:
         super().__init__()
