@@ -107,7 +107,7 @@ def assemble(config: Config, reactor: Any, draining: Callable[[], bool]) -> Part
     alarms.watch()
     clock = RunningClock(time.monotonic)
     hub = _make_hub(config, reactor, given, clock, alarms)
-    revocations = Revocations(time.time)
+    revocations = Revocations(time.time, forgot=partial(given.counters.add, "tables_full", "revocations"))
     authenticator = Authenticator(
         given.provider,
         cookie_name=config.auth_cookie_name,
