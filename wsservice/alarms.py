@@ -23,8 +23,14 @@ WATCHED = {
     ("http_refused", "head_too_large"): ("head", "fixed at 16 KiB and 100 lines"),
     ("heads_refused", "timeout"): ("head_time", "--handshake-timeout"),
     ("http_refused", "timeout"): ("request_time", "--handshake-timeout; 5 s for a body, 30 s for one of Socket.IO"),
-    ("http_refused", "too_large"): ("body", "--max-http-buffer-size; fixed at 8 KiB for /auth"),
-    ("frames_refused", "1009"): ("message_size", "--max-message-size, --max-http-buffer-size"),
+    ("http_refused", "too_large"): (
+        "body",
+        "--max-http-buffer-size; fixed at 8 KiB for /auth, and at 16 KiB for clients of Socket.IO that are not known",
+    ),
+    ("frames_refused", "1009"): (
+        "message_size",
+        "--max-message-size, --max-http-buffer-size; fixed at 16 KiB for clients of Socket.IO that are not known",
+    ),
     ("frames_refused", "1008"): ("fragments", "--max-fragments"),
     ("namespaces_refused", "too_many"): ("namespaces", "--max-namespaces"),
     ("protocol_violations", "too many attachments"): ("attachments", "--max-attachments"),
@@ -36,9 +42,12 @@ WATCHED = {
     ("connections_cut", "unread"): ("unread", "--unread-timeout"),
     ("reading_paused", "inbox"): ("inbox", "--inbox-messages, --inbox-bytes"),
     ("reading_paused", "traffic"): ("traffic", "--message-rate, --byte-rate"),
+    ("reading_paused", "early"): ("early_bytes", "fixed at 64 KiB while a token is checked"),
     ("slow_consumers", ""): ("send_queue", "--send-queue-bytes, --send-queue-messages"),
+    ("slow_consumers", "on_connect"): ("send_queue", "--send-queue-bytes"),
     ("pauses_timed_out", ""): ("pause", "--pause-timeout"),
     ("pings_unanswered", ""): ("ping", "--ping-interval, --ping-timeout"),
+    ("engine_sessions_ended", "ping timeout"): ("ping", "--ping-interval, --ping-timeout"),
     ("logins", "rate_limited"): ("logins", "--login-burst, --login-interval, or the provider's own"),
     ("me", "rate_limited"): ("sessions", "fixed at 1,000 at once, then 50 a second"),
     ("logouts", "rate_limited"): ("sessions", "fixed at 1,000 at once, then 50 a second"),
@@ -53,6 +62,10 @@ WATCHED = {
     ("drain_cut_off", "requests"): ("drain", "--drain-timeout"),
     ("history_dropped", "bytes"): ("recovery", "--recovery-bytes"),
     ("history_dropped", "events"): ("recovery", "fixed at 20,000 events"),
+    ("history_dropped", "sessions"): ("recovery", "fixed at 10,000 clients that are away"),
+    ("tables_full", "revocations"): ("revocations", "fixed at 100,000 sessions that were signed out"),
+    ("tables_full", "rates"): ("rates", "fixed at 10,000 addresses or user names"),
+    ("tables_full", "refreshes"): ("shared_refreshes", "fixed at 1,000"),
 }
 
 

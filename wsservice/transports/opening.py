@@ -146,6 +146,7 @@ class OpeningProtocol(IncomingProtocol):
         """Look at the head, and keep what comes behind it; called by Autobahn, whose own way this replaces."""
         if self._handshake is not None:
             if len(self.data) > MAX_EARLY:
+                self.factory.counters.add("reading_paused", "early")
                 self.pause_reading(EARLY)
             return
         end = self.data.find(b"\r\n\r\n")
