@@ -148,7 +148,8 @@ class RawProtocol(OpeningProtocol, Link):
     def received(self, message: str | bytes, size: int) -> None:
         """One message of the client; a fault of ours ends this connection only."""
         connection = self._connection
-        if connection is None:
+        if connection is None:  # refused
+            self.factory.counters.add("events_dropped", "closing")
             return
         self.count(size)
         try:
