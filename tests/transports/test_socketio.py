@@ -567,6 +567,35 @@ class SizeTests(WitnessedCase):
         self.assertEnds(self.socket, 1009)
 
 
+class UnknownTests(WitnessedCase):
+    """Who sends no token may ask for a namespace, and little more."""
+
+    def test_a_message_of_one_who_is_not_known_is_small(self) -> None:
+        for frames in ([text("4" + "x" * 16384)], [frame(1, b"4" * 16000, final=False), frame(0, b"x" * 400)]):
+            socket = Socketeer(self.bench, None)
+            socket.deliver()
+            for one in frames:
+                socket.raw(one)
+            self.assertEnds(socket, 1009)
+
+    def test_who_is_known_later_sends_what_others_do(self) -> None:
+        self.bench.gate.answers["alice"] = KeysUnavailable("x")
+        socket = Socketeer(self.bench)
+        socket.deliver()
+        socket.say("40")
+        (protocol,) = [one for one in self.bench.sockets.live if one is socket.current]
+        self.assertEqual((protocol.maxMessagePayloadSize, protocol.maxFramePayloadSize), (16384, 16384))
+        del self.bench.gate.answers["alice"]
+        socket.say("40")
+        self.assertEqual((protocol.maxMessagePayloadSize, protocol.maxFramePayloadSize), (1_000_000, 1_000_000))
+
+    def test_one_who_moves_here_without_a_token_does_too(self) -> None:
+        moved = self.bench.move(self.bench.poller(None))
+        self.assertEqual(moved.current.maxMessagePayloadSize, 16384)
+        moved.raw(text("4" + "x" * 16384))
+        self.assertEnds(moved, 1009)
+
+
 class FragmentTests(WitnessedCase):
     """CVE-2026-48779: endless fragments, below every limit of bytes."""
 

@@ -18,6 +18,8 @@ class Settings:
             it the client is closed.
         max_attachments: of one packet; precedent: socket.io-parser 4.2.6.
         max_namespaces: that one client may join.
+        max_unknown: bytes of a message or a body while it is not known whom a client speaks for: enough to ask for a
+            namespace; precedent: a request head.
     """
 
     engine: EngineSettings = field(default_factory=EngineSettings)
@@ -26,3 +28,4 @@ class Settings:
     max_queue_messages: int = 10_000
     max_attachments: int = 10
     max_namespaces: int = 100
+    max_unknown: int = 16384

@@ -157,17 +157,34 @@ class SocketIoProtocol(OpeningProtocol):
                 self.close(CloseCode.POLICY_VIOLATION, "Session elsewhere")
             else:
                 self._client = client
+                self._bound_messages()
             return
         speaker: Any = self._principal or self._refusal or AuthenticationError("no principal")
         self._principal = None
         self.factory.counters.add("handshakes", getattr(speaker, "word", "ok"))
         self._client = client = clients.prepare(handshake, speaker, socket=self, sid=self._new_sid)
+        self._bound_messages()
         client.begin()
+
+    def identified(self) -> None:
+        """It is known now whom the client speaks for."""
+        super().identified()
+        self._bound_messages()
+
+    def _bound_messages(self) -> None:
+        """Set what a message may have; the class has it for those who are known, as most are from the start."""
+        own: dict[str, Any] = self.__dict__
+        for name in ("maxMessagePayloadSize", "maxFramePayloadSize"):
+            own.pop(name, None)
+            if self._client is not None and self._client.max_message < getattr(self, name):
+                own[name] = self._client.max_message
 
     def received(self, message: str | bytes, size: int) -> None:
         """One message of the client; a fault of ours ends this client only."""
         client = self._client
-        if client is None:
+        if client is None:  # its session is elsewhere
+            if isinstance(message, bytes) or message.startswith("4"):
+                self.factory.counters.add("events_dropped", "closing")
             return
         self.count(size)
         try:

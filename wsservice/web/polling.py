@@ -37,6 +37,7 @@ from wsservice.web.answers import (
     error_answer,
     not_allowed,
     not_found,
+    too_large,
 )
 from wsservice.web.compression import THRESHOLD, choose_coding, compress
 from wsservice.web.request import WsRequest
@@ -131,7 +132,7 @@ class PollingResource(Resource):
             client.post_begins()
         except (RequestError, SessionError) as error:
             return PollingUpload(limit, refusal=error, headers=cors)
-        return PollingUpload(limit, client, headers=cors)
+        return PollingUpload(client.max_message, client, headers=cors)
 
     def render(self, request: WsRequest) -> int:
         """Answer, now or later."""
@@ -248,8 +249,12 @@ class PollingResource(Resource):
         if (handshake.header("content-type") or "").partition(";")[0].strip().lower() == "application/octet-stream":
             client.post_lost()
             raise BadRequest
+        body = request.body()
+        if len(body) > upload.limit:  # by the short way, which does not know the client
+            client.post_lost()
+            raise too_large(upload.limit)
         client.receive_post(
-            request.body(),
+            body,
             handshake,
             lambda: request.send(Answer(200, b"ok", (_TEXT, _NO_STORE, *upload.headers))),
         )
