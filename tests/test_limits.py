@@ -25,6 +25,8 @@ EXCEPTIONS = {
     "when-user-is-full": "says what happens at --max-connections-per-user, which has an alarm",
     "compression": "no limit, but what a connection costs",
 }
+#: choices, which have no number
+NO_NUMBERS = {"when-user-is-full", "compression"}
 
 
 def limits() -> list[Setting]:
@@ -102,6 +104,12 @@ class LimitTests(SynchronousTestCase):
 
     def test_every_alarm_names_settings_that_there_are(self) -> None:
         self.assertEqual(self.named - {one.flag for one in declared(Config)}, set())
+
+    def test_every_limit_has_a_precedent_or_says_why_none(self) -> None:
+        unexplained = {one.flag for one in limits() if not one.precedent} - NO_NUMBERS
+        self.assertEqual(unexplained, set())
+        for one in limits():
+            self.assertNotEqual(one.precedent.strip("., "), "none", one.flag)
 
     def test_every_count_is_watched_or_is_no_limit(self) -> None:
         found = {(name, reason) for name, reason in counts() if reason is not None}

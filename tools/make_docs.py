@@ -77,6 +77,24 @@ then claim any address and any host: let only the proxy's group open it, by `mod
 nothing before it that forwards bytes without a look at them (socat, a TCP proxy). With `--tls-cert` a Unix socket stays
 plain. A proxy that speaks the PROXY protocol is served by `--listen haproxy:tcp:3020:interface=127.0.0.1`.
 
+## Limits that are fixed
+
+Those that somebody could want to change are settings. These are not, and the log says so when one bites:
+
+| limit | why |
+|---|---|
+| a body of `/auth`: 8 KiB in 5 s | it holds a name and a password, or a token |
+| a message or body of a Socket.IO client that is not known: 16 KiB | it holds a request for a namespace; more would cost memory without a token |
+| bytes behind an upgrade while its token is checked: 64 KiB, then reading pauses | a client must wait for the answer anyway |
+| events of a namespace before it is joined: 100 | as many as wait for handlers by default; stock clients send none |
+| nesting of JSON: 200 levels | Python's own recursion; applications use a few |
+| refreshes of a user name: 300 at once, then ten a second | a name may have a thousand connections |
+| fetches of keys for an unknown `kid`: one in 10 s | whoever forges tokens must not drive requests to the provider |
+| all that was sent before a close: 60 s, at any pace | who takes a byte now and then must not hold a connection for ever |
+| places for probes when all are taken: 32, of 1 s each | they are for `/health` and `/ready` |
+| sessions that are remembered as signed out: 100,000; addresses and names with a rate: 10,000 each; shared refreshes: 1,000 | memory; who is forgotten is counted (`tables_full`) |
+| `--recovery`: 20,000 events, 10,000 clients that are away | small events cost more than their bytes |
+
 ## Where the log goes
 
 To stdout with `twistd -n`, to the file of `--logfile`, else (as a daemon) to `twistd.log`. When the file is renamed or

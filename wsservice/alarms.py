@@ -19,10 +19,10 @@ RECENT = 60.0
 
 #: counts that grow when a limit bites -> the limit's name, and what an operator would change
 WATCHED = {
-    ("heads_refused", "head_too_large"): ("head", "fixed at 16 KiB and 100 lines"),
-    ("http_refused", "head_too_large"): ("head", "fixed at 16 KiB and 100 lines"),
+    ("heads_refused", "head_too_large"): ("head", "--max-head-size, --max-headers"),
+    ("http_refused", "head_too_large"): ("head", "--max-head-size, --max-headers"),
     ("heads_refused", "timeout"): ("head_time", "--handshake-timeout"),
-    ("http_refused", "timeout"): ("request_time", "--handshake-timeout; 5 s for a body, 30 s for one of Socket.IO"),
+    ("http_refused", "timeout"): ("request_time", "--handshake-timeout, --body-timeout; 5 s for a body of /auth"),
     ("http_refused", "too_large"): (
         "body",
         "--max-http-buffer-size; fixed at 8 KiB for /auth, and at 16 KiB for clients of Socket.IO that are not known",
@@ -34,7 +34,7 @@ WATCHED = {
     ("frames_refused", "1008"): ("fragments", "--max-fragments"),
     ("namespaces_refused", "too_many"): ("namespaces", "--max-namespaces"),
     ("protocol_violations", "too many attachments"): ("attachments", "--max-attachments"),
-    ("protocol_violations", "attachments too large"): ("attachments_size", "fixed at 5 MB"),
+    ("protocol_violations", "attachments too large"): ("attachments_size", "--max-attachment-bytes"),
     ("protocol_violations", "nested too deep"): ("nesting", "fixed at 200"),
     ("protocol_violations", "too many early events"): ("early_events", "fixed at 100 in a namespace"),
     ("namespace_timeouts", ""): ("connect_time", "--connect-timeout"),
@@ -49,11 +49,11 @@ WATCHED = {
     ("pings_unanswered", ""): ("ping", "--ping-interval, --ping-timeout"),
     ("engine_sessions_ended", "ping timeout"): ("ping", "--ping-interval, --ping-timeout"),
     ("logins", "rate_limited"): ("logins", "--login-burst, --login-interval, or the provider's own"),
-    ("me", "rate_limited"): ("sessions", "fixed at 1,000 at once, then 50 a second"),
-    ("logouts", "rate_limited"): ("sessions", "fixed at 1,000 at once, then 50 a second"),
+    ("me", "rate_limited"): ("sessions", "--session-burst, --session-interval"),
+    ("logouts", "rate_limited"): ("sessions", "--session-burst, --session-interval"),
     ("refreshes", "rate_limited"): (
         "refreshes",
-        "fixed at 60 at once, then one a second for an address; or the provider's own",
+        "--refresh-burst, --refresh-interval; fixed at 300, then ten a second for a name; or the provider's own",
     ),
     ("jwks_timeouts", ""): ("keys_time", "--auth-timeout"),
     ("jwks_cooldown", ""): ("unknown_keys", "fixed at one fetch in 10 s"),

@@ -137,9 +137,7 @@ def assemble(config: Config, reactor: Any, draining: Callable[[], bool]) -> Part
         clock=reactor,
         now=time.time,
     )
-    polling = PollingResource(
-        clients, authenticator, given.origins, PollingSettings(config.http_compression, _sticky_cookie(config))
-    )
+    polling = PollingResource(clients, authenticator, given.origins, _make_polling(config))
     open_files = raise_open_files()
     admission = _make_admission(config, alarms, open_files, spare=SPARE_CONNECTIONS)
     clients.admission = _make_admission(config, alarms, open_files)
@@ -148,7 +146,10 @@ def assemble(config: Config, reactor: Any, draining: Callable[[], bool]) -> Part
     web = make_site(
         services,
         settings=AuthSettings(
-            cookies=given.session_cookies, login_rate=Rate(config.login_burst, config.login_interval)
+            cookies=given.session_cookies,
+            login_rate=Rate(config.login_burst, config.login_interval),
+            refresh_rate=Rate(config.refresh_burst, config.refresh_interval),
+            session_rate=Rate(config.session_burst, config.session_interval),
         ),
         checks={
             "keys": given.provider.readiness,
@@ -161,7 +162,7 @@ def assemble(config: Config, reactor: Any, draining: Callable[[], bool]) -> Part
         uploads={f"{config.socketio_path}{end}": polling.open_upload for end in ("", "/")},
         polls={f"{config.socketio_path}{end}": polling for end in ("", "/")},
         logs_quiet=config.log_level == "debug",
-        limits=Limits(head_timeout=config.handshake_timeout, write_timeout=config.unread_timeout),
+        limits=_make_limits(config),
         trusted=config.trusted_proxy,
     )
     return Parts(
@@ -178,6 +179,8 @@ def assemble(config: Config, reactor: Any, draining: Callable[[], bool]) -> Part
             clock=reactor,
             counters=given.counters,
             head_timeout=config.handshake_timeout,
+            max_head=config.max_head_size,
+            max_headers=config.max_headers,
             probes=frozenset({HEALTH, READY}),
             admission=admission,
             accepting=accepting,
@@ -296,6 +299,7 @@ def _make_clients(
             max_queue=config.send_queue_bytes,
             max_queue_messages=config.send_queue_messages,
             max_attachments=config.max_attachments,
+            max_attachment_bytes=config.max_attachment_bytes,
             max_namespaces=config.max_namespaces,
         ),
         find=given.app.find,
@@ -305,6 +309,20 @@ def _make_clients(
         clock=clock,
         wall_clock=time.time,
     )
+
+
+def _make_limits(config: Config) -> Limits:
+    return Limits(
+        head_bytes=config.max_head_size,
+        headers=config.max_headers,
+        head_timeout=config.handshake_timeout,
+        body_timeout=min(Limits().body_timeout, config.body_timeout),
+        write_timeout=config.unread_timeout,
+    )
+
+
+def _make_polling(config: Config) -> PollingSettings:
+    return PollingSettings(config.http_compression, _sticky_cookie(config), config.body_timeout)
 
 
 def _sticky_cookie(config: Config) -> Callable[[str], str] | None:

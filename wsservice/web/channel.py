@@ -95,7 +95,7 @@ class WsChannel(HTTPChannel):
     def connectionMade(self) -> None:
         """Wait for a request, but not for ever."""
         limits = self.site.limits
-        self.MAX_LENGTH = limits.head_bytes
+        self.MAX_LENGTH = self.totalHeadersSize = limits.head_bytes
         self.site.channels.add(self)
         remember_untaken(self.transport)
         super().connectionMade()

@@ -47,7 +47,7 @@ from wsservice.web.uploads import Upload
 if TYPE_CHECKING:
     from wsservice.auth.authenticator import Authenticator
 
-#: seconds for the body of a POST, which may be a megabyte on a slow line
+#: see `PollingSettings`
 UPLOAD_TIMEOUT = 30.0
 _NO_STORE = (b"Cache-Control", b"no-store")
 _TEXT = (b"Content-Type", b"text/plain; charset=UTF-8")
@@ -61,10 +61,12 @@ class PollingSettings:
     Attributes:
         compression: whether larger bodies are compressed for those who accept it.
         cookie: the line of the sticky cookie for a sid; None where there is none.
+        upload_timeout: seconds for the body of a POST, which may be a megabyte on a slow line.
     """
 
     compression: bool = True
     cookie: Callable[[str], str] | None = None
+    upload_timeout: float = UPLOAD_TIMEOUT
 
 
 class PollingUpload(Upload):
@@ -80,9 +82,10 @@ class PollingUpload(Upload):
         client: Client | None = None,
         refusal: RequestError | SessionError | None = None,
         *,
+        timeout: float = UPLOAD_TIMEOUT,
         headers: Headers = (),
     ) -> None:
-        super().__init__(limit, UPLOAD_TIMEOUT, is_kept=refusal is None, headers=headers)
+        super().__init__(limit, timeout, is_kept=refusal is None, headers=headers)
         self.refusal = refusal
         self._client = client
 
@@ -124,15 +127,15 @@ class PollingResource(Resource):
 
     def open_upload(self, handshake: Handshake) -> Upload:
         """The head of a POST arrived: what may come behind it."""
-        limit = self.max_body
+        limit, timeout = self.max_body, self._settings.upload_timeout
         cors = self._cors(handshake)
         try:
             client = self._clients.get(self._check(handshake))
             assert client is not None  # a POST without a session is refused
             client.post_begins()
         except (RequestError, SessionError) as error:
-            return PollingUpload(limit, refusal=error, headers=cors)
-        return PollingUpload(client.max_message, client, headers=cors)
+            return PollingUpload(limit, refusal=error, timeout=timeout, headers=cors)
+        return PollingUpload(client.max_message, client, timeout=timeout, headers=cors)
 
     def render(self, request: WsRequest) -> int:
         """Answer, now or later."""

@@ -38,8 +38,6 @@ log = Logger()
 _REQUEST_LINE = re.compile(rb"(GET|POST) (/[!\"$-~]*) HTTP/1\.1\r\n")
 #: they change what follows, or whose turn it is
 _SPECIAL = frozenset({"transfer-encoding", "expect", "upgrade"})
-#: bytes of a head without its line ends, by twisted.web
-_MOST = 16384
 #: bytes of header lines that a connection keeps for each method; precedent: what browsers keep for a cookie
 _KEPT = 4096
 #: digits of a Content-Length
@@ -142,7 +140,7 @@ class ShortWay:
             if len(head.lines) <= _KEPT:
                 self._known[method] = head
         end = begin + len(head.lines)
-        if end > self._limits.head_bytes or end > _MOST:
+        if end > self._limits.head_bytes:
             return None
         if len(data) - end != head.length or head.length > polls.max_body:
             return None
@@ -153,7 +151,9 @@ class ShortWay:
         if end < 4:
             return None
         try:
-            handshake = parse_head(data[:end], self._peer, self._secure, self._trusted)
+            handshake = parse_head(
+                data[:end], self._peer, self._secure, self._trusted, max_headers=self._limits.headers
+            )
         except HandshakeError:
             return None
         headers = dict(handshake.headers)
