@@ -485,7 +485,7 @@ class Config:
         LIMITS,
         number(0.1, 60, "seconds"),
         help="how long a handshake waits for the issuer's keys",
-        precedent="none; below `--handshake-timeout`, and time for one retry of a fetch of the keys",
+        precedent="none; below `--handshake-timeout`, so that a client is told why in time",
     )
     send_queue_bytes: int = setting(
         1048576,

@@ -342,3 +342,14 @@ class PollingTests(ClosingCase):
         polling.recv(5000)
         polling.close()
         self.lost(victim, path)
+
+    def test_over_tcp_what_the_system_had_counts_too(self) -> None:
+        victim, path = self.session()
+        polling = socket.socket()
+        polling.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL)
+        polling.connect(("127.0.0.1", victim.port))
+        polling.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nCookie: {self.bob}\r\n\r\n".encode())
+        self.watcher.ask("burst", {"room": "room", "size": 900_000, "count": 1})
+        polling.recv(5000)
+        reset(polling)
+        self.lost(victim, path)
