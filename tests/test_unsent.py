@@ -132,6 +132,15 @@ class SocketTests(TestCase):
             await self.ended
             self.assertEqual(left_untaken(transport) > 0, reset)
 
+    async def test_what_the_system_has_when_we_close_is_not_lost(self) -> None:
+        transport, peer = await self.open("ours")
+        remember_untaken(transport)
+        transport.write(bytes(200_000))
+        transport.loseConnection()
+        await self.ended
+        self.assertEqual(left_untaken(transport), 0)
+        await self.read(peer, 200_000)
+
     async def test_of_a_unix_socket_it_is_what_waits_here(self) -> None:
         transport, peer = await self.open("unix")
         remember_untaken(transport)

@@ -89,7 +89,8 @@ class TcpTransport(LeanServer):
 
     def connectionLost(self, reason: Failure) -> None:
         """Called by Twisted, and closes the socket."""
-        if self.remembers_untaken and self.connected:
+        # Of one that we closed ourselves the system brings what it has; of one that was reset, nobody does.
+        if self.remembers_untaken and self.connected and (self._aborting or not self.disconnecting):
             self.untaken_at_end = untaken(self)
         super().connectionLost(reason)
 
