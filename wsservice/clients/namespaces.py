@@ -29,7 +29,7 @@ from wsservice.frames import Framing
 from wsservice.handshake import Handshake
 from wsservice.history import Saved
 from wsservice.messages import ROOT, Ack, Event
-from wsservice.socketio.session import ConnectRequested, Incoming, Received, Session, TooManyNamespaces
+from wsservice.socketio.session import ConnectRequested, Dropped, Incoming, Received, Session, TooManyNamespaces
 
 if TYPE_CHECKING:
     from wsservice.clients.client import Client
@@ -183,6 +183,8 @@ class Namespaces:
     def end(self, reason: str) -> None:
         """The session is over: every connection ends, once."""
         self.session.close()
+        for asking in self._asking.values():
+            self._drop_early(asking)
         self._asking.clear()
         for link in list(self._links.values()):
             self._drop(link, reason)
@@ -200,16 +202,20 @@ class Namespaces:
             elif asking is not None:
                 asking.early.append((incoming.message, size))
                 asking.bytes += size
-                if asking.bytes >= self._table.hub.inbox_bytes:
+                if asking.bytes >= self._table.hub.inbox_bytes > asking.bytes - size:
+                    self._table.hub.counters.add("reading_paused", "inbox")
                     self._client.pause(asking)
         elif isinstance(incoming, ConnectRequested):
             self._identify(incoming)
+        elif isinstance(incoming, Dropped):
+            self._table.hub.counters.add("events_dropped", "closing")
         elif isinstance(incoming, TooManyNamespaces):
             self._table.hub.counters.add("namespaces_refused", "too_many")
             self._client.write(self.wire(incoming.namespace).connect_error(TOO_MANY_NAMESPACES))
         else:
             asked = self._asking.pop(incoming.namespace, None)
             if asked is not None:
+                self._drop_early(asked)
                 self._client.resume(asked)
             if link is not None:
                 self._drop(link, CLIENT_LEFT)
@@ -281,7 +287,9 @@ class Namespaces:
             del self._asking[request.namespace]
             self._open(request, principal)
             link = self._links.get(request.namespace)
-            if link is not None:
+            if link is None:
+                self._drop_early(asking)
+            else:
                 for message, size in asking.early:
                     link.connection.receive(message, size)
         self._client.resume(asking)
@@ -297,9 +305,16 @@ class Namespaces:
         namespace = asking.request.namespace
         if self._asking.get(namespace) is asking:
             del self._asking[namespace]
+            self._drop_early(asking)
             self._refuse(namespace, error.message)
         self._client.resume(asking)
         self._client.work()
+
+    def _drop_early(self, asking: _Asking) -> None:
+        """The client does not come in: what it sent behind its request is not handled."""
+        events = sum(isinstance(message, Event) for message, _ in asking.early)
+        if events:
+            self._table.hub.counters.add("events_dropped", "closing", events)
 
     def _open(self, request: ConnectRequested, principal: Principal) -> None:
         name = request.namespace
