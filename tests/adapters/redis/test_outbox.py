@@ -1,0 +1,119 @@
+"""Tests of `adapters.redis.outbox`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import SynchronousTestCase
+
+from wsservice.adapters.redis.outbox import OVERHEAD, Outbox, Replies
+from wsservice.counters import Counters
+from wsservice.errors import RedisRefused, RedisUnavailable
+
+
+class OutboxTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.counters = Counters()
+        self.outbox = Outbox(self.counters, 5 * (10 + OVERHEAD))
+
+    def data(self, size: int = 1 << 20) -> list[bytes]:
+        return [command[0] for command in self.outbox.take(size)]
+
+    def test_what_goes_in_comes_out_in_order(self) -> None:
+        for number in range(5):
+            self.outbox.add(b"%010d" % number)
+        self.assertEqual(self.data(), [b"%010d" % number for number in range(5)])
+        self.assertEqual((len(self.outbox), self.data()), (0, []))
+
+    def test_past_the_bound_the_oldest_are_dropped_and_counted(self) -> None:
+        for number in range(8):
+            self.outbox.add(b"%010d" % number)
+        self.assertEqual(self.counters.items(), [("cluster_dropped", "queue_full", 3)])
+        self.assertEqual(self.data(), [b"%010d" % number for number in range(3, 8)])
+
+    def test_one_alone_may_be_larger(self) -> None:
+        self.outbox.add(b"x")
+        self.outbox.add(b"x" * 10_000)
+        self.assertEqual(self.data(), [b"x" * 10_000])
+        self.outbox.add(b"y")
+        self.assertEqual(self.data(), [b"y"])
+
+    def test_so_many_bytes_are_taken_and_the_rest_stays(self) -> None:
+        for number in range(5):
+            self.outbox.add(b"%010d" % number)
+        self.assertEqual(len(self.data(11)), 2)
+        self.assertEqual(len(self.data(10)), 1)
+        for number in range(4):
+            self.outbox.add(b"%010d" % number)
+        self.assertEqual(self.counters.get("cluster_dropped", "queue_full"), 1)
+        self.assertEqual(len(self.data()), 5)
+
+    def test_who_waits_for_a_dropped_one_is_told(self) -> None:
+        message: Deferred[Any] = Deferred()
+        question: Deferred[Any] = Deferred()
+        self.outbox.add(b"m", message)
+        self.outbox.add(b"q", question, False)
+        self.outbox.drop_all("stopped")
+        for answer in (message, question):
+            self.assertEqual(str(self.failureResultOf(answer, RedisUnavailable).value), "it was not sent: stopped")
+        self.assertEqual(self.counters.items(), [("cluster_dropped", "stopped", 1)])
+
+    def test_questions_do_not_wait_for_another_connection(self) -> None:
+        question: Deferred[Any] = Deferred()
+        self.outbox.add(b"1")
+        self.outbox.add(b"q", question, False)
+        self.outbox.add(b"2")
+        self.outbox.drop_commands("lost")
+        self.failureResultOf(question, RedisUnavailable)
+        self.assertEqual(self.data(), [b"1", b"2"])
+        self.assertEqual(self.counters.items(), [])
+
+
+class RepliesTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.counters = Counters()
+        self.refused: list[Exception] = []
+        self.replies = Replies(self.counters, self.refused.append)
+
+    def test_answers_are_given_in_the_order_of_the_commands(self) -> None:
+        first, second = self.replies.get(), Deferred[Any]()
+        self.replies.sent([(b"xyz", None, True), (b"ab", second, False)], 5)
+        self.assertEqual(self.replies.unanswered, 5)
+        self.replies.put("PONG")
+        self.replies.put(1)
+        self.assertEqual(self.replies.unanswered, 2)
+        self.replies.put(None)
+        self.assertEqual((self.successResultOf(first), self.successResultOf(second)), ("PONG", None))
+        self.assertEqual((self.replies.unanswered, len(self.replies.waiting)), (0, 0))
+
+    def test_an_answer_that_nobody_asked_for(self) -> None:
+        self.assertRaises(RedisUnavailable, self.replies.put, 1)
+
+    def test_errors_are_for_who_waits_and_those_of_messages_are_counted(self) -> None:
+        waits: Deferred[Any] = Deferred()
+        self.replies.sent([(b"1", None, True), (b"2", waits, True), (b"3", Deferred().addErrback(id), False)], 3)
+        error = RedisRefused("OOM")
+        for _ in range(3):
+            self.replies.put(error)
+        self.failureResultOf(waits, RedisRefused)
+        self.assertEqual(self.refused, [error])
+        self.assertEqual(self.counters.items(), [("cluster_dropped", "refused", 2)])
+
+    def test_a_script_that_must_be_loaded_is_sent_again_and_not_counted(self) -> None:
+        waits: Deferred[Any] = Deferred()
+        self.replies.sent([(b"2", waits, True)], 1)
+        self.replies.put(RedisRefused("NOSCRIPT No matching script."))
+        self.failureResultOf(waits, RedisRefused)
+        self.assertEqual(self.counters.items(), [])
+
+    def test_what_a_lost_connection_leaves_is_uncertain(self) -> None:
+        waits: Deferred[Any] = Deferred()
+        asked: Deferred[Any] = Deferred()
+        ping = self.replies.get()
+        self.replies.sent([(b"1", None, True), (b"2", waits, True), (b"3", asked, False)], 3)
+        self.replies.lost("reset")
+        for answer in (ping, waits, asked):
+            self.assertIn("reset", str(self.failureResultOf(answer, RedisUnavailable).value))
+        self.assertEqual(self.counters.items(), [("cluster_dropped", "uncertain", 2)])
+        self.assertEqual(self.replies.unanswered, 0)
