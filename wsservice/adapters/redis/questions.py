@@ -49,13 +49,21 @@ class Question:
 
     Args:
         ours: the nodes of our kind that will answer.
-        others: how many of Node's will.
+        others: how many more will: Node's, and ours that are so new that they are not known yet.
         answered: gets each response.
+        silent: the nodes of our kind that are known and not waited for.
     """
 
-    def __init__(self, ours: set[str], others: int, answered: Callable[[Response], None]) -> None:
+    def __init__(
+        self,
+        ours: set[str],
+        others: int,
+        answered: Callable[[Response], None],
+        silent: frozenset[str] = frozenset(),
+    ) -> None:
         self.done: Deferred[None] = Deferred()
         self._others = others
+        self._silent = silent
         self._answered = answered
         self._tallies: dict[str | None, _Tally] = {name: _Tally() for name in (*ours, None)}
         self._look()
@@ -65,8 +73,10 @@ class Question:
         if self.done.called:
             return
         tally = self._tallies.get(node)
-        if tally is None:  # one that was thought to be silent
+        if tally is None:
             tally = self._tallies[node] = _Tally()
+            if node not in self._silent:  # a new one, which was counted with Node's
+                self._others -= 1
         if isinstance(response, responses.ClientCount):
             tally.answers += 1
             tally.asked += response.count
@@ -79,6 +89,7 @@ class Question:
 
     def forget(self, nodes: frozenset[str]) -> None:
         """These will answer no more."""
+        self._silent |= nodes
         for node in nodes:
             self._tallies.pop(node, None)
         self._look()
@@ -184,8 +195,8 @@ class Questions:
     ) -> None:
         request_id = secrets.token_urlsafe(12)
         try:
-            ours, others = await self._count(namespace)
-            question = self._open[request_id] = Question(ours, others, answered)
+            ours, others, silent = await self._count(namespace)
+            question = self._open[request_id] = Question(ours, others, answered, silent)
             if not question.done.called:
                 self.classic.send(namespace, make(request_id))
                 await question.done.addTimeout(seconds, self._clock, _too_late)
@@ -196,8 +207,8 @@ class Questions:
         finally:
             self._open.pop(request_id, None)
 
-    async def _count(self, namespace: str) -> tuple[set[str], int]:
-        """Who will answer: those of our kind by name, and the number of the others."""
+    async def _count(self, namespace: str) -> tuple[set[str], int, frozenset[str]]:
+        """Who will answer: those of our kind by name, and the number of the others; and who is known and will not."""
         channels, known = self.classic.channels(namespace), sorted(self._nodes.others)
         own = [channels.response_to(node) for node in known]
         found = await self._link.command(
@@ -206,7 +217,8 @@ class Questions:
         counts = [int(number) for number in found[1::2]]
         subscribed = {node for node, count in zip(known, counts[1:-1], strict=True) if count}
         others = counts[0] - len(subscribed) - counts[-1]
-        return {node for node in subscribed if node in self._nodes.live}, max(0, others)
+        ours = {node for node in subscribed if node in self._nodes.live}
+        return ours, max(0, others), frozenset(known) - ours
 
     def _died(self, nodes: frozenset[str]) -> None:
         for question in list(self._open.values()):
