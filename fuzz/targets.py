@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fuzz import engineio_life, parsers, socketio_life, wire
+from fuzz import cluster, engineio_life, parsers, socketio_life, wire
 from fuzz.target import Target
 
 _JSON = (
@@ -88,6 +88,51 @@ _SOCKETIO = (
     *(b'["m",1]', b'2["m"]', b'{"_placeholder":true,"num":0}', b'{"_placeholder":true,"num":1}', b'"num":', b"\x1eA"),
     *(b'51-["m",{"_placeholder":true,"num":0}]', b"61-7[", b'["connect"]', b'["disconnect"]', b"[1.5]", b"\xd9\xa1"),
     *(b"\x1eA/", b"\x1eL", b"\x1eR", b"\x1eT", b"\x1e0", b"\x1e1", b"0/admin,", b'0{"token":"x"}', b"C", b"TTTTT"),
+)
+_PACKED = (
+    *(b"\x80", b"\x81", b"\x90", b"\x91", b"\x93", b"\xa0", b"\xa1u", b"\xc0", b"\xc3", b"\xc4\x01", b"\xcb", b"\xcf"),
+    *(
+        b"\xd4\x00\x00",
+        b"\xd6\xff",
+        b"\xd7\xff",
+        b"\xd7\x00",
+        b"\xc7\x0c\xff",
+        b"\xd9",
+        b"\xdc",
+        b"\xdd",
+        b"\xde",
+        b"\xdf",
+    ),
+    *(b"\xff\xff\xff\xff", b"\x00\x00\x00\x01", b"\x91" * 200, b"\xa3\xed\xa0\xbd", b"\xcb\x7f\xf8\0\0\0\0\0\0"),
+    *(
+        b"\xa4type\x02",
+        b"\xa4data\x92\xa2ev",
+        b"\xa3nsp\xa1/",
+        b"\xa5rooms\x91\xa1r",
+        b"\xa6except\x91\x07",
+        b"\xa5flags",
+    ),
+    *(
+        b"\xa5users\x91\xa1u",
+        b"\xa8sessions\x91\xa1s",
+        b"\xa4skip\x91\xa1r",
+        b"\xa8volatile\xc3",
+        b"\xa31-0",
+        b"\xa7connect",
+    ),
+    *(b"\xaa\x00wsservice", b"\xa9requestId\xa1r", b"\xa4type\x07", b"\xa4type\x09", b"\xa6packet", b"\xa4opts"),
+)
+_CLUSTER_JSON = (
+    *(b'"type":0', b'"type":1', b'"type":2', b'"type":3', b'"type":4', b'"type":5', b'"type":6', b'"type":8'),
+    *(b'"requestId":"r"', b'"uid":"u"', b'"opts":{"rooms":[],"except":[]}', b'"rooms":["a",1,null]', b'"close":true'),
+    *(b'"sockets":[', b'{"id":"a","rooms":[],"handshake":{}}', b'"clientCount":1', b'"sid":"s"', b'"data":["ev"]'),
+    *(b'"users":["u"]', b'"packet":{"type":2,"data":["q"]}', b'"room":7', b'{"type":"Buffer","data":[1]}'),
+)
+_PYTHON_JSON = (
+    *(b'"method":"emit"', b'"method":"callback"', b'"method":"disconnect"', b'"method":"enter_room"', b'"host_id":"h"'),
+    *(b'"method":"leave_room"', b'"method":"close_room"', b'"binary":true', b'"room":["a","b"]', b'"skip_sid":["s"]'),
+    *(b'"callback":["r","/",1]', b'"data":[[{"_placeholder":true,"num":0}],"AQI="]', b'"namespace":"/x"', b"\x80\x04"),
+    *(b'"sid":"s"', b'"id":1', b'"args":[1]', b'"event":"ev"', b'"event":"connect"', b"NaN", b'"room":[]'),
 )
 _ENGINE_JSON = (b'"event":"', b'"ack":', b'"data":', b'"id":', b'"error":', b'{"event":"ping","data":1,"id":1}')
 _CLAIMS = (
@@ -217,6 +262,11 @@ _ALL = (
     Target(
         "socketio_session", socketio_life.socketio_session, (*_SOCKETIO, *_JSON[:12]), (b"\x1e", b",", b"-"), weight=8
     ),
+    Target("classic_values", cluster.classic_values, _PACKED, (b"\x91", b"\xa1"), weight=6),
+    Target("classic_broadcast", cluster.classic_broadcast, _PACKED, (b"\xa4", b"\xa5"), weight=8),
+    Target("classic_request", cluster.classic_request, (*_JSON, *_CLUSTER_JSON, *_PACKED), (b",", b":"), weight=6),
+    Target("classic_response", cluster.classic_response, (*_JSON, *_CLUSTER_JSON, *_PACKED), (b",", b":"), weight=6),
+    Target("python_message", cluster.python_message, (*_JSON, *_PYTHON_JSON), (b",", b":"), weight=6),
     Target(
         "compression",
         parsers.compression,

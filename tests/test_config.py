@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import ipaddress
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from tools import make_docs
+from wsservice.adapters.redis.url import RedisUrl
 from wsservice.config import Config, load_config
 from wsservice.errors import ConfigurationError
 from wsservice.settings import declared
@@ -227,3 +229,38 @@ class DeclarationTests(SynchronousTestCase):
     def test_the_table_of_states_in_the_documentation_is_current(self) -> None:
         page = make_docs.SOCKETIO_PAGE.read_text()
         self.assertEqual(page, make_docs.with_states(page), "run `make docs`")
+
+
+class AdapterTests(Base):
+    def test_a_process_is_alone_unless_it_is_told_of_a_redis(self) -> None:
+        for flags, environ in (({}, {}), ({"adapter": "memory"}, {"REDIS_URL": "redis://cache"})):
+            config = self.load(flags, **POOL, **environ)
+            self.assertEqual((config.adapter, config.adapter_key), (None, "socket.io"))
+
+    def test_a_redis_is_named_by_the_flag_or_the_environment(self) -> None:
+        self.assertEqual(self.load(**POOL, REDIS_URL="redis://cache").adapter, RedisUrl(host="cache"))
+        environ = {**POOL, "REDIS_URL": "redis://others", "WSSERVICE_ADAPTER": "redis://ours"}
+        self.assertEqual(self.load(**environ).adapter, RedisUrl(host="ours"))
+        self.assertEqual(self.load({"adapter": "redis://flag"}, **environ).adapter, RedisUrl(host="flag"))
+
+    def test_the_key_is_the_flags_else_the_urls(self) -> None:
+        url = {"adapter": "redis://cache?key=chat"}
+        self.assertEqual(self.load(url, **POOL).adapter_key, "chat")
+        self.assertEqual(self.load({**url, "adapter_key": "other"}, **POOL).adapter_key, "other")
+        self.assertIn("--adapter-key 'a*' is not a prefix", self.problems({"adapter_key": "a*"}, **POOL)[0])
+
+    def test_the_password_is_never_shown(self) -> None:
+        config = self.load({"adapter": "redis://ann:geheim@cache"}, **POOL)
+        self.assertNotIn("geheim", f"{config} {config.describe()} {config.warnings()}")
+        self.assertIn("adapter=redis://ann:****@cache:6379/0", config.describe())
+        self.assertIn("geheim", config.secrets)
+        (problem,) = self.problems({"adapter": "redis://:ge/heim@cache"}, **POOL)
+        self.assertEqual(problem, "--adapter names no such port or host: percent-encode a password's / ? # @ and :")
+
+    def test_what_speaks_to_redis_must_be_installed(self) -> None:
+        self.patch(importlib.util, "find_spec", lambda name: None)
+        (problem,) = self.problems({"adapter": "redis://:geheim@cache"}, **POOL)
+        self.assertEqual(
+            problem, "--adapter redis://:****@cache:6379/0 needs more than is installed: pip install wsservice[redis]"
+        )
+        self.load(**POOL)

@@ -13,6 +13,7 @@ from twisted.internet.interfaces import IStreamServerEndpoint
 
 from wsservice.adapters.base import Adapter
 from wsservice.adapters.local import Local
+from wsservice.adapters.redis.shared_history import SharedHistory
 from wsservice.admission import Admission
 from wsservice.alarms import Alarms
 from wsservice.app import App
@@ -232,7 +233,12 @@ def _make_adapter(config: Config, reactor: Any, counters: Counters) -> Adapter |
     link = RedisLink(
         reactor, config.adapter, counters, queue_bytes=config.adapter_queue_bytes, timeout=config.adapter_timeout
     )
-    return RedisAdapter(link, config.adapter_key, python_channel=config.python_socketio_channel)
+    return RedisAdapter(
+        link,
+        config.adapter_key,
+        python_channel=config.python_socketio_channel,
+        queue_bytes=config.adapter_queue_bytes,
+    )
 
 
 def _certificate(config: Config) -> Certificate | None:
@@ -245,7 +251,8 @@ def _make_hub(config: Config, reactor: Any, given: _Given, clock: RunningClock, 
     registry: Registry[Connection] = Registry(given.counters)
     history = None
     if config.recovery:
-        history = History(clock.seconds, given.counters, window=config.recovery, max_bytes=config.recovery_bytes)
+        kind = History if given.adapter is None else SharedHistory
+        history = kind(clock.seconds, given.counters, window=config.recovery, max_bytes=config.recovery_bytes)
     hub = Hub(
         given.app,
         registry,

@@ -21,6 +21,8 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from twisted.internet.defer import Deferred
+
 from wsservice.counters import Counters
 from wsservice.messages import Broadcast, Target
 from wsservice.recorded import Entry
@@ -89,6 +91,8 @@ class History:
         self._saved: OrderedDict[str, Saved] = OrderedDict()
         #: connections that are open, by their private session id
         self.live: dict[str, Connection] = {}
+        #: this node of a cluster
+        self.node = ""
         #: the ids of those that broke: they may come back, and their rooms are nobody else's
         self.away: set[str] = set()
 
@@ -144,6 +148,18 @@ class History:
         if len(self._saved) > self._max_sessions:
             self._counters.add("history_dropped", "sessions")
             self._drop(next(iter(self._saved)))
+
+    def opened(self, pid: str, connection: Connection, position: int) -> None:
+        """A connection that can be recovered is open, and its client has every event up to that position."""
+        self.live[pid] = connection
+
+    def closed(self, pid: str) -> None:
+        """It is no longer open; what else is to be kept of it is saved."""
+        self.live.pop(pid, None)
+
+    def seek(self, pid: str, user: str, namespace: str) -> Deferred[None] | None:
+        """Look elsewhere for a user's connection with that private id, before `take`; None: there is nowhere else."""
+        return None
 
     def take(self, pid: str) -> Saved | None:
         """What was saved under a private session id, once."""

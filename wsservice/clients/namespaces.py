@@ -223,7 +223,12 @@ class Namespaces:
         """
         speaker = self._who()
         if isinstance(speaker, Principal):
-            self._open(request, speaker)
+            seeking = self._table.seek(request, speaker)
+            if seeking is None:
+                self._open(request, speaker)
+            else:
+                asking = self._asking[request.namespace] = _Asking(request)
+                self._open_later(seeking, speaker, asking)
         elif speaker is not None:
             if isinstance(speaker, KeysUnavailable):
                 self._speaker = None
@@ -251,6 +256,26 @@ class Namespaces:
     def _identified(self, principal: Principal, asking: _Asking) -> None:
         self._speaker, self._credentials = principal, None
         self._client.identified()
+        seeking = self._table.seek(asking.request, principal)
+        if seeking is None:
+            self._found(None, principal, asking)
+        else:
+            self._open_later(seeking, principal, asking)
+
+    def _open_later(self, seeking: Deferred[None], principal: Principal, asking: _Asking) -> None:
+        """Open once it is known what the client comes back to, from another process; if that fails, to nothing."""
+        seeking.addErrback(self._unsought)
+        seeking.addCallback(self._found, principal, asking)
+        seeking.addErrback(self._client.failed)
+
+    def _unsought(self, failure: Failure) -> None:
+        log.warn(
+            "a connection to be recovered could not be asked for: {reason}",
+            reason=failure.getErrorMessage(),
+            log_flood="recoveries without the other processes (--adapter)",
+        )
+
+    def _found(self, _: None, principal: Principal, asking: _Asking) -> None:
         request = asking.request
         if self._asking.get(request.namespace) is asking:
             del self._asking[request.namespace]
@@ -298,7 +323,7 @@ class Namespaces:
         )
         self._links[name] = link
         if self._table.hub.history is not None and link.pid is not None:
-            self._table.hub.history.live[link.pid] = connection
+            self._table.hub.history.opened(link.pid, connection, link.position)
         log.debug(
             "connection of {user} to {namespace} opened",
             user=principal.id,
@@ -346,9 +371,10 @@ class Namespaces:
         history, connection = self._table.hub.history, link.connection
         if history is None or link.pid is None:
             return
-        history.live.pop(link.pid, None)
         if not is_broken:
+            history.closed(link.pid)
             return
+        history.live.pop(link.pid, None)
         if connection.is_accepted:
             history.save(
                 Saved(
@@ -360,10 +386,13 @@ class Namespaces:
                     rooms=frozenset(connection.rooms),
                     data=connection.saved_data,
                     position=link.position,
+                    node=history.node,
                 )
             )
         elif link.saved is not None:  # it has not got anything of it
             history.give_back(link.saved)
+        else:
+            history.closed(link.pid)
 
 
 def _equal_credentials(first: Handshake | None, second: Handshake) -> bool:

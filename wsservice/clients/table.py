@@ -13,7 +13,7 @@ from wsservice import close_codes
 from wsservice.admission import Admission
 from wsservice.auth.principal import Principal
 from wsservice.clients.client import Client, Socket
-from wsservice.clients.secret_ids import make_secret
+from wsservice.clients.secret_ids import is_secret, make_secret
 from wsservice.clients.settings import Settings
 from wsservice.clients.wires import Wires
 from wsservice.close_codes import CloseCode
@@ -157,6 +157,13 @@ class Clients:
     def is_valid(self, principal: Principal) -> bool:
         """Whether who was verified at the handshake still is."""
         return principal.expires_at > self._wall_clock() and not self._is_revoked(principal.session)
+
+    def seek(self, request: ConnectRequested, principal: Principal) -> Deferred[None] | None:
+        """Look for the connection that a client comes back to, in other processes; None: `recover` can be asked now."""
+        history, pid = self.hub.history, request.auth.get("pid")
+        if history is None or not isinstance(pid, str) or not is_secret(pid):
+            return None
+        return history.seek(pid, principal.id, request.namespace)
 
     def recover(self, request: ConnectRequested, principal: Principal) -> tuple[Saved | None, list[Entry]]:
         """The broken connection that a client comes back to, and what it missed; None and nothing if it cannot.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
 
+from wsservice import close_codes
 from wsservice.adapters.base import Adapter, Presence, RemoteConnection
 from wsservice.adapters.redis import classic_requests as requests
 from wsservice.adapters.redis.classic import Classic
@@ -20,9 +21,13 @@ from wsservice.adapters.redis.nodes import Nodes
 from wsservice.adapters.redis.presence import RoomPresence
 from wsservice.adapters.redis.python_bridge import PythonBridge
 from wsservice.adapters.redis.questions import Questions
+from wsservice.adapters.redis.recording import Recording
 from wsservice.adapters.redis.refusals import Refusals
+from wsservice.adapters.redis.saved import SavedConnections
+from wsservice.adapters.redis.shared_history import SharedHistory
 from wsservice.adapters.redis.users import Users
 from wsservice.auth.providers.base import Readiness
+from wsservice.close_codes import CloseCode
 from wsservice.connection import Connection
 from wsservice.messages import Broadcast, Disconnect, EndSession, Join, Leave, Renew, Target
 
@@ -37,10 +42,20 @@ class RedisAdapter(Adapter):
         prefix: of all channels and keys; the same on all nodes.
         python_channel: of python-socketio's RedisManager; empty for none.
         address: where other nodes reach this one; empty for nowhere.
+        queue_bytes: of recorded events that may wait for Redis.
     """
 
-    def __init__(self, link: RedisLink, prefix: str, *, python_channel: str = "", address: str = "") -> None:
+    def __init__(
+        self,
+        link: RedisLink,
+        prefix: str,
+        *,
+        python_channel: str = "",
+        address: str = "",
+        queue_bytes: int = 16 * 1024 * 1024,
+    ) -> None:
         self.link = link
+        self._queue_bytes = queue_bytes
         self._prefix = prefix
         self._python_channel = python_channel
         self._address = address
@@ -64,8 +79,34 @@ class RedisAdapter(Adapter):
             answer=self._questions.received,
             call_timeout=hub.call_timeout,
         )
-        self._broadcasts = Direct(link, nodes.id, local, self._classic, refusals)
-        self._control = Control(link, keys, nodes.id, local, taken=lambda pid: None, refusals=refusals, now=time.time)
+        self._saved: SavedConnections | None = None
+        self._broadcasts: Direct | Recording
+        history = hub.history
+        if isinstance(history, SharedHistory):
+            history.node = nodes.id
+            self._broadcasts = recording = Recording(
+                link,
+                keys,
+                clock,
+                nodes.id,
+                local,
+                self._classic,
+                refusals,
+                history,
+                max_bytes=self._queue_bytes,
+            )
+            self._saved = history.elsewhere = SavedConnections(
+                link,
+                keys,
+                clock,
+                node=nodes.id,
+                window=history.window,
+                barrier=recording.barrier,
+                take=lambda pid: self._control.take(pid),
+            )
+        else:
+            self._broadcasts = Direct(link, nodes.id, local, self._classic, refusals)
+        self._control = Control(link, keys, nodes.id, local, taken=self._taken, refusals=refusals, now=time.time)
         self._marks = Marks(link, nodes, clock)
         self._presence = RoomPresence(link, keys, self._marks, hub.registry)
         self._users = Users(link, keys, self._marks, nodes, hub, self._control.replace)
@@ -80,9 +121,15 @@ class RedisAdapter(Adapter):
         self.link.start()
         self.nodes.start()
         self._marks.start()
+        self._broadcasts.start()
+        if self._saved is not None:
+            self._saved.start()
 
     def stop(self) -> Deferred[None]:
         """Take back what is marked, send what waits, and close."""
+        self._broadcasts.stop()
+        if self._saved is not None:
+            self._saved.stop()
         self._marks.stop()
         self.nodes.stop()
         return self.link.stop()
@@ -106,11 +153,23 @@ class RedisAdapter(Adapter):
 
     def joined(self, connection: Connection, room: str) -> None:
         """A connection has entered a room."""
+        if self._saved is not None:
+            self._saved.rooms_changed(connection)
         self._presence.joined(connection, room)
 
     def left(self, connection: Connection, room: str) -> None:
         """A connection has left a room."""
+        if self._saved is not None:
+            self._saved.rooms_changed(connection)
         self._presence.left(connection, room)
+
+    def _taken(self, pid: str) -> None:
+        """A client of ours came back to another node."""
+        history = self._local.hub.history
+        if isinstance(history, SharedHistory):
+            connection = history.taken(pid)
+            if connection is not None:
+                connection.disconnect(CloseCode.TRY_AGAIN_LATER, close_codes.TAKEN_OVER)
 
     # What the hub asks for
 

@@ -2,8 +2,9 @@
 
     [uid, {"type": 2, "data": [event, ...args], "nsp": "/"}, {"rooms": [], "except": [], "flags": {}}]
 
-Every broadcast of the cluster passes here. What our own nodes and Node's send is read in one typed step; what does not
-fit is read once more, value by value, before it is refused. A fourth item is ours, the event's offset: Node ignores it.
+Ours may have two more members beside the flags, `serial` and `early`, and a fourth item (see `Received`): Node
+ignores them. Every broadcast of the cluster passes here. What our own nodes and Node's send is read in one typed
+step; what does not fit is read once more, value by value, before it is refused.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 import msgspec
 
 from wsservice.adapters.redis.classic_target import decode_target, encode_target, one_room, to_target
-from wsservice.adapters.redis.foreign import MAX_DEPTH, ForeignMessage, check_size
+from wsservice.adapters.redis.foreign import ForeignMessage, check_size
 from wsservice.adapters.redis.msgpack_values import is_dense, unpack
 from wsservice.adapters.redis.values import cleaned, is_number, is_plain, js_text
 from wsservice.messages import RESERVED, ROOT, Broadcast, check_name
@@ -47,6 +48,8 @@ class _Opts(msgspec.Struct, gc=False, rename={"out": "except"}):
     users: frozenset[str] = _NONE
     sessions: frozenset[str] = _NONE
     skip: frozenset[str] = _NONE
+    serial: int = 0
+    early: str = ""
 
 
 class _Message(msgspec.Struct, array_like=True, gc=False):
@@ -63,13 +66,17 @@ class Received(msgspec.Struct, frozen=True, gc=False):
     """A broadcast that came from the cluster.
 
     Attributes:
-        uid: of the node that sent it: a node drops its own. `emitter` is a program without clients.
-        offset: where the event stands in the stream; None without recovery.
+        uid: of the node that sent it: a node drops its own. `emitter` is a program without clients. offset: where the
+        event stands in the stream; None without recovery. The fourth item of a message. serial: the sender's own
+        number of it, from 1; 0 for none. early: the position at which the sender has delivered it to its own clients
+        already, when it could not record it.
     """
 
     uid: str
     broadcast: Broadcast
     offset: str | None = None
+    serial: int = 0
+    early: str = ""
 
     @property
     def is_private(self) -> bool:
@@ -77,8 +84,10 @@ class Received(msgspec.Struct, frozen=True, gc=False):
         return bool(self.broadcast.target.users or self.broadcast.target.sessions)
 
 
-def encode_broadcast(uid: str, broadcast: Broadcast, *, offset: str | None = None) -> tuple[str | None, bytes]:
-    """The room whose channel it takes (None: the channel of all), and the payload.
+def encode_broadcast(
+    uid: str, broadcast: Broadcast, *, offset: str | None = None, serial: int = 0, early: str = ""
+) -> tuple[str | None, bytes]:
+    """The room whose channel it takes (None: the channel of all), and the payload: an array of 3, with an offset of 4.
 
     Raises:
         TypeError: the name is no str, or the arguments cannot be sent.
@@ -86,6 +95,10 @@ def encode_broadcast(uid: str, broadcast: Broadcast, *, offset: str | None = Non
     """
     opts = encode_target(broadcast.target)
     opts["flags"] = {"volatile": True} if broadcast.volatile else {}
+    if serial:
+        opts["serial"] = serial
+        if early:
+            opts["early"] = early
     message = [uid, encode_packet(broadcast), opts]
     if offset is not None:
         message.append(offset)
@@ -151,7 +164,8 @@ def decode_broadcast(payload: bytes) -> Received:
         packet.nsp, rooms=opts.rooms, out=opts.out, users=opts.users, sessions=opts.sessions, skip=opts.skip
     )
     volatile = opts.flags is not None and opts.flags.volatile
-    return Received(message.uid, Broadcast(name, tuple(data[1:]), target, volatile), _offset(message.offset))
+    broadcast = Broadcast(name, tuple(data[1:]), target, volatile)
+    return Received(message.uid, broadcast, _offset(message.offset), opts.serial, opts.early)
 
 
 def _decode_exactly(payload: bytes) -> Received:
@@ -160,7 +174,14 @@ def _decode_exactly(payload: bytes) -> Received:
         raise ForeignMessage("ill-typed")
     uid, packet, opts = message[:3]
     broadcast = decode_packet(packet, opts)
-    return Received(uid, broadcast, _offset(message[3] if len(message) > 3 else None))
+    serial, early = opts.get("serial"), opts.get("early")
+    return Received(
+        uid,
+        broadcast,
+        _offset(message[3] if len(message) > 3 else None),
+        serial if type(serial) is int else 0,
+        early if type(early) is str else "",
+    )
 
 
 def _offset(value: Any) -> str | None:
@@ -197,8 +218,6 @@ def decode_event(data: Any) -> tuple[str, tuple[Any, ...]]:
     """
     if type(data) is not list or not data:
         raise ForeignMessage("ill-typed")
-    if not is_plain(data, MAX_DEPTH):
-        raise ForeignMessage("nested too deep")
     name = js_text(data[0]) if is_number(data[0]) else data[0]
     try:
         check_name(name)

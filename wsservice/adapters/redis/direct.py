@@ -26,6 +26,12 @@ class Direct:
         self._classic = classic
         self._refusals = refusals
 
+    def start(self) -> None:
+        """Nothing waits here."""
+
+    def stop(self) -> None:
+        """Nothing is left here."""
+
     def broadcast(self, broadcast: Broadcast) -> None:
         """Send to everybody; see `Adapter.broadcast`."""
         room, payload = encode_broadcast(self._node, broadcast)

@@ -24,6 +24,10 @@ class Keys:
         #: channels: what nodes tell each other; recorded events of others
         self.control, self.recorded = own + b":control", own + b":recorded"
 
+    def barrier(self, node: str) -> bytes:
+        """The channel by which a node hears that everything before has come."""
+        return self._own + b":barrier:" + node.encode()
+
     def saved(self, pid: str) -> bytes:
         """A connection, for the case that it breaks."""
         return self._own + b":saved:" + pid.encode()

@@ -28,8 +28,6 @@ FIRST_DELAY = 0.1
 MAX_DELAY = 5.0
 #: seconds between two PINGs, or half of the timeout
 PING_INTERVAL = 2.0
-#: seconds by which a timer may be late; past it the loop was blocked, and nobody was listened to
-_LATE = 1.0
 #: seconds that an orderly end may take
 LINGER = 1.0
 
@@ -190,7 +188,7 @@ class Line(Generic[C]):
         self._timer = None
         connection, now = self.connection, self._now()
         assert connection is not None
-        if now - self._due > _LATE:
+        if now - self._due > self._interval / 2:  # the loop was blocked, and nobody was listened to
             self._heard = now
         if self._pinged is None:
             self._pinged = now

@@ -15,8 +15,9 @@ import msgspec
 from wsservice.adapters.redis.foreign import MAX_DEPTH, ForeignMessage
 from wsservice.adapters.redis.values import is_number, is_plain, js_text
 
-#: values of one message: 72 bytes each at most, whereas an empty array is one byte on the wire
-MAX_VALUES = 250_000
+#: values of one message, an array or a map for several: an empty one is a byte on the wire, and 72 in memory
+MAX_VALUES = 500_000
+_CONTAINER = 5
 #: a payload of fewer bytes cannot become much
 _SMALL = 64 * 1024
 #: all bytes but those with which a map, an array or a short text begins
@@ -53,7 +54,7 @@ _unpack = msgspec.msgpack.Decoder().decode
 
 def is_dense(payload: bytes) -> bool:
     """Whether a payload may hold so many values that its values are to be counted first."""
-    return len(payload) > _SMALL and len(payload.translate(None, _CHEAP)) > MAX_VALUES // 2
+    return len(payload) > _SMALL and len(payload.translate(None, _CHEAP)) > MAX_VALUES // 8
 
 
 def unpack(payload: bytes) -> Any:
@@ -120,10 +121,14 @@ class _Reader:
             return self._map(self._length(_MAP[prefix]), depth)
         if prefix in _EXT:
             length = self._length(_EXT[prefix])
-            return _variable_extension(self._take(1)[0], self._take(length))
-        if prefix in _FIXEXT:
-            return _fixed_extension(self._take(1)[0], self._take(_FIXEXT[prefix]))
-        raise ForeignMessage("malformed")
+            value = _variable_extension(self._take(1)[0], self._take(length))
+        elif prefix in _FIXEXT:
+            value = _fixed_extension(self._take(1)[0], self._take(_FIXEXT[prefix]))
+        else:
+            raise ForeignMessage("malformed")
+        if type(value) is list:
+            self._enter(0, depth)
+        return value
 
     def _take(self, count: int) -> bytes:
         taken = self._payload[self.position : self.position + count]
@@ -145,7 +150,7 @@ class _Reader:
             raise ForeignMessage("nested too deep")
         if count > len(self._payload) - self.position:
             raise ForeignMessage("malformed")
-        self._left -= count
+        self._left -= count + _CONTAINER
         if self._left < 0:
             raise ForeignMessage("too many values")
 

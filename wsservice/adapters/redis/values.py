@@ -19,8 +19,10 @@ _INT64 = range(-(2**63), 2**64)
 #: up to this, JavaScript's doubles are exact
 _SAFE = 2**53
 _SURROGATE = re.compile("[\ud800-\udfff]")
-#: an integer of 19 digits may be beyond 64 bits
-_LONG = re.compile(rb"[0-9]{19}")
+#: an integer of 19 digits may be beyond 64 bits; the regular expression is slow, and asked where there is such a run
+_RUN = b"0" * 19
+_DIGITS = bytes(ord("0") if chr(byte) in "0123456789" else ord(" ") for byte in range(256))
+_LONG = re.compile(rb"(?:^|[\[:,\s-])[0-9]{19}")
 #: brackets and commas of a JSON text, an upper bound of its values
 MAX_JSON_VALUES = 2_000_000
 
@@ -94,7 +96,7 @@ def load_json(payload: bytes, *, constants: bool = False) -> Any:
         raise ForeignMessage("too many values")
     try:
         value = _loads(payload)
-        if is_plain((value,), MAX_DEPTH + 1) and not _LONG.search(payload):
+        if is_plain((value,), MAX_DEPTH + 1) and not _may_overflow(payload):
             return value
     except (ValueError, RecursionError):
         pass
@@ -105,6 +107,10 @@ def load_json(payload: bytes, *, constants: bool = False) -> Any:
     except ValueError as error:
         raise ForeignMessage("malformed") from error
     return cleaned(value)
+
+
+def _may_overflow(payload: bytes) -> bool:
+    return _RUN in payload.translate(_DIGITS) and _LONG.search(payload) is not None
 
 
 def load_object(payload: bytes, *, constants: bool = False) -> dict[str, Any]:
@@ -126,7 +132,7 @@ def js_text(number: float) -> str:
         return "0"
     exact = Decimal(repr(value)).normalize()
     exponent = exact.adjusted()
-    if -7 <= exponent < 21:
+    if -7 < exponent < 21:
         return format(exact, "f")
     sign, digits, _ = exact.as_tuple()
     first, *rest = map(str, digits)
