@@ -20,6 +20,8 @@ TEST = [
     "flask-cors",
     "selenium>=4.20",
     "python-socketio[asyncio-client]>=5.12",
+    # of python-socketio's RedisManager
+    "redis>=5",
     # builds the wheel that the tests install
     "setuptools>=70.1",
 ]

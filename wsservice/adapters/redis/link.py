@@ -207,6 +207,14 @@ class RedisLink:
         """End it: the receiver is not called again. Nothing if there is none."""
         self._unsubscribe("PUNSUBSCRIBE", self._subscriptions.patterns, pattern)
 
+    def in_force(self) -> Deferred[Any]:
+        """Fires when all that was subscribed to until now is in force: answers come in the order of the commands."""
+        connection = self._subscriber.connection
+        if connection is None or not self._subscriber.is_up:
+            return fail(RedisUnavailable(f"Redis is away: {self._subscriber.reason or 'stopping'}"))
+        pinged: Deferred[Any] = connection.ping()
+        return pinged.addTimeout(self._timeout, self._reactor, _too_late)
+
     def _subscribe(self, command: str, table: dict[bytes, Received], name: bytes, received: Received) -> None:
         if name in table:
             raise ValueError(f"{name!r} has a receiver already")

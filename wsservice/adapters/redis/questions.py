@@ -194,6 +194,7 @@ class Questions:
         found: list[Any],
     ) -> None:
         request_id = secrets.token_urlsafe(12)
+        self.classic.begin_asking(namespace)
         try:
             ours, others, silent = await self._count(namespace)
             question = self._open[request_id] = Question(ours, others, answered, silent)
@@ -206,19 +207,25 @@ class Questions:
             raise CallTimeout(str(error), answers=tuple(found)) from None
         finally:
             self._open.pop(request_id, None)
+            self.classic.end_asking(namespace)
 
     async def _count(self, namespace: str) -> tuple[set[str], int, frozenset[str]]:
         """Who will answer: those of our kind by name, and the number of the others; and who is known and will not."""
         channels, known = self.classic.channels(namespace), sorted(self._nodes.others)
-        own = [channels.response_to(node) for node in known]
-        found = await self._link.command(
-            b"PUBSUB", b"NUMSUB", channels.request, *own, channels.response_to(self._nodes.id)
-        )
-        counts = [int(number) for number in found[1::2]]
+        answers_to = [channels.response_to(node) for node in (*known, self._nodes.id)]
+        counts = await self._subscribers(channels.request, *answers_to)
+        if not counts[-1]:  # this node has just begun to take part: who answers at once would not be heard
+            await self._link.in_force()
+            counts = await self._subscribers(channels.request, *answers_to)
         subscribed = {node for node, count in zip(known, counts[1:-1], strict=True) if count}
         others = counts[0] - len(subscribed) - counts[-1]
         ours = {node for node in subscribed if node in self._nodes.live}
         return ours, max(0, others), frozenset(known) - ours
+
+    async def _subscribers(self, *channels: bytes) -> list[int]:
+        """How many are subscribed to each."""
+        found = await self._link.command(b"PUBSUB", b"NUMSUB", *channels)
+        return [int(number) for number in found[1::2]]
 
     def _died(self, nodes: frozenset[str]) -> None:
         for question in list(self._open.values()):
