@@ -55,6 +55,8 @@ async def run(connection: Connection, order: dict[str, Any]) -> Any:
     """Do it; gives its result, or {"late": the answers} of a CallTimeout."""
     if order["do"] == "served":
         return served
+    if order["do"] == "expiries":
+        return {one.id: one.expires_at for one in app.connections()}
     namespace = app.namespace(order["namespace"])
     try:
         result = getattr(namespace, order["do"])(*revive(order["args"]), **order["options"])

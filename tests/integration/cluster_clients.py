@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import itertools
 import json
 import threading
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +15,7 @@ from websockets.sync.client import connect
 from tests.integration.node_program import NodeProgram
 
 #: seconds; for what arrives sooner or later, no figure that is expected
-SOON = 30.0
+SOON = 12.0
 #: what no test is interested in
 FENCE = "fence"
 
@@ -107,13 +107,20 @@ class RawClient(Client):
 
     def ask(self, event: str, data: Any = None) -> Any:
         """Send an event and wait for its acknowledgement; gives what it has."""
-        number = next(self._ids)
-        self._socket.send(json.dumps({"event": event, "data": data, "id": number}, default=_bytes))
-        self.wait(lambda: number in self._acks or self.left is not None, f"the answer to {event} {data}")
-        assert number in self._acks, f"{self.name} was closed: {self.left}"
-        ack = self._acks.pop(number)
+        ack = self.try_ask(event, data)
+        assert ack is not None, f"{self.name} was closed: {self.left}"
         assert "error" not in ack, ack
         return ack["data"]
+
+    def try_ask(self, event: str, data: Any = None) -> dict[str, Any] | None:
+        """The acknowledgement; None if it was closed instead."""
+        number = next(self._ids)
+        try:
+            self._socket.send(json.dumps({"event": event, "data": data, "id": number}, default=_bytes))
+        except ConnectionClosed:
+            return None
+        self.wait(lambda: number in self._acks or self.left is not None, f"the answer to {event} {data}")
+        return self._acks.pop(number, None)
 
     def close(self) -> None:
         """Go."""
@@ -167,12 +174,5 @@ class NodeClient(Client):
 
 
 def _bytes(value: object) -> dict[str, str]:
-    import base64
-
     assert isinstance(value, bytes), value
     return {"$bytes": base64.b64encode(value).decode()}
-
-
-def wait_seconds() -> float:
-    """Monotonic seconds, for what is measured."""
-    return time.monotonic()

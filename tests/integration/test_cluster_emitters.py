@@ -7,6 +7,7 @@ test_cluster_broadcasts, beside those of the nodes.
 from __future__ import annotations
 
 import base64
+import logging
 import threading
 from typing import Any
 
@@ -111,7 +112,8 @@ class PythonTests(ClusterCase):
                     yield message
 
         manager = Manager(crowd.cluster.redis.url)
-        server = socketio.Server(client_manager=manager, async_mode="threading")
+        quiet = logging.Logger("of no interest: that the thread ends", logging.CRITICAL)
+        server = socketio.Server(client_manager=manager, async_mode="threading", logger=quiet)
         manager.initialize()
 
         def end() -> None:

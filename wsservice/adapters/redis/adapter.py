@@ -108,8 +108,8 @@ class RedisAdapter(Adapter):
             self._broadcasts = Direct(link, nodes.id, local, self._classic, refusals)
         self._control = Control(link, keys, nodes.id, local, taken=self._taken, refusals=refusals, now=time.time)
         self._marks = Marks(link, nodes, clock)
-        self._presence = RoomPresence(link, keys, self._marks, hub.registry)
-        self._users = Users(link, keys, self._marks, nodes, hub, self._control.replace)
+        self._presence = RoomPresence(link, keys, self._marks, nodes, hub.registry)
+        self._users = Users(link, keys, self._marks, hub, self._control.replace)
         if self._python_channel:
             PythonBridge(link, self._python_channel, local, refusals, self._broadcasts.foreign)
         for namespace in local.namespaces():

@@ -3,8 +3,10 @@
 One script writes the node's own entry, by Redis's clock, and reads all. An entry that has not been written for
 `DEAD_AFTER` seconds is a dead node's, or one that has been stopped: nobody waits for it any more.
 
-What a node writes elsewhere (presence, connections of users) bears its `tag`: its id, and how often it has been
-connected to Redis. So nothing that it could not take back while Redis was away counts after that.
+What a node writes elsewhere (presence, connections of users) bears its `tag`: its id, and how often it has begun anew:
+when it was connected to Redis, and when it had been silent for so long that others took it for dead. So nothing that
+it could not take back while Redis was away counts after that, and it writes everything once more. It says that it
+lives before it writes anything: what bears a tag that Redis does not know is a dead node's.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import secrets
 from collections.abc import Callable, Mapping
 
 import msgspec
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
@@ -35,6 +37,7 @@ _BEAT = Script(
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local ids, about = KEYS[1], KEYS[2]
+local before = redis.call('ZSCORE', ids, ARGV[1])
 redis.call('ZADD', ids, now, ARGV[1])
 redis.call('HSET', about, ARGV[1], ARGV[2])
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', ids, '-inf', now - ARGV[4])) do
@@ -42,7 +45,8 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', ids, '-inf', now - ARGV[4])) do
     redis.call('HDEL', about, id)
 end
 redis.call('SET', KEYS[3], ARGV[5], 'NX')
-local found = {redis.call('GET', KEYS[3])}
+local is_known = before and tonumber(before) > now - ARGV[3]
+local found = {redis.call('GET', KEYS[3]), is_known and '1' or '0'}
 local all = redis.call('ZRANGE', ids, 0, -1, 'WITHSCORES')
 for i = 1, #all, 2 do
     local is_live = tonumber(all[i + 1]) > now - ARGV[3]
@@ -59,7 +63,7 @@ class Node(msgspec.Struct, frozen=True, gc=False):
 
     Attributes:
         id: random, for the life of a process.
-        epoch: how often it has been connected to Redis.
+        epoch: how often it has begun anew.
         address: where other nodes reach it; a Twisted client endpoint, or empty.
     """
 
@@ -96,6 +100,8 @@ class Nodes:
         self._address = address
         #: are called with the ids of nodes that are not heard of any more
         self.on_died: list[Callable[[frozenset[str]], None]] = []
+        #: are called when this node has another tag: what it wrote must be written again
+        self.on_anew: list[Callable[[], None]] = []
         self._epoch = 0
         self._live: dict[str, Node] = {}
         #: those that are silent, and may still be subscribed to channels
@@ -142,13 +148,20 @@ class Nodes:
             self._link.command(b"ZREM", self._keys.nodes, self.id).addErrback(_ignore)
             self._link.command(b"HDEL", self._keys.about_nodes, self.id).addErrback(_ignore)
 
+    def look(self) -> Deferred[None]:
+        """Say that this node lives, and hear who else does, now; fires when that is done or has failed."""
+        return self._beat() or succeed(None)
+
     def _up(self) -> None:
         self._epoch += 1
-        self._beat()
+        self._beat(is_first=True)
+        for told in self.on_anew:
+            told()
 
-    def _beat(self) -> None:
+    def _beat(self, *, is_first: bool = False) -> Deferred[None] | None:
         if not self._link.is_up:
-            return
+            return None
+        epoch = self._epoch
         keys = self._keys
         beating: Deferred[list[bytes]] = self._link.script(
             _BEAT,
@@ -161,13 +174,16 @@ class Nodes:
                 secrets.token_hex(32),
             ],
         )
-        beating.addCallback(self._heard).addErrback(self._unheard)
+        return beating.addCallback(self._heard, None if is_first else epoch).addErrback(self._unheard)
 
-    def _heard(self, found: list[bytes]) -> None:
+    def _heard(self, found: list[bytes], epoch: int | None) -> None:
         self.secret = found[0]
+        if found[1] == b"0" and epoch == self._epoch:
+            log.warn("this node was silent for too long, and others took it for dead")
+            self._up()
         live: dict[str, Node] = {}
         silent = set()
-        for is_live, text in zip(found[1::2], found[2::2], strict=True):
+        for is_live, text in zip(found[2::2], found[3::2], strict=True):
             try:
                 node = self._decode(text)
             except msgspec.DecodeError:  # somebody else's
