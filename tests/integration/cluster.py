@@ -121,15 +121,16 @@ class Cluster:
     def __exit__(self, *error: object) -> None:
         self._stack.close()
 
-    def start_node(self, name: str) -> OurNode:
-        """Start one more process of wsservice, and wait until it is one of the cluster."""
+    def start_node(self, name: str, *, is_ready: bool = True) -> OurNode:
+        """Start one more process of wsservice, and wait until it is one of the cluster if it is to be."""
         folder = self.folder / f"{name}-{len(list(self.folder.iterdir()))}"
         folder.mkdir()
         arguments = ["--host", "127.0.0.1", "--app", APP, "--adapter", self.redis.url, *self._arguments]
         env = {**(self._env or self.provider.environment), "CLUSTER_NODE": name}
         service = self._services.enter_context(RunningService(*arguments, cwd=folder, env=env))
         node = OurNode(name, service, self.raw)
-        until(lambda: node.is_ready, f"{name} is ready")
+        if is_ready:
+            until(lambda: node.is_ready, f"{name} is ready")
         return node
 
     def raw(self, name: str, node: OurNode, *, user: str = "", cookie: str = "") -> RawClient:

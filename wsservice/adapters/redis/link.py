@@ -64,6 +64,7 @@ class RedisLink:
     Attributes:
         on_up: are called each time when commands work and all subscriptions are in force.
         on_down: are called each time when that is over; not by `stop`.
+        name: of the connection that is subscribed, in Redis's `CLIENT LIST`; no spaces.
 
     Raises:
         ConfigurationError: the URL's file of authorities cannot be used.
@@ -81,6 +82,7 @@ class RedisLink:
         chance: Callable[[], float] = random.random,
         endpoint: IStreamClientEndpoint | None = None,
     ) -> None:
+        self.name = ""
         self.on_up: list[Callable[[], None]] = []
         self.on_down: list[Callable[[], None]] = []
         self._reactor = reactor
@@ -101,7 +103,7 @@ class RedisLink:
             "commands", make=lambda: CommandConnection(url, counters, self._scripts)
         )
         self._subscriber: Line[SubscriberConnection] = keep(
-            "subscriptions", make=lambda: SubscriberConnection(url, counters, self._subscriptions)
+            "subscriptions", make=lambda: SubscriberConnection(url, counters, self._subscriptions, self.name)
         )
         self._commands.on_up, self._commands.on_down = self._commands_up, self._commands_down
         self._commands.on_heard = self._answered

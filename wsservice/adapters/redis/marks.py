@@ -107,6 +107,7 @@ class Marks:
                 continue
             if anew:
                 for connection_id, value in members.items():
+                    self._link.tell(b"HDEL", key, f"{self._nodes.last_tag}:{connection_id}")
                     self._link.tell(b"HSET", key, self.field(connection_id), value)
             self._link.tell(b"EXPIRE", key, _LIFE)
         self._clock.callLater(0, lambda: self._write(keys, anew=anew))

@@ -29,6 +29,10 @@ log = Logger()
 
 #: seconds between two signs of life, and after which a silent node is taken for dead
 INTERVAL, DEAD_AFTER = 1.0, 3.0
+#: seconds of silence after which others end a node's subscriptions: it would not have read them for as long, and Node's
+#: nodes wait for the answer of everybody who is subscribed. A machine that lost its power is subscribed for minutes else.
+CUT_AFTER = 10.0
+_CUT = CUT_AFTER - DEAD_AFTER
 #: seconds for which a dead node's entry is kept, for those who look at what it left
 _KEPT = 600
 
@@ -108,13 +112,21 @@ class Nodes:
         self._silent: frozenset[str] = frozenset()
         self._loop = LoopingCall(self._beat)
         self._loop.clock = clock
+        #: since when a node is silent, as far as this one has seen; None once it was cut off
+        self._silent_since: dict[str, float | None] = {}
         self._decode = msgspec.json.Decoder(Node).decode
+        link.name = _name_of(self.id)
         link.on_up.append(self._up)
 
     @property
     def own(self) -> Node:
         """This node."""
         return Node(self.id, self._epoch, self._address)
+
+    @property
+    def last_tag(self) -> str:
+        """The one before it began anew."""
+        return Node(self.id, self._epoch - 1).tag
 
     @property
     def live(self) -> Mapping[str, Node]:
@@ -198,9 +210,35 @@ class Nodes:
             log.warn("nodes that are not heard of any more: {nodes}", nodes=", ".join(sorted(dead)))
             for told in self.on_died:
                 told(dead)
+        self._cut_off(silent)
+
+    def _cut_off(self, silent: set[str]) -> None:
+        """End the subscriptions of those who have been silent for long; whoever of them lives on connects again."""
+        now = self._clock.seconds()
+        known = self._silent_since
+        self._silent_since = {node: known.get(node, now) for node in silent}
+        due = {node for node, since in self._silent_since.items() if since is not None and now - since >= _CUT}
+        if due:
+            self._silent_since |= dict.fromkeys(due)
+            listing: Deferred[bytes] = self._link.command(b"CLIENT", b"LIST", b"TYPE", b"pubsub")
+            listing.addCallback(self._kill, due).addErrback(self._unheard)
+
+    def _kill(self, clients: bytes, due: set[str]) -> None:
+        names = {b"name=" + _name_of(node).encode(): node for node in due}
+        for line in clients.splitlines():
+            words = line.split(b" ")
+            found = [names[word] for word in words if word in names]
+            if found and words[0].startswith(b"id="):
+                log.warn("the subscriptions of node {node}, which is silent, are ended", node=found[0])
+                self._link.tell(b"CLIENT", b"KILL", b"ID", words[0][3:])
 
     def _unheard(self, failure: Failure) -> None:
         log.debug("no sign of life could be given: {reason}", reason=failure.getErrorMessage())
+
+
+def _name_of(node: str) -> str:
+    """Of its subscribed connection, for Redis."""
+    return f"wsservice-{node}"
 
 
 def _ignore(_: Failure) -> None:
