@@ -26,6 +26,12 @@ def echo(connection: Connection, text: str) -> None:
     connection.emit("echo", text)
 
 
+@app.on("answer")
+def answer(connection: Connection, text: str) -> str:
+    """Back to the sender, as the answer that a raw client asked for by an id."""
+    return text
+
+
 @app.on("all")
 def tell_all(connection: Connection, text: str) -> None:
     """To everybody."""

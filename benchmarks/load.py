@@ -20,6 +20,9 @@ _PROTOCOLS = {
     "tls": ("raw", "tls"),
     "socketio": ("socketio", "tcp"),
     "polling": ("polling", "tcp"),
+    "one node": ("socketio", "tcp"),
+    "two nodes": ("socketio", "tcp"),
+    "three nodes": ("socketio", "tcp"),
 }
 
 
@@ -70,7 +73,9 @@ class Load:
         return {"kib": (resident[1] - resident[0]) / run.clients}
 
     def _command(self, server: Running, run: Run, cookies: Path, clients: int) -> list[str]:
-        connection = [*_PROTOCOLS[run.protocol], str(server.port), str(server.pid), str(cookies)]
+        nodes = (server, *server.others)
+        ports, pids = (",".join(map(str, numbers)) for numbers in ([n.port for n in nodes], [n.pid for n in nodes]))
+        connection = [*_PROTOCOLS[run.protocol], ports, pids, str(cookies)]
         return [*pinned(1), str(self._program), *connection, str(clients), str(self._seconds), *run.steps]
 
 

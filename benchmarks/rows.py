@@ -24,6 +24,10 @@ PEERS: dict[str, dict[str, servers.Server]] = {
     },
     "tls": {"wsservice": servers.wsservice_tls, "fastify": servers.fastify_tls},
     "polling": {"wsservice": servers.wsservice, "socket.io": servers.socketio},
+    **{
+        name: {"wsservice": servers.wsservice_cluster(count), "socket.io": servers.socketio_cluster(count)}
+        for count, name in enumerate(("one node", "two nodes", "three nodes"), 1)
+    },
 }
 OWN = "wsservice"
 #: the columns, in their order
@@ -31,7 +35,7 @@ PEER_NAMES = [name for name in dict.fromkeys(name for peers in PEERS.values() fo
 #: a peer that is slow to open connections, and has no bar there, is left out above so many
 MOST_CLIENTS = {"python-socketio": 5000}
 #: a run takes its steps in this order (generator/steps.c); `idle` is alone, with servers of its own
-STEPS = ("handshakes", "handshakes-again", "open", "echo", "broadcast", "rooms", "idle")
+STEPS = ("handshakes", "handshakes-again", "open", "echo", "events", "broadcast", "rooms", "idle")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +101,8 @@ ROWS: dict[str, Row] = {
             ("broadcast", 5000): {"fastify": 1.4, "floor": 0.72},
         },
     ),
+    "echo of events/s, 64 clients": Row("raw", "events", 64),
+    "echo of events/s, 1,000 clients": Row("raw", "events", 1000),
     "rooms: deliveries/s, 5,000 clients in 500": Row("raw", "rooms", 5000),
     "KiB per idle connection": Row("raw", "idle", IDLE, "kib", bars={"fastify": 1 / 0.55}),
     **_headed(
@@ -131,6 +137,16 @@ ROWS: dict[str, Row] = {
             "deliveries/s, 1,000 clients": Row("polling", "broadcast", 1000),
         },
     ),
+    **{
+        f"Redis, {nodes}: {name}": Row(nodes, "broadcast", clients, figure, bars)
+        for nodes, name, clients, figure, bars in (
+            ("one node", "deliveries/s, 1,000 clients", 1000, "rate", {}),
+            ("two nodes", "deliveries/s, 1,000 clients", 1000, "rate", {"socket.io": 1.15}),
+            ("two nodes", "first to last of 2, p50, us", 2, "p50_us", {}),
+            ("two nodes", "first to last of 2, p99, us", 2, "p99_us", {}),
+            ("three nodes", "deliveries/s, 1,000 clients", 1000, "rate", {}),
+        )
+    },
 }
 
 

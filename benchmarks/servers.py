@@ -10,8 +10,8 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
 from unittest import SkipTest
@@ -19,6 +19,7 @@ from unittest import SkipTest
 from tests.certificates import make_certificate, write_pem
 from tests.integration.nodejs import node_modules
 from tests.integration.provider import Provider
+from tests.integration.redis_server import RedisServer
 from tests.integration.service import RunningService
 
 HERE = Path(__file__).parent
@@ -56,12 +57,14 @@ class Running:
     """A server that listens on a port of loopback.
 
     Attributes:
+        others: the other nodes, of a cluster.
         collect: has it collect its garbage, where it would not by itself; blocks until that is done.
     """
 
     port: int
     pid: int
     collect: Callable[[], None] = field(default=lambda: None)
+    others: tuple[Running, ...] = ()
 
 
 #: a server, given the pool that it trusts and the command that pins it
@@ -139,6 +142,41 @@ def socketio(pool: Pool, pin: list[str]) -> Iterator[Running]:
     """socket.io on Node."""
     with _node("socketio.js", pool.environment, pin) as running:
         yield running
+
+
+def wsservice_cluster(nodes: int) -> Server:
+    """Nodes of wsservice, and a Redis on the load's core; all nodes share the servers' core."""
+
+    @contextmanager
+    def running(pool: Pool, pin: list[str]) -> Iterator[Running]:
+        with _redis() as redis, ExitStack() as stack:
+            started = [stack.enter_context(_wsservice(pool, pin, "--adapter", redis)) for _ in range(nodes)]
+            yield replace(started[0], others=tuple(started[1:]))
+
+    return running
+
+
+def socketio_cluster(nodes: int) -> Server:
+    """Nodes of socket.io with @socket.io/redis-adapter, in the same way."""
+
+    @contextmanager
+    def running(pool: Pool, pin: list[str]) -> Iterator[Running]:
+        with _redis() as redis, ExitStack() as stack:
+            environment = {**pool.environment, "REDIS_URL": redis}
+            started = [stack.enter_context(_node("socketio.js", environment, pin)) for _ in range(nodes)]
+            yield replace(started[0], others=tuple(started[1:]))
+
+    return running
+
+
+@contextmanager
+def _redis() -> Iterator[str]:
+    with tempfile.TemporaryDirectory() as folder:
+        redis = RedisServer(folder, before=pinned(1))
+        try:
+            yield redis.url
+        finally:
+            redis.stop()
 
 
 def compiled(name: str, sources: list[Path], folder: Path, *options: str) -> Path:

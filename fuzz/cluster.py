@@ -12,7 +12,7 @@ from wsservice.adapters.redis.classic_packets import (
     decode_response,
     encode_request,
     encode_response,
-    request_id_of,
+    head_of,
 )
 from wsservice.adapters.redis.foreign import MAX_DEPTH, ForeignMessage
 from wsservice.adapters.redis.msgpack_values import unpack, unpack_exactly
@@ -80,10 +80,10 @@ def classic_request(data: bytes) -> Hashable:
 
 def classic_response(data: bytes) -> Hashable:
     """An answer says the same again, and whose it is."""
-    request_id = request_id_of(data)
+    head = head_of(data)
     outcome = _again(data, decode_response, encode_response)
-    if outcome not in WORDS and request_id is not None:
-        assert decode_response(data).request_id == request_id
+    if outcome not in WORDS and head is not None and head.request_id:
+        assert decode_response(data).request_id == head.request_id
     return outcome
 
 

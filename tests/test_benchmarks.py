@@ -132,7 +132,7 @@ class LoadTests(SynchronousTestCase):
             self.assertGreater(figure["rate"], 0, step)
 
     def test_raw_websockets(self) -> None:
-        steps = ("handshakes", "handshakes-again", "open", "echo", "broadcast", "rooms")
+        steps = ("handshakes", "handshakes-again", "open", "echo", "events", "broadcast", "rooms")
         self.assert_measured(self.measure(servers.wsservice, "raw", *steps), *steps)
 
     def test_socketio(self) -> None:

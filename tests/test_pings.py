@@ -100,19 +100,24 @@ class PingsTests(SynchronousTestCase):
         assert peer.gone_at is not None
         self.assertLess(abs(peer.gone_at - 1.0), 0.2)
 
-    @settings(max_examples=50)
-    @given(st.lists(st.tuples(st.integers(0, 40), st.booleans(), st.booleans()), max_size=20))
+    @settings(max_examples=100)
+    @given(
+        st.lists(st.tuples(st.integers(0, 40), st.booleans(), st.booleans()), max_size=20),
+        st.sampled_from([10, 5, 3]),
+    )
     def test_whoever_comes_and_goes_no_well_one_is_lost_and_nothing_stays(
-        self, steps: list[tuple[int, bool, bool]]
+        self, steps: list[tuple[int, bool, bool]], timeout: int
     ) -> None:
         clock = Clock()
-        pings = Pings(clock, interval=10, timeout=5)
+        pings = Pings(clock, interval=10, timeout=timeout)
         peers: list[Peer] = []
         for seconds, answers, leaves in steps:
             for _ in range(seconds):
                 clock.advance(1)
             if leaves and peers:
-                pings.discard(peers.pop(0))
+                left = peers.pop(0)
+                pings.discard(left)
+                self.assertFalse(any(left in slot for slot in (*pings._slots, *pings._awaited)))
             else:
                 peers.append(Peer(pings, clock))
                 peers[-1].answers = answers
@@ -123,3 +128,4 @@ class PingsTests(SynchronousTestCase):
             self.assertEqual(peer.gone_at is None, peer.answers)
             pings.discard(peer)
         self.assertEqual(clock.getDelayedCalls(), [])
+        self.assertFalse(any(pings._slots) or any(pings._awaited))

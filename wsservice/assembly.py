@@ -274,6 +274,7 @@ def _make_hub(config: Config, reactor: Any, given: _Given, clock: RunningClock, 
             traffic=TrafficLimits(config.message_rate, config.byte_rate),
         ),
         alarms=alarms,
+        logs_debug=config.log_level == "debug",
     )
     given.app.serve(hub)
     return hub

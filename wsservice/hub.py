@@ -56,6 +56,7 @@ class Hub:
         limits: what one user and one connection may have.
         alarms: is told when they bite.
         traffics: what users may send; made here, None where that is not limited.
+        logs_debug: whether debug lines about connections are logged; Twisted takes 5 us for one that nobody reads.
         draining: whether the service stops: events of those who have left are no longer handled.
         running: connections whose handlers have not finished; a stop waits for them.
     """
@@ -75,6 +76,7 @@ class Hub:
     limits: ConnectionLimits = field(default_factory=ConnectionLimits)
     alarms: Alarms | None = None
     traffics: Traffics | None = None
+    logs_debug: bool = True
     draining: bool = False
     running: int = 0
     last_call_id: int = 0

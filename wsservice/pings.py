@@ -74,8 +74,10 @@ class Pings:
         connection.ping_slot = None
         self._count -= 1
         self._slots[slot].discard(connection)
-        for waiting in self._awaited:
-            waiting.discard(connection)
+        pinged = self._now - (self._now - slot) % len(
+            self._slots
+        )  # the tick; its answer cannot be awaited since another
+        self._awaited[pinged % len(self._awaited)].discard(connection)
         if not self._count and self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 enum { SAMPLES = 1 << 22 };
@@ -10,7 +11,8 @@ enum { SAMPLES = 1 << 22 };
 static const double QUIET = 0.02, PATIENCE = 10;
 static uint32_t samples[SAMPLES]; /* microseconds */
 static size_t sample_count;
-static clockid_t server_clock;
+static clockid_t server_clocks[NODES];
+static int server_count;
 static struct moment {
     double time, load, server; /* the clock, and the processor time of both */
 } begun, ended;
@@ -34,8 +36,15 @@ double now(void) {
     return clock_seconds(CLOCK_MONOTONIC);
 }
 
-void watch_server(int pid) {
-    if (clock_getcpuclockid(pid, &server_clock)) fail("there is no process %d", pid);
+void watch_servers(char *pids) {
+    for (char *pid = strtok(pids, ","); pid && server_count < NODES; pid = strtok(NULL, ","))
+        if (clock_getcpuclockid(atoi(pid), &server_clocks[server_count++])) fail("there is no process %s", pid);
+}
+
+static double servers_seconds(void) {
+    double seconds = 0;
+    for (int i = 0; i < server_count; i++) seconds += clock_seconds(server_clocks[i]);
+    return seconds;
 }
 
 void sample(double seconds) {
@@ -43,7 +52,7 @@ void sample(double seconds) {
 }
 
 static struct moment read_clocks(void) {
-    return (struct moment){now(), clock_seconds(CLOCK_PROCESS_CPUTIME_ID), clock_seconds(server_clock)};
+    return (struct moment){now(), clock_seconds(CLOCK_PROCESS_CPUTIME_ID), servers_seconds()};
 }
 
 void begin_figure(void) {
@@ -74,10 +83,10 @@ void print_figure(const char *step, long long count) {
 /* What a server does about clients that left must not run beside what is measured next on its core. */
 void wait_until_idle(void) {
     struct timespec quiet = {0, (long)(QUIET * 1e9)};
-    double before = clock_seconds(server_clock), end = now() + PATIENCE;
+    double before = servers_seconds(), end = now() + PATIENCE;
     while (now() < end) {
         nanosleep(&quiet, NULL);
-        double used = clock_seconds(server_clock);
+        double used = servers_seconds();
         if (used - before < QUIET / 10) return;
         before = used;
     }

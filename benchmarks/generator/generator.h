@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { LEFT = 1024, PAYLOAD = 128, ROOMS = 500, HEAD = 1 << 13 };
+enum { LEFT = 1024, PAYLOAD = 128, ROOMS = 500, HEAD = 1 << 13, NODES = 8 };
 enum state { CONNECTING, UPGRADING, JOINING, OPEN, ENDED };
 enum protocol { RAW, SOCKETIO, POLLING };
 
@@ -49,7 +49,7 @@ struct client {
 };
 
 extern enum protocol protocol;
-extern int is_tls, port, epoll;
+extern int is_tls, port, epoll; /* the first node's port */
 extern char buffer[1 << 18];
 /* called for every message that arrives at an open client; NULL: nobody cares */
 extern void (*arrived)(struct client *);
@@ -57,7 +57,7 @@ extern void (*arrived)(struct client *);
 /* figures.c */
 void fail(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));
 double now(void); /* seconds */
-void watch_server(int pid);
+void watch_servers(char *pids); /* of one, or of the nodes of a cluster: "17,18" */
 void sample(double seconds);
 void begin_figure(void); /* forgets the samples so far */
 void end_figure(void);
@@ -65,6 +65,7 @@ void print_figure(const char *step, long long count);
 void wait_until_idle(void); /* the server */
 
 /* link.c: whatever fails ends the program */
+void read_ports(char *list);
 void link_open(struct link *link, struct client *client);
 int link_ready(struct link *link); /* 1 once it carries bytes */
 int link_receive(struct link *link, char *to, int size); /* 0: nothing now */

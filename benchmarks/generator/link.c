@@ -3,12 +3,21 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 int is_tls, port, epoll;
+static int ports[NODES], port_count, next_port;
+
+/* Such as "3020" or "3020,3021": connections go to the nodes in turn. */
+void read_ports(char *list) {
+    for (char *one = strtok(list, ","); one && port_count < NODES; one = strtok(NULL, ",")) ports[port_count++] = atoi(one);
+    if (!port_count) fail("name a port");
+    port = ports[0];
+}
 
 static void wait_for(struct link *link, int operation, uint32_t what) {
     struct epoll_event event = {.events = what, .data.ptr = link};
@@ -16,7 +25,7 @@ static void wait_for(struct link *link, int operation, uint32_t what) {
 }
 
 void link_open(struct link *link, struct client *client) {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(ports[next_port++ % port_count])};
     int one = 1;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     link->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);

@@ -6,6 +6,7 @@
    idle        the same in two parts: a line tells that the first thousand are open, and a line of standard input is
                waited for; so it goes on after the rest
    echo        every client has one message under way, for SECONDS
+   events      the same with an event that wants an answer, {"event":"answer","id":1,"data":"..."}; raw only
    broadcast   the first client has one broadcast under way, for SECONDS; times are from its first delivery to its
                last. (With several, a server that gathers writes does fewer system calls than deliveries.)
    rooms       client i joins room i mod 500; the first of each room has one message to its room under way, for SECONDS;
@@ -147,6 +148,11 @@ static void make_message(struct message *to, const char *event, int room, int si
     message_set(to, head, size, protocol == RAW ? "" : "\"]");
 }
 
+static void make_event(struct message *to) {
+    if (protocol != RAW) fail("the step events is for raw WebSockets");
+    message_set(to, "{\"event\":\"answer\",\"id\":1,\"data\":\"", PAYLOAD, "\"}");
+}
+
 static void say(struct client *client, const struct message *what, int deliveries) {
     client->since = now();
     outstanding += deliveries;
@@ -227,8 +233,11 @@ void run_step(const char *name, int wanted, double seconds) {
     if (!strcmp(name, "idle")) return run_idle();
     if (!strcmp(name, "open")) return run_open();
     open_until(client_count);
-    if (!strcmp(name, "echo")) {
-        make_message(&message, "echo", -1, PAYLOAD);
+    if (!strcmp(name, "echo") || !strcmp(name, "events")) {
+        if (!strcmp(name, "echo"))
+            make_message(&message, "echo", -1, PAYLOAD);
+        else
+            make_event(&message);
         for (int i = 0; i < client_count; i++) say(&clients[i], &message, 1);
         run_messages(name, echo_arrived, seconds);
     } else if (!strcmp(name, "broadcast")) {

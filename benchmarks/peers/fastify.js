@@ -22,6 +22,22 @@ function join(room, socket) {
   socket.on("close", () => members.delete(socket));
 }
 
+const handlers = new Map([["answer", (socket, data) => data]]);
+
+// What an application does by hand over plain WebSockets, to have events that are answered, as wsservice has them.
+function dispatch(socket, text) {
+  let message;
+  try {
+    message = JSON.parse(text);
+  } catch {
+    return socket.close(1007, "Not JSON");
+  }
+  const handler = handlers.get(message.event);
+  if (!handler) return socket.send(JSON.stringify({ ack: message.id, error: { code: "unknown_event" } }));
+  const data = handler(socket, message.data);
+  if (message.id !== undefined) socket.send(JSON.stringify({ ack: message.id, data }));
+}
+
 fetchKeys().then(async (verify) => {
   fastify.register(async (app) => {
     app.get("/ws", { websocket: true }, (socket, request) => {
@@ -37,6 +53,7 @@ fetchKeys().then(async (verify) => {
       socket.on("error", () => {});
       socket.on("message", (data) => {
         const text = data.toString();
+        if (text[0] === "{") return dispatch(socket, text);
         if (text[0] === "b") return tell(clients, text);
         if (text[0] === "r") return tell(rooms.get(text.slice(1, 4)), text);
         if (text[0] === "j") join(text.slice(1, 4), socket);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections import defaultdict
@@ -17,6 +18,7 @@ epollreactor.install()
 with urlopen(os.environ["JWKS_URL"]) as answer:
     KEYS = {key.key_id: key for key in jwt.PyJWKSet.from_json(answer.read().decode()).keys}
 CLIENTS: set[Protocol] = set()
+HANDLERS = {"answer": lambda data: data}
 ROOMS: defaultdict[bytes, set[Protocol]] = defaultdict(set)
 
 
@@ -44,11 +46,24 @@ class Protocol(WebSocketServerProtocol):  # type: ignore[misc]
             self.tell(CLIENTS, payload)
         elif payload[:1] == b"r":
             self.tell(ROOMS[payload[1:4]], payload)
+        elif payload[:1] == b"{":
+            self.dispatch(payload)
         else:
             if payload[:1] == b"j":
                 ROOMS[payload[1:4]].add(self)
                 self.room = payload[1:4]
             self.sendMessage(payload)
+
+    def dispatch(self, payload: bytes) -> None:
+        """What an application does by hand, to have events that are answered."""
+        try:
+            message = json.loads(payload)
+        except ValueError:
+            return
+        handler = HANDLERS.get(message.get("event"))
+        if handler is not None and "id" in message:
+            answer = {"ack": message["id"], "data": handler(message.get("data"))}
+            self.sendMessage(json.dumps(answer).encode())
 
     def tell(self, members: set[Protocol], payload: bytes) -> None:
         """One frame for all of them."""

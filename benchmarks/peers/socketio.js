@@ -1,4 +1,4 @@
-// socket.io on Node, with the cookie's token checked by a middleware. Prints its port.
+// socket.io on Node, with the cookie's token checked by a middleware; with REDIS_URL, a node of a cluster. Prints its port.
 const { createServer } = require("http");
 const { Server } = require("socket.io");
 const { fetchKeys } = require("./tokens");
@@ -7,7 +7,16 @@ require("./collect");
 const server = createServer();
 const io = new Server(server);
 
-fetchKeys().then((verify) => {
+async function joinCluster() {
+  if (!process.env.REDIS_URL) return;
+  const { createAdapter } = require("@socket.io/redis-adapter");
+  const publisher = require("redis").createClient({ url: process.env.REDIS_URL });
+  const subscriber = publisher.duplicate();
+  await Promise.all([publisher.connect(), subscriber.connect()]);
+  io.adapter(createAdapter(publisher, subscriber));
+}
+
+joinCluster().then(fetchKeys).then((verify) => {
   io.use((socket, next) => {
     const token = /(?:^|; )authToken=([^;]+)/.exec(socket.handshake.headers.cookie ?? "");
     if (!token) return next(new Error("Missing authentication token"));

@@ -33,7 +33,11 @@ class Provider(IdentityProvider):
 
     def __init__(self) -> None:
         self.seen: list[str] = []
+        self.known: dict[str, Principal] = {}
         self.answer: Any = InvalidToken("not good")
+
+    def recall(self, token: str) -> Principal | None:
+        return self.known.get(token)
 
     def verify(self, token: str) -> Deferred[Principal]:
         self.seen.append(token)
@@ -152,6 +156,35 @@ class TokenTests(Case):
     def test_the_token_reaches_the_provider_as_it_is(self) -> None:
         self.authenticate(("cookie", 'a=b; authToken="x=y%20"')).addErrback(lambda _: None)
         self.assertEqual(self.provider.seen, ['"x=y%20"'])
+
+
+class RecallTests(Case):
+    def decide(self, *headers: tuple[str, str]) -> Principal | Deferred[Principal]:
+        return self.authenticator.decide(handshake(*headers))
+
+    def test_a_token_that_is_recalled_is_not_verified_and_needs_no_deferred(self) -> None:
+        self.provider.known["before"] = ALICE
+        self.assertIs(self.decide(cookie("before")), ALICE)
+        self.assertIs(self.successResultOf(self.authenticate(bearer("before"))), ALICE)
+        self.assertEqual((self.provider.seen, self.counted()), ([], {"ok": 2}))
+
+    def test_any_other_is_verified(self) -> None:
+        decided: Any = self.decide(cookie("good"))
+        self.assertIs(self.successResultOf(decided), ALICE)
+        self.assertEqual((self.provider.seen, self.counted()), (["good"], {"ok": 1}))
+
+    def test_one_whose_session_was_signed_out_is_refused(self) -> None:
+        self.provider.known["before"] = ALICE
+        self.revocations.revoke("s1", 2000)
+        self.assert_refused(InvalidToken, cookie("before"))
+        self.assertEqual((self.counted(), self.events[-1]["auth_reason"]), ({"invalid": 1}, "invalid"))
+
+    def test_two_different_tokens_are_refused_all_the_same(self) -> None:
+        self.provider.known["before"] = ALICE
+        self.assert_refused(InvalidToken, cookie("before"), bearer("good"))
+
+    def test_a_provider_that_remembers_nothing_need_not_say_so(self) -> None:
+        self.assertIsNone(IdentityProvider.recall(self.provider, "good"))
 
 
 class OutcomeTests(Case):

@@ -9,6 +9,7 @@ redis.stop()
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import signal
@@ -17,6 +18,7 @@ import ssl
 import subprocess
 import tempfile
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from queue import Empty, Queue
 from typing import Any
@@ -39,6 +41,7 @@ class RedisServer:
         unix: a Unix socket instead of a port.
         keep: whether what it holds outlives a kill (an append-only file).
         options: more of redis-server's, such as `--maxclients 2`.
+        before: a program that runs it, with its arguments, such as `taskset -c 1`.
 
     Raises:
         SkipTest: it is not installed (in CI an AssertionError).
@@ -53,6 +56,7 @@ class RedisServer:
         unix: bool = False,
         keep: bool = False,
         options: tuple[str, ...] = (),
+        before: Sequence[str] = (),
     ) -> None:
         needs.require("redis")
         self.directory = Path(directory).absolute()
@@ -71,8 +75,9 @@ class RedisServer:
             address += self._make_certificates()
         secret = ["--requirepass", password] if password else []
         files = ["--appendonly", "yes", "--appendfsync", "always"] if keep else ["--save", ""]
-        self._command = ["redis-server", "--dir", str(self.directory), *address, *secret, *files, *options]
+        self._command = [*before, "redis-server", "--dir", str(self.directory), *address, *secret, *files, *options]
         self.process: subprocess.Popen[str] | None = None
+        atexit.register(self.stop)  # where a run of the tests is cut short
         self.start()
 
     @property
@@ -133,6 +138,7 @@ class RedisServer:
 
     def stop(self) -> None:
         """End it if it runs."""
+        atexit.unregister(self.stop)
         if self.process is not None:
             self.kill()
         if self._short is not None:

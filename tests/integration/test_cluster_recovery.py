@@ -28,7 +28,7 @@ class RecoveryTests(TestCase):
         return self.enter(
             RunningService(
                 *("--app", "tests.integration.recovery_app:app", "--recovery", "60"),
-                *("--adapter", self.redis.url, "--host", "127.0.0.1", "--cookie-secure", "no"),
+                *("--adapter", self.redis.url, "--host", "127.0.0.1", "--cookie-secure", "never"),
                 *arguments,
                 cwd=self.make_directory(),
                 env=self.provider.environment,

@@ -242,6 +242,7 @@ class RedisLinkTests(TestCase):
         first = link.queue_script(PUBLISH, [CHANNEL], [b"2"])
         link.publish(CHANNEL, b"3")
         self.assertEqual(await first, 1)
+        await self.until(lambda: len(got) == 3)
         server.kill()
         await self.until(lambda: not link._commands.is_up and not link._subscriber.is_up)
         server.start()

@@ -33,6 +33,11 @@ class FakeAuthenticator:
         if self.origin_error is not None:
             raise self.origin_error
 
+    def decide(self, handshake: Handshake) -> Principal | Deferred[Principal]:
+        """Of a principal, as where its token was seen before."""
+        deciding = self.authenticate(handshake)
+        return self.answer if isinstance(self.answer, Principal) else deciding
+
     def authenticate(self, handshake: Handshake) -> Deferred[Principal]:
         self.seen.append(handshake)
         if isinstance(self.answer, Deferred):

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import socket
+import struct
 from typing import Any
 
 from twisted.internet import reactor as _reactor
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionLost
 from twisted.internet.protocol import Factory
 from twisted.internet.tcp import Server
 from twisted.internet.threads import deferToThread
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SkipTest, TestCase
 
 from tests.transports.test_tcp import Accepted
 from wsservice.transports.lean_server import LeanServer
 
 reactor: Any = _reactor
+
+
+class Producer:
+    is_stopped = False
+
+    def stopProducing(self) -> None:
+        self.is_stopped = True
 
 
 class LeanServerTests(TestCase):
@@ -76,6 +86,20 @@ class LeanServerTests(TestCase):
         server.transport.loseConnection()
         await server.lost
         self.assertEqual((client.recv(100), client.recv(100)), (b"hello", b""))
+
+    async def test_one_that_the_peer_reset_ends_without_a_shutdown(self) -> None:
+        server, client = await self.connect()
+        transport: Any = server.transport
+        producer = Producer()
+        transport.registerProducer(producer, True)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        end: socket.socket = transport.socket
+        client.close()
+        await server.lost
+        self.assertEqual((end.fileno(), producer.is_stopped, transport.connected), (-1, True, 0))
+        self.assertIs(server.reason.type, ConnectionLost)
+        transport.connectionLost(Failure(ConnectionLost()))
+        self.assertFalse(hasattr(transport, "socket") or hasattr(transport, "protocol"))
 
     async def test_once_it_has_ended_it_has_no_socket_and_takes_nothing(self) -> None:
         server, _ = await self.connect()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
-from twisted.internet.error import ConnectionDone
+from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.task import Clock
 from twisted.logger import LogLevel, capturedLogs
 from twisted.python.failure import Failure
@@ -81,6 +82,22 @@ class SlimTests(SynchronousTestCase):
             SlimProtocol.log.info("{a}", a=2)
             SlimProtocol.log.warn("{a}", a=3)
         self.assertEqual([(event["log_level"], event["a"]) for event in events], [(LogLevel.debug, 3)])
+
+    def test_it_ends_as_autobahn_ends_it(self) -> None:
+        for was_clean, state in itertools.product((True, False), (SlimProtocol.STATE_OPEN, SlimProtocol.STATE_CLOSED)):
+            ends = []
+            for end in (WebSocketServerProtocol._connectionLost, lambda slim, reason: slim._end()):
+                service = Service()
+                client = MemoryClient(service.factory)
+                client.deliver()
+                protocol = client.current
+                protocol.state, protocol.wasClean, protocol.remoteCloseCode = state, was_clean, 1000
+                told: list[Any] = []
+                self.patch(type(protocol), "onClose", lambda self, *told_of, told=told: told.append(told_of[:2]))
+                end(protocol, Failure(ConnectionLost()))
+                ends.append((told, protocol.state))
+            self.assertEqual(ends[0], ends[1])
+            self.assertEqual(ends[0], ([(was_clean, 1000 if was_clean else 1006)], SlimProtocol.STATE_CLOSED))
 
     def test_a_transport_without_nagle_is_taken_over_too(self) -> None:
         class UnixTransport(MemoryTransport):

@@ -154,12 +154,15 @@ class OpenTests(WitnessedCase):
 
     def test_a_cookie_for_load_balancers_is_set_where_a_session_begins_and_is_its_sid(self) -> None:
         self.begin(cookie=lambda sid: f"io={sid}; Path=/; HttpOnly; SameSite=Lax")
-        transport = self.connect()
-        transport.protocol.dataReceived(upgrade_head(DIRECT))
-        head, _, rest = transport.value().partition(b"\r\n\r\n")
-        sid = json.loads(rest[rest.index(b"{") :])["sid"]
-        self.assertIn(f"Set-Cookie: io={sid}; Path=/; HttpOnly; SameSite=Lax\r\n".encode(), head + b"\r\n")
-        transport.protocol.connectionLost(Failure(ConnectionDone()))
+        for is_seen_before in (True, False):
+            if not is_seen_before:
+                self.patch(self.bench.gate, "decide", self.bench.gate.authenticate)
+            transport = self.connect()
+            transport.protocol.dataReceived(upgrade_head(DIRECT))
+            head, _, rest = transport.value().partition(b"\r\n\r\n")
+            sid = json.loads(rest[rest.index(b"{") :])["sid"]
+            self.assertIn(f"Set-Cookie: io={sid}; Path=/; HttpOnly; SameSite=Lax\r\n".encode(), head + b"\r\n")
+            transport.protocol.connectionLost(Failure(ConnectionDone()))
         poller = self.bench.poller("alice")
         transport = self.connect()
         transport.protocol.dataReceived(upgrade_head(f"{DIRECT}&sid={poller.sid}"))

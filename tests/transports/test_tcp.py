@@ -33,6 +33,7 @@ class Accepted(Protocol):
         self.heard = b""
         self.some: Deferred[None] = Deferred()
         self.busy: list[bool] = []
+        self.reason: Any = None
         self.fault: type[BaseException] = ValueError
         self.faulty = ""
 
@@ -53,6 +54,7 @@ class Accepted(Protocol):
         self.made.callback(self)
 
     def connectionLost(self, reason: Any = None) -> None:
+        self.reason = reason
         reactor.callLater(0, self.lost.callback, None)
         self.fail("connectionLost")
 

@@ -7,7 +7,8 @@ import zlib
 from ipaddress import ip_network
 from typing import Any
 
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 from websockets.frames import Frame, Opcode
@@ -220,6 +221,27 @@ class HandshakeTests(Base):
         self.assertNotIn(b"SECRET", answer)
         self.assertNotIn(b"Injected", answer)
         self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+
+    def test_a_fault_as_it_opens_is_logged_wherever_the_principal_came_from(self) -> None:
+        for answer in (ALICE, succeed(ALICE)):
+            self.start()
+            self.service.authenticator.answer = answer
+            self.patch(self.service.factory.pings, "add", lambda protocol: 1 // 0)
+            client = MemoryClient(self.service.factory)
+            client.current.dataReceived(client.flush())
+            self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+            self.assertEqual(self.service.counters.get("internal_errors"), 1)
+
+    def test_what_is_logged_at_debug_is_not_made_where_nobody_reads_it(self) -> None:
+        for logs_debug in (True, False):
+            self.start(hub={"logs_debug": logs_debug})
+            with capturedLogs() as events:
+                client = self.connect()
+                client.transport.finish()
+            lines = [event["log_format"] for event in events if event["log_namespace"].startswith("wsservice.")]
+            expected = ["connection of {user} opened", "connection closed: {end} {code}"]
+            self.assertEqual(lines, expected if logs_debug else [])
+            self.assertEqual(self.service.counters.get("connections_closed", "1006"), 1)
 
     def test_nothing_is_kept_of_what_a_refused_client_sends(self) -> None:
         client = MemoryClient(self.service.factory)

@@ -7,7 +7,7 @@ reader whom the request speaks for, and that is what an attacker who can plant o
 
 from __future__ import annotations
 
-from twisted.internet.defer import CancelledError, Deferred, fail
+from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from twisted.logger import Logger, LogLevel
 from twisted.python.failure import Failure
 
@@ -84,8 +84,20 @@ class Authenticator:
         Fails with `MissingToken`, `InvalidToken`, `ExpiredToken`, `NotPermitted` or `KeysUnavailable`, whose
         `message` is what the client is told. Cancel it when the client goes away.
         """
+        decided = self.decide(handshake)
+        return decided if isinstance(decided, Deferred) else succeed(decided)
+
+    def decide(self, handshake: Handshake) -> Principal | Deferred[Principal]:
+        """The same, but the principal itself where its token was verified before.
+
+        That is so for nearly all in a reconnect storm, and the Deferreds on the way would cost more than the rest.
+        """
         try:
-            verified = self._provider.verify(self._find_token(handshake))
+            token = self._find_token(handshake)
+            principal = self._provider.recall(token)
+            if principal is not None:
+                return self._accept(principal)
+            verified = self._provider.verify(token)
         except Exception:
             verified = fail()
         return verified.addCallback(self._accept).addErrback(self._refuse, handshake)

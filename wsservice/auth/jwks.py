@@ -112,7 +112,7 @@ class RemoteKeySet(KeySource):
         Fails with `InvalidToken` if the provider's set has no such key, or if it was asked for another unknown
         key less than `cooldown` ago; with `KeysUnavailable` if the set cannot be had.
         """
-        key = self._keys.get(kid)
+        key = self.known(kid)
         if key is not None:
             return succeed(key)
         self._counters.add("jwks_unknown_kid")
@@ -126,6 +126,10 @@ class RemoteKeySet(KeySource):
         self._demanded_at = self._clock.seconds()
         self._begin()
         return joined
+
+    def known(self, kid: str) -> VerifyKey | None:
+        """A key that is in the set."""
+        return self._keys.get(kid)
 
     def readiness(self) -> Readiness:
         """Ready with at least one key; says their number and age, and why there is none."""

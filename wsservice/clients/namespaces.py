@@ -324,14 +324,15 @@ class Namespaces:
         self._links[name] = link
         if self._table.hub.history is not None and link.pid is not None:
             self._table.hub.history.opened(link.pid, connection, link.position)
-        log.debug(
-            "connection of {user} to {namespace} opened",
-            user=principal.id,
-            namespace=name[:64],
-            connection_id=connection.id,
-            request_id=self.request_id,
-            peer=self._handshake.peer,
-        )
+        if self._table.hub.logs_debug:
+            log.debug(
+                "connection of {user} to {namespace} opened",
+                user=principal.id,
+                namespace=name[:64],
+                connection_id=connection.id,
+                request_id=self.request_id,
+                peer=self._handshake.peer,
+            )
         connection.open()
 
     def _refuse(self, namespace: str, message: str, data: Any = None) -> None:

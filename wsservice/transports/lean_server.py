@@ -17,7 +17,16 @@ from typing import Any
 
 from twisted.internet.abstract import FileDescriptor
 from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.error import ConnectionLost
 from twisted.internet.tcp import Server
+from twisted.python.failure import Failure
+
+
+def host_of_peer(transport: Any) -> str:
+    """The address of who is connected; empty for a Unix socket, which has none."""
+    if isinstance(transport, LeanServer):  # without making an address object of it
+        return str(transport.client[0])
+    return getattr(transport.getPeer(), "host", "")
 
 
 class LeanServer(Server):
@@ -82,6 +91,18 @@ class LeanServer(Server):
     @property
     def _addressType(self) -> Any:  # type: ignore[override]
         return IPv4Address if len(self.client) == 2 else IPv6Address
+
+    def connectionLost(self, reason: Failure) -> None:
+        """Called when it has ended; the inherited one would shut down what the peer has reset, which fails."""
+        if not isinstance(reason.value, ConnectionLost):
+            super().connectionLost(reason)
+        elif hasattr(self, "socket"):  # not yet
+            FileDescriptor.connectionLost(self, reason)
+            self.socket.close()
+            protocol = self.protocol
+            del self.protocol
+            del self.socket
+            protocol.connectionLost(reason)
 
     def write(self, data: bytes) -> None:
         """Called by whoever has something to send."""

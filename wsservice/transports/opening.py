@@ -171,7 +171,10 @@ class OpeningProtocol(IncomingProtocol):
         self.data = self.data[end + 4 :]
         deciding = self.onConnect(handshake)
         if deciding is None:
-            self._switch(None, key)
+            try:
+                self._switch(None, key)
+            except Exception:
+                self._undecided(Failure())
         else:
             deciding.addCallback(self._switch, key).addErrback(self._undecided)
 
@@ -182,7 +185,10 @@ class OpeningProtocol(IncomingProtocol):
             What fires with more headers for the 101, if there are any, or fails with a `HandshakeError` whose HTTP
             status refuses the handshake; None to open the connection at once.
         """
-        decided: Deferred[Principal] = self.factory.authenticator.authenticate(request)
+        decided = self.factory.authenticator.decide(request)
+        if isinstance(decided, Principal):
+            self.accepted(decided)
+            return None
         return decided.addCallbacks(self.accepted, self.refused)
 
     def accepted(self, principal: Principal) -> None:

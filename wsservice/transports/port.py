@@ -34,6 +34,7 @@ from wsservice.errors import (
 from wsservice.handshake import make_request_id
 from wsservice.transports.accepting import Accepting
 from wsservice.transports.handover import hand_over
+from wsservice.transports.lean_server import host_of_peer
 from wsservice.transports.probes import SPARE_TIME, is_probe
 from wsservice.transports.refusals import http_refusal
 
@@ -207,13 +208,12 @@ class Port(Protocol):
 
     def _is_still_admitted(self) -> bool:
         """By the PROXY protocol the client's own address comes with its first bytes: from then on that one counts."""
-        address = self.transport.getPeer()
-        peer = getattr(address, "host", "")
+        peer = host_of_peer(self.transport)
         if peer == self._peer:
             return True
         crowded = self._crowded
         self._give_back()
-        self._address, self._peer = address, peer
+        self._address, self._peer = self.transport.getPeer(), peer
         return self._admit() if crowded is None else self._admit_spare(crowded)
 
     def _sort(self, head: bytes) -> None:

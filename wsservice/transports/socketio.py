@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
@@ -129,11 +129,11 @@ class SocketIoProtocol(OpeningProtocol):
         if self._sid:
             return None
         decided = super().onConnect(request)
-        if self.factory.cookie is not None and decided is not None:
-            self._new_sid = sid = make_secret()
-            line = self.factory.cookie(sid)
-            decided.addCallback(lambda _: (("Set-Cookie", line),))
-        return decided
+        if self.factory.cookie is None:
+            return decided
+        self._new_sid = sid = make_secret()
+        headers = (("Set-Cookie", self.factory.cookie(sid)),)
+        return succeed(headers) if decided is None else decided.addCallback(lambda _: headers)
 
     @property
     def user_id(self) -> str | None:

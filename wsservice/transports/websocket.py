@@ -133,13 +133,14 @@ class RawProtocol(OpeningProtocol, Link):
         self._connection = connection = Connection(
             self.factory.hub, self, raw_wire(self._perMessageCompress), principal, handshake.without_secrets()
         )
-        log.debug(
-            "connection of {user} opened",
-            user=principal.id,
-            connection_id=connection.id,
-            request_id=handshake.request_id,
-            peer=handshake.peer,
-        )
+        if self.factory.hub.logs_debug:
+            log.debug(
+                "connection of {user} opened",
+                user=principal.id,
+                connection_id=connection.id,
+                request_id=handshake.request_id,
+                peer=handshake.peer,
+            )
         connection.open()
 
     def received(self, message: str | bytes, size: int) -> None:
@@ -165,13 +166,14 @@ class RawProtocol(OpeningProtocol, Link):
         if self.is_gone:
             end = "ping timeout"
         sent = self.count_close()
-        log.debug(
-            "connection closed: {end} {code}",
-            end=end,
-            code=sent,
-            connection_id=connection.id,
-            request_id=connection.handshake.request_id,
-        )
+        if self.factory.hub.logs_debug:
+            log.debug(
+                "connection closed: {end} {code}",
+                end=end,
+                code=sent,
+                connection_id=connection.id,
+                request_id=connection.handshake.request_id,
+            )
         connection.ended(end)
 
     # Link, beside what OutgoingProtocol has

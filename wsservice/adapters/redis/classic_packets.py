@@ -150,7 +150,7 @@ def _decode_call(request: dict[str, Any], namespace: str) -> CallClients:
     return CallClients(_id(request, "uid"), _request_id(request), broadcast, timeout if is_number(timeout) else None)
 
 
-def encode_response(response: Response, node: str) -> bytes:
+def encode_response(response: Response, node: str = "") -> bytes:
     """An answer as Node writes it: MessagePack for ClientAck, JSON for all others.
 
     Args:
@@ -159,7 +159,7 @@ def encode_response(response: Response, node: str) -> bytes:
     Raises:
         TypeError: it has what cannot be sent.
     """
-    head: dict[str, Any] = {"requestId": response.request_id, "node": node}
+    head: dict[str, Any] = {"requestId": response.request_id} | ({"node": node} if node else {})
     match response:
         case ClientAck(value=value):
             return pack({"type": CLIENT_ACK} | head | {"packet": value})

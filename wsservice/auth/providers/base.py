@@ -58,6 +58,10 @@ class KeySource(ABC):
         Fails with `InvalidToken` (no such key) or `KeysUnavailable` (the keys could not be had in time).
         """
 
+    def known(self, kid: str) -> VerifyKey | None:
+        """The key of that id, if `get` would fire with it at once; None, too, where nobody can tell."""
+        return None
+
     @abstractmethod
     def readiness(self) -> Readiness:
         """Whether at least one key is at hand."""
@@ -86,6 +90,10 @@ class IdentityProvider(ABC):
 
         Fails with `InvalidToken`, `ExpiredToken`, `NotPermitted` or `KeysUnavailable`.
         """
+
+    def recall(self, token: str) -> Principal | None:
+        """The principal of a token that was verified before, if `verify` would accept it again now; None: verify it."""
+        return None
 
     @abstractmethod
     def readiness(self) -> Readiness:

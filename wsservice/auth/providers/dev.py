@@ -82,8 +82,12 @@ class FixedKeySet(KeySource):
 
     def get(self, kid: str) -> Deferred[VerifyKey]:
         """Fire at once with the key; fails with `InvalidToken` if there is none of that id."""
-        key = self._keys.get(kid)
+        key = self.known(kid)
         return succeed(key) if key else fail(InvalidToken("unknown key id"))
+
+    def known(self, kid: str) -> VerifyKey | None:
+        """The key, if there is one of that id."""
+        return self._keys.get(kid)
 
     def readiness(self) -> Readiness:
         """Always ready."""

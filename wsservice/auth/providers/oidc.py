@@ -10,7 +10,7 @@ from wsservice.auth.keys import VerifyKey
 from wsservice.auth.principal import Principal
 from wsservice.auth.providers.base import IdentityProvider, KeySource, Readiness
 from wsservice.auth.tokens import Rules, UnverifiedToken, parse_token, verify_token
-from wsservice.auth.verified import Verified, VerifiedTokens
+from wsservice.auth.verified import VerifiedTokens
 from wsservice.errors import InvalidToken
 
 
@@ -29,14 +29,21 @@ class OidcProvider(IdentityProvider):
         self._now = now
         self._verified = VerifiedTokens()
 
+    def recall(self, token: str) -> Principal | None:
+        """A token that was good is so still, with the same key and before its end."""
+        found = self._verified.find(token)
+        if found is None:
+            return None
+        if self._keys.known(found.key.kid) is found.key and found.principal.expires_at > self._now():
+            return found.principal
+        self._verified.drop(token)
+        return None
+
     def verify(self, token: str) -> Deferred[Principal]:
         """Check a token whole; the Deferred has already fired when the key is at hand.
 
         Fails with `InvalidToken`, `ExpiredToken`, `NotPermitted` or `KeysUnavailable`.
         """
-        found = self._verified.find(token)
-        if found is not None:
-            return self._keys.get(found.key.kid).addCallback(self._check_again, token, found)
         try:
             unverified = parse_token(token)
         except InvalidToken as error:
@@ -48,13 +55,6 @@ class OidcProvider(IdentityProvider):
         principal = verify_token(unverified, key, self._rules, now)
         self._verified.add(token, key, principal, now=now)
         return principal
-
-    def _check_again(self, key: VerifyKey, token: str, found: Verified) -> Principal:
-        """A token that was good is so still, with the same key and before its end."""
-        if key is found.key and found.principal.expires_at > self._now():
-            return found.principal
-        self._verified.drop(token)
-        return self._check(key, token, parse_token(token))
 
     def readiness(self) -> Readiness:
         """Ready with at least one key."""
