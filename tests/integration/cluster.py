@@ -14,7 +14,6 @@ hear is told as [event, data], for all kinds of clients in the same way.
 from __future__ import annotations
 
 import atexit
-import json
 import shutil
 import tempfile
 import time
@@ -95,7 +94,7 @@ class Cluster:
     """
 
     def __init__(self, *arguments: str, env: dict[str, str] | None = None, with_node: bool = True) -> None:
-        self._arguments = arguments
+        self.arguments = arguments
         self._env = env
         self._with_node = with_node
         self._stack = ExitStack()
@@ -125,7 +124,7 @@ class Cluster:
         """Start one more process of wsservice, and wait until it is one of the cluster if it is to be."""
         folder = self.folder / f"{name}-{len(list(self.folder.iterdir()))}"
         folder.mkdir()
-        arguments = ["--host", "127.0.0.1", "--app", APP, "--adapter", self.redis.url, *self._arguments]
+        arguments = ["--host", "127.0.0.1", "--app", APP, "--adapter", self.redis.url, *self.arguments]
         env = {**(self._env or self.provider.environment), "CLUSTER_NODE": name}
         service = self._services.enter_context(RunningService(*arguments, cwd=folder, env=env))
         node = OurNode(name, service, self.raw)
@@ -189,6 +188,7 @@ class Crowd:
             self.ids[name] = found[0]["id"]
         for name, at, transport in (("sio1", one, "websocket"), ("sio2", two, "polling"), ("node", None, "websocket")):
             client = self.clients[name] = self.cluster.socketio(name, at, transports=[transport])
+            client.has_offsets = at is not None and "--recovery" in self.cluster.arguments
             self.ids[name] = client.id
 
     def enter(self, **rooms: str) -> None:
@@ -239,18 +239,24 @@ class Crowd:
 
 
 @cache
-def _shared() -> Cluster:
-    cluster = Cluster().__enter__()
+def _shared(*arguments: str) -> Cluster:
+    cluster = Cluster(*arguments).__enter__()
     atexit.register(cluster.__exit__)
     return cluster
 
 
 class ClusterCase(SynchronousTestCase):
-    """A test with a cluster."""
+    """A test with a cluster.
+
+    Attributes:
+        arguments: of each process of wsservice of the shared cluster.
+    """
+
+    arguments: tuple[str, ...] = ()
 
     def shared(self) -> tuple[Cluster, Crowd]:
         """The cluster that all tests share, and a crowd of this test's own."""
-        cluster = _shared()
+        cluster = _shared(*self.arguments)
         crowd = Crowd(cluster)
         self.addCleanup(self.check_logs, cluster)
         self.addCleanup(crowd.leave)
@@ -273,5 +279,3 @@ class ClusterCase(SynchronousTestCase):
     def everybody_once(self, *names: str) -> dict[str, int]:
         """Each of these heard it once."""
         return dict.fromkeys(names, 1)
-
-

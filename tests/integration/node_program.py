@@ -1,8 +1,8 @@
 """A program in Node that runs for as long as a test wants: its functions are called, and it tells what happens.
 
-    program = NodeProgram("cluster_server.js", told=print)
-    port = program.call("start", ...)
-    program.stop()
+program = NodeProgram("cluster_server.js", told=print)
+port = program.call("start", ...)
+program.stop()
 """
 
 from __future__ import annotations

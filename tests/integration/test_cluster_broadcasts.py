@@ -116,7 +116,9 @@ class BroadcastTests(ClusterCase):
             for number, (args, _) in enumerate(cases):
                 send(f"{sender} {number}", *args, rooms=[], but=[])
         crowd.settle()
-        expected = [[f"{sender} {number}", data] for sender in senders(cluster) for number, (_, data) in enumerate(cases)]
+        expected = [
+            [f"{sender} {number}", data] for sender in senders(cluster) for number, (_, data) in enumerate(cases)
+        ]
         for name in crowd.NAMES:
             self.assertEqual(sorted(crowd.heard(name)), sorted(expected), name)
 
@@ -141,10 +143,16 @@ class BroadcastTests(ClusterCase):
         self.assertEqual(crowd.who_heard("local of node"), {"node": 1})
 
     def test_a_client_of_node_speaks_to_all(self) -> None:
-        cluster, crowd = self.shared()
+        _, crowd = self.shared()
         client = crowd.clients["node"]
         client.emit("say", {"to": [crowd.ids["raw1"], crowd.ids["sio2"]]}, "hello", "from node")  # type: ignore[union-attr]
         for name in ("raw1", "sio2"):
             crowd.clients[name].wait_for("hello")
         crowd.settle()
         self.assertEqual(crowd.who_heard("hello"), {"raw1": 1, "sio2": 1})
+
+
+class RecordedBroadcastTests(BroadcastTests):
+    """The same, where clients can recover: then events go through a stream of Redis's."""
+
+    arguments = ("--recovery",)

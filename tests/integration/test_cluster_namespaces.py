@@ -25,7 +25,9 @@ class NamespaceTests(ClusterCase):
         cluster.two.emit("fence", "two", namespace=namespace)
         cluster.node.call("emit", {"namespace": namespace}, "fence", "node")
         for client in clients.values():
-            client.wait(lambda client=client: len([one for one in client.all_heard if one[0] == "fence"]) == 3, "fences")
+            client.wait(
+                lambda client=client: len([one for one in client.all_heard if one[0] == "fence"]) == 3, "fences"
+            )
 
     def counts(self, clients: dict[str, NodeClient], event: str) -> dict[str, int]:
         heard = {name: sum(one[0] == event for one in client.heard) for name, client in clients.items()}

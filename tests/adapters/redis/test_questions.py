@@ -60,7 +60,9 @@ class QuestionsTests(SynchronousTestCase):
         request_id = next(reversed(self.questions._open))
         payload = encode_response(response(request_id, *args), node)
         if not node:
-            payload = payload.replace(b'"node":"",', b"").replace(b',"node":""', b"").replace(b"\xa4node\xa0", b"\xa1n\xa0")
+            payload = (
+                payload.replace(b'"node":"",', b"").replace(b',"node":""', b"").replace(b"\xa4node\xa0", b"\xa1n\xa0")
+            )
         self.link.receive(RESPONSE, payload)
 
     def test_alone_nobody_is_asked(self) -> None:
@@ -130,7 +132,9 @@ class QuestionsTests(SynchronousTestCase):
     def test_who_is_late_is_told_with_what_came(self) -> None:
         self.ours("a")
         asking = self.ask(self.questions.fetch(Target(), 5), 3, a=1)
-        self.respond(responses.FetchAnswer, (responses.RemoteSocket("id", frozenset({"id", "r"}), {"user": "ann"}),), node="a")
+        self.respond(
+            responses.FetchAnswer, (responses.RemoteSocket("id", frozenset({"id", "r"}), {"user": "ann"}),), node="a"
+        )
         self.clock.advance(5)
         error = self.failureResultOf(asking, CallTimeout).value
         ((found),) = error.answers

@@ -29,8 +29,8 @@ log = Logger()
 
 #: seconds between two signs of life, and after which a silent node is taken for dead
 INTERVAL, DEAD_AFTER = 1.0, 3.0
-#: seconds of silence after which others end a node's subscriptions: it would not have read them for as long, and Node's
-#: nodes wait for the answer of everybody who is subscribed. A machine that lost its power is subscribed for minutes else.
+#: seconds of silence after which others end a node's subscriptions: Node's nodes wait for the answers of all who are
+#: subscribed, and a machine that lost its power would be for minutes
 CUT_AFTER = 10.0
 _CUT = CUT_AFTER - DEAD_AFTER
 #: seconds for which a dead node's entry is kept, for those who look at what it left
@@ -110,7 +110,7 @@ class Nodes:
         self._live: dict[str, Node] = {}
         #: those that are silent, and may still be subscribed to channels
         self._silent: frozenset[str] = frozenset()
-        self._loop = LoopingCall(self._beat)
+        self._loop = LoopingCall(self._tick)
         self._loop.clock = clock
         #: since when a node is silent, as far as this one has seen; None once it was cut off
         self._silent_since: dict[str, float | None] = {}
@@ -169,6 +169,9 @@ class Nodes:
         self._beat(is_first=True)
         for told in self.on_anew:
             told()
+
+    def _tick(self) -> None:
+        self._beat()  # the next one does not wait for its answer
 
     def _beat(self, *, is_first: bool = False) -> Deferred[None] | None:
         if not self._link.is_up:

@@ -18,9 +18,7 @@ from wsservice.registry import Registry
 class RoomPresence:
     """Marks this process's connections in their rooms, and reads everybody's."""
 
-    def __init__(
-        self, link: RedisLink, keys: Keys, marks: Marks, nodes: Nodes, registry: Registry[Connection]
-    ) -> None:
+    def __init__(self, link: RedisLink, keys: Keys, marks: Marks, nodes: Nodes, registry: Registry[Connection]) -> None:
         self._link = link
         self._keys = keys
         self._marks = marks

@@ -16,9 +16,10 @@ from wsservice.adapters.redis.script import Script
 from wsservice.connection import Connection
 from wsservice.hub import Hub
 
-#: takes away what dead nodes have marked, then counts. KEYS: the user's hash, those of `Nodes`. ARGV: the field, the
-#: time, the limit, whether the oldest makes room, milliseconds after which a silent node is dead, this node's tag. Gives
-#: whether it may open, and the field of the one replaced.
+#: takes away what dead nodes have marked, then counts. It finds out who lives: a node that is new is not known here yet.
+#: KEYS: the user's hash, those of `Nodes`. ARGV: the field, the time, the limit, whether the oldest makes room,
+#: milliseconds after which a silent node is dead, this node's tag. Gives whether it may open, and the field of the one
+#: replaced.
 _ADMIT = Script(
     """
 local time = redis.call('TIME')
@@ -62,9 +63,7 @@ class Users:
         replace: closes a connection of another node, by its id, since its user opened one too many.
     """
 
-    def __init__(
-        self, link: RedisLink, keys: Keys, marks: Marks, hub: Hub, replace: Callable[[str], None]
-    ) -> None:
+    def __init__(self, link: RedisLink, keys: Keys, marks: Marks, hub: Hub, replace: Callable[[str], None]) -> None:
         self._link = link
         self._keys = keys
         self._marks = marks
