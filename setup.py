@@ -46,6 +46,7 @@ setup(
         "wsservice.clients",
         "wsservice.demo",
         "wsservice.engineio",
+        "wsservice.peers",
         "wsservice.socketio",
         "wsservice.transports",
         "wsservice.web",

@@ -21,6 +21,7 @@ LAYERS = {
         "adapters.redis.foreign adapters.redis.values adapters.redis.msgpack_values adapters.redis.channels",
         "adapters.redis.classic_target adapters.redis.classic_broadcast adapters.redis.classic_packets",
         "adapters.redis.classic_requests adapters.redis.classic_responses adapters.redis.python_packets",
+        "peers.nodes peers.sids peers.proofs peers.heads",
     ],
     1: [
         "client_calls server_events questions adapters.base adapters.local",
@@ -30,14 +31,14 @@ LAYERS = {
         "auth.providers.cognito_challenges web.forms web.session_cookies",
         "adapters.redis.outbox adapters.redis.subscriptions adapters.redis.refusals",
     ],
-    2: ["auth.jwks auth.fetch auth.strict_agent auth.providers. transports. web. adapters."],
-    3: ["identity assembly server"],
+    2: ["auth.jwks auth.fetch auth.strict_agent auth.providers. transports. web. adapters. peers.links"],
+    3: ["identity peering assembly server"],
     4: ["tap daemon testing demo."],
 }
 #: families of layer 2, which never import each other
-FAMILIES = ("transports", "web", "auth", "adapters")
+FAMILIES = ("transports", "web", "auth", "adapters", "peers")
 #: what the layer of a module forbids it by name
-ONLY_FOR_CONFIG = {"config", "settings", "checks", "identity", "assembly", "server", "tap"}
+ONLY_FOR_CONFIG = {"config", "settings", "checks", "identity", "peering", "assembly", "server", "tap"}
 #: a package's public names, gathered: above everything that it names
 PUBLIC = ""
 #: arrows that go upward on purpose, each with its reason

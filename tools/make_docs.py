@@ -63,6 +63,7 @@ location / {
     proxy_set_header X-Forwarded-Proto $scheme;
     proxy_read_timeout 75s;                          # longer than the pings of clients are apart
     proxy_buffer_size 16k;                           # a login sets cookies of some KiB
+    proxy_buffers 8 16k;
 }
 ```
 

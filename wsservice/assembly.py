@@ -31,6 +31,7 @@ from wsservice.counters import Counters
 from wsservice.deadlines import RunningClock
 from wsservice.demo.app import make_app
 from wsservice.engineio.settings import Settings as EngineSettings
+from wsservice.errors import ConfigurationError
 from wsservice.expiry import Expirations
 from wsservice.handshake import is_trusted
 from wsservice.history import History
@@ -39,11 +40,13 @@ from wsservice.identity import make_greeting, make_origins, make_provider, make_
 from wsservice.loader import load_app
 from wsservice.open_files import SPARE_CONNECTIONS, most_connections, raise_open_files
 from wsservice.parsers import is_loopback
+from wsservice.peering import Peering, make_incoming, make_outgoing
+from wsservice.peers.nodes import Nodes
 from wsservice.registry import Registry
 from wsservice.sessions import Sessions
 from wsservice.traffic import TrafficLimits
 from wsservice.transports.accepting import Accepting
-from wsservice.transports.listen import make_endpoints
+from wsservice.transports.listen import handed_over, make_endpoints
 from wsservice.transports.port import PortFactory
 from wsservice.transports.socketio import SocketIoFactory
 from wsservice.transports.tls import Certificate
@@ -81,6 +84,7 @@ class Parts:
     endpoints: list[tuple[str, IStreamServerEndpoint]]
     certificate: Certificate | None
     greeting: list[str]
+    peering: Peering | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +101,12 @@ class _Given:
     adapter: Adapter | None
 
 
-def assemble(config: Config, reactor: Any, draining: Callable[[], bool]) -> Parts:
+def assemble(config: Config, reactor: Any, draining: Callable[[], bool], nodes: Nodes | None = None) -> Parts:
     """Build every part and connect them; nothing runs or listens yet.
 
     Args:
         draining: whether the service is coming to its end.
+        nodes: the cluster, where it is not the adapter's.
 
     Raises:
         ConfigurationError: things that the settings name cannot be used; it tells all of them.
@@ -115,6 +120,7 @@ def assemble(config: Config, reactor: Any, draining: Callable[[], bool]) -> Part
     sessions = Sessions(hub.registry, revocations, time.time, hub.history, given.adapter)
     if given.adapter is not None:
         given.adapter.serve(Local(hub, given.app, sessions))
+        nodes = nodes or given.adapter.nodes
     authenticator = Authenticator(
         given.provider,
         cookie_name=config.auth_cookie_name,
@@ -143,13 +149,34 @@ def assemble(config: Config, reactor: Any, draining: Callable[[], bool]) -> Part
         clock=reactor,
         now=time.time,
     )
-    polling = PollingResource(
-        clients, authenticator, given.origins, PollingSettings(config.http_compression, _sticky_cookie(config))
-    )
     open_files = raise_open_files()
+    outgoing = None if nodes is None else make_outgoing(config, reactor, nodes, clients, open_files=open_files)
+    polling_settings = PollingSettings(config.http_compression, _sticky_cookie(config))
+    polling = PollingResource(
+        clients,
+        authenticator,
+        given.origins,
+        polling_settings,
+        passing=None if outgoing is None else outgoing.passing,
+    )
     admission = _make_admission(config, alarms, open_files, spare=SPARE_CONNECTIONS)
     clients.admission = _make_admission(config, alarms, open_files)
     accepting = Accepting(reactor, alarms, highest=max(1, open_files - _SPARE_FILES))
+    peering = None
+    if nodes is not None and outgoing is not None:
+        incoming = make_incoming(
+            config,
+            reactor,
+            nodes,
+            clients,
+            authenticator=authenticator,
+            origins=given.origins,
+            polling=polling_settings,
+            accepting=accepting,
+            admission=admission,
+        )
+        peering = Peering(outgoing, incoming)
+    splices = None if outgoing is None else outgoing.splices
     path, socketio_path = config.ws_path.encode("ascii"), config.socketio_path.encode("ascii")
     web = make_site(
         services,
@@ -164,7 +191,7 @@ def assemble(config: Config, reactor: Any, draining: Callable[[], bool]) -> Part
         },
         pages=PAGES if config.page else None,
         page_values={"ws_path": config.ws_path},
-        mount={path: UpgradeResource(raw), socketio_path: UpgradeResource(socketio, polling)},
+        mount={path: UpgradeResource(raw), socketio_path: UpgradeResource(socketio, polling, splices)},
         uploads={f"{config.socketio_path}{end}": polling.open_upload for end in ("", "/")},
         polls={f"{config.socketio_path}{end}": polling for end in ("", "/")},
         logs_quiet=config.log_level == "debug",
@@ -188,12 +215,14 @@ def assemble(config: Config, reactor: Any, draining: Callable[[], bool]) -> Part
             probes=frozenset({HEALTH, READY}),
             admission=admission,
             accepting=accepting,
+            splices=splices,
         ),
         accepting=accepting,
         open_files=open_files,
         endpoints=given.endpoints,
         certificate=given.certificate,
         greeting=make_greeting(given.provider),
+        peering=peering,
     )
 
 
@@ -211,9 +240,10 @@ def _make_given(config: Config, reactor: Any) -> _Given:
                 reactor,
                 host=config.host,
                 port=config.port,
-                listen=config.listen,
+                listen=_listen(config, reactor),
                 backlog=config.backlog,
                 certificate=certificate,
+                reuse_port=config.reuse_port,
             )
         ),
         counters=counters,
@@ -239,6 +269,22 @@ def _make_adapter(config: Config, reactor: Any, counters: Counters) -> Adapter |
         python_channel=config.python_socketio_channel,
         queue_bytes=config.adapter_queue_bytes,
     )
+
+
+def _listen(config: Config, reactor: Any) -> tuple[str, ...]:
+    """Where to listen instead of host and port: what is named, or else what was handed over.
+
+    Raises:
+        ConfigurationError: `--dev`, and others would reach it.
+    """
+    found = [] if config.listen else handed_over(reactor)
+    reachable = [name for name, host in found if host and not is_loopback(host)]
+    if config.dev and reachable:
+        raise ConfigurationError(
+            f"--dev is for this machine only, and {', '.join(reachable)} (LISTEN_FDS) may be reached from others: "
+            "let the .socket unit listen on 127.0.0.1, or use a user pool"
+        )
+    return config.listen or tuple(name for name, _ in found)
 
 
 def _certificate(config: Config) -> Certificate | None:

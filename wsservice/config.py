@@ -25,8 +25,8 @@ COOKIES = "Cookies"
 BROWSERS = "Browsers"
 APPLICATION = "Application"
 SOCKET_IO = "Socket.IO"
-CLUSTER = "Cluster"
 LIMITS = "Limits"
+CLUSTER = "Cluster"
 LOGS = "Logs"
 
 _ANY_HOST = "0.0.0.0"  # noqa: S104 - browsers come from elsewhere
@@ -48,6 +48,11 @@ class Config:
         text("ENDPOINT"),
         separator=" ",
         help="Twisted endpoint instead of host and port, such as `unix:/run/wsservice.sock`; may be repeated",
+    )
+    reuse_port: bool = setting(
+        False,
+        LISTENING,
+        help="let other processes listen on the same host and port, too (`SO_REUSEPORT`); see scaling.md",
     )
     tls_cert: Path | None = setting(
         None,
@@ -546,6 +551,22 @@ class Config:
         False,
         LIMITS,
         help="offer permessage-deflate on WebSockets, which costs memory and time for each connection",
+    )
+
+    peer_listen: str = setting(
+        "",
+        CLUSTER,
+        text("ENDPOINT"),
+        note="a Unix socket in a private directory",
+        help="where other nodes pass on what is for this one, such as `tcp:4020:interface=10.0.0.5` if they run on "
+        "other machines; it must be reached by them alone",
+    )
+    peer_address: str = setting(
+        "",
+        CLUSTER,
+        text("ENDPOINT"),
+        note="that of `--peer-listen`",
+        help="how they reach it, where that is not the address itself, such as `tcp:node5.internal:4020`",
     )
 
     log_level: Literal["debug", "info", "warn", "error", "critical", "silent"] = setting(

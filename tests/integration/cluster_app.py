@@ -2,7 +2,7 @@
 
     twistd -n wsservice --app tests.integration.cluster_app:app --adapter redis://...
 
-The event `run` gets {"do": "emit", "namespace": "/", "args": [...], "options": {...}}; see cluster.py. Bytes in it are
+The event `run` gets {"do": "emit", "namespace": "/", "args": [...], "options": {...}}; see mixed_cluster.py. Bytes in it are
 {"$bytes": base64}.
 """
 

@@ -9,7 +9,7 @@ import base64
 from collections.abc import Callable
 from typing import Any
 
-from tests.integration.cluster import Cluster, ClusterCase, Crowd
+from tests.integration.mixed_cluster import Cluster, ClusterCase, Crowd
 
 #: whom: rooms, exceptions (`$name` is that client's id) -> who gets it
 CASES: dict[str, tuple[str, str, str]] = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tests.integration.cluster import Cluster, ClusterCase, Crowd, until
+from tests.integration.mixed_cluster import Cluster, ClusterCase, Crowd, until
 
 
 class ChangeTests(ClusterCase):

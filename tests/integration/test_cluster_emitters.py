@@ -13,7 +13,7 @@ from typing import Any
 
 import socketio
 
-from tests.integration.cluster import ClusterCase, Crowd, until
+from tests.integration.mixed_cluster import ClusterCase, Crowd, until
 from tests.integration.cluster_clients import SOON
 
 

@@ -14,7 +14,7 @@ import msgspec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.integration.cluster import Cluster, ClusterCase, OurNode
+from tests.integration.mixed_cluster import Cluster, ClusterCase, OurNode
 from tests.integration.cluster_clients import RawClient
 
 REFUSED = re.compile(r"a message on the channel (\S+) was refused \(([a-z -]+)\)")

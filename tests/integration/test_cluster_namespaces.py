@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.integration.cluster import Cluster, ClusterCase, Crowd, until
+from tests.integration.mixed_cluster import Cluster, ClusterCase, Crowd, until
 from tests.integration.cluster_clients import NodeClient
 
 MILLISECONDS = 20_000

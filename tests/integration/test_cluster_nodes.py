@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from typing import Any
 
-from tests.integration.cluster import Cluster, ClusterCase, Crowd, OurNode, until
+from tests.integration.mixed_cluster import Cluster, ClusterCase, Crowd, OurNode, until
 
 SILENT = "not heard of any more"
 CUT = "is silent, are ended"

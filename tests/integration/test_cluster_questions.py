@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from tests.integration.cluster import Cluster, ClusterCase, Crowd, until
+from tests.integration.mixed_cluster import Cluster, ClusterCase, Crowd, until
 
 #: milliseconds that clients have to answer Node: more than any of these takes
 MILLISECONDS = 20_000

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import signal
 
-from tests.integration.cluster import Cluster, ClusterCase, Crowd, until
+from tests.integration.mixed_cluster import Cluster, ClusterCase, Crowd, until
 
 QUEUE_BYTES = 4000
 

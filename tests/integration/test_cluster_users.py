@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 
-from tests.integration.cluster import Cluster, ClusterCase, OurNode, until
+from tests.integration.mixed_cluster import Cluster, ClusterCase, OurNode, until
 from tests.integration.cluster_clients import RawClient
 
 TOO_MANY = (4429, "Too many connections")

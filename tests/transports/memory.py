@@ -25,6 +25,9 @@ class MemoryTransport(StringTransportWithDisconnection):
     def setTcpNoDelay(self, enabled: bool) -> None:
         self.no_delay = enabled
 
+    def setTcpKeepAlive(self, enabled: bool) -> None:
+        self.keep_alive = enabled
+
     def pauseProducing(self) -> None:
         self.paused = True
 

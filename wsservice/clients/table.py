@@ -64,6 +64,8 @@ class Clients:
         self.deadlines = Deadlines(hub.clock, clock)
         self.draining = False
         self.client_class: type[Client] = Client
+        #: makes the sids of sessions on long-polling, whose requests may come to other nodes first
+        self.make_sid: Callable[[], str] = make_secret
         self._is_revoked = is_revoked
         self._wall_clock = wall_clock
         #: lets in the sessions that begin on long-polling, for which no connection stands; ask it before `prepare`
@@ -98,10 +100,11 @@ class Clients:
         Args:
             speaker: whom the handshake speaks for; an error is told when the client asks for a namespace.
             socket: where it begins on a WebSocket.
-            sid: made by `make_secret`.
+            sid: made by `make_secret`; else one is made.
         """
         settings, now = self.settings, self.now()
-        engine = EngineSession(sid or make_secret(), settings.engine, websocket=socket is not None, now=now)
+        sid = sid or (self.make_sid() if socket is None else make_secret())
+        engine = EngineSession(sid, settings.engine, websocket=socket is not None, now=now)
         sockets = SocketSession(
             now=now,
             connect_timeout=settings.connect_timeout,

@@ -37,6 +37,7 @@ from wsservice.transports.handover import hand_over
 from wsservice.transports.lean_server import host_of_peer
 from wsservice.transports.probes import SPARE_TIME, is_probe
 from wsservice.transports.refusals import http_refusal
+from wsservice.transports.splice import SpliceFactory
 
 log = Logger()
 
@@ -66,6 +67,7 @@ class PortFactory(Factory):
         admission: counts the connections, from here to the end of the protocol that they are handed to, which says
             so by `lost`; by default, everybody is let in.
         accepting: knows when there are no more file descriptors.
+        splices: takes the WebSockets that are another node's (`wants`).
     """
 
     noisy = False
@@ -81,17 +83,19 @@ class PortFactory(Factory):
         probes: frozenset[bytes] = frozenset(),
         admission: Admission | None = None,
         accepting: Accepting | None = None,
+        splices: SpliceFactory | None = None,
     ) -> None:
         alarms = Alarms(counters, clock.seconds)
         if admission is None:
             admission = Admission(most=sys.maxsize, per_address=0, alarms=alarms)
         self.admission = admission
         self.accepting = accepting or Accepting(clock, alarms, highest=sys.maxsize)
-        for factory in (web, *websockets.values()):
+        for factory in (web, *websockets.values(), *([] if splices is None else [splices])):
             factory.lost = self.admission.release
         for factory in websockets.values():
             factory.admission = self.admission
         self.websockets = websockets
+        self.splices = splices
         self.web = web
         self.clock = clock
         self.counters = counters
@@ -230,6 +234,9 @@ class Port(Protocol):
             self._refuse(Stopping("the service is stopping"))
             return
         factory = self._factory.web if path is None else self._factory.websockets.get(path, self._factory.web)
+        splices = self._factory.splices
+        if splices is not None and splices.wants(path, self._head):
+            factory = splices
         self._done()
         protocol = factory.buildProtocol(self._address)
         if protocol is None:

@@ -8,6 +8,7 @@ session is elsewhere gets its 101 and is then closed, which stock clients take b
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -45,6 +46,7 @@ class SocketIoFactory(OpeningFactory):
         clients: where their sessions are.
         max_fragments: frames of a message; more close 1008.
         cookie: the line of the sticky cookie for a sid, or None where there is none.
+        gate: raises `RequestError` for who may not come here at all.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class SocketIoFactory(OpeningFactory):
         compression: bool = False,
         max_fragments: int = 131_072,
         cookie: Any = None,
+        gate: Callable[[Handshake], None] | None = None,
     ) -> None:
         size = clients.settings.engine.max_payload
         super().__init__(
@@ -78,6 +81,7 @@ class SocketIoFactory(OpeningFactory):
         )
         self.clients = clients
         self.cookie = cookie
+        self.gate = gate
 
 
 class SocketIoProtocol(OpeningProtocol):
@@ -100,6 +104,8 @@ class SocketIoProtocol(OpeningProtocol):
         """What Engine.IO asks of the query, before the 101."""
         clients = self.factory.clients
         try:
+            if self.factory.gate is not None:
+                self.factory.gate(handshake)
             query = read_query(
                 handshake.query, clients.settings.engine, method=handshake.method, is_upgrade=True, knows=clients
             )

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -24,11 +25,12 @@ from wsservice.auth.principal import Principal
 from wsservice.clients.client import Client
 from wsservice.clients.table import Clients
 from wsservice.engineio.packet import ParseError
-from wsservice.engineio.query import BadRequest, Forbidden, RequestError, read_query
+from wsservice.engineio.query import BadRequest, Forbidden, RequestError, UnknownSid, read_query
 from wsservice.engineio.states import SessionError
 from wsservice.errors import AuthenticationError, HandshakeError, OriginNotAllowed, Stopping
 from wsservice.handshake import Handshake
 from wsservice.headers import Headers
+from wsservice.peers.sids import Owner
 from wsservice.web.answers import (
     Answer,
     RequestRefused,
@@ -38,6 +40,7 @@ from wsservice.web.answers import (
     not_found,
 )
 from wsservice.web.compression import THRESHOLD, choose_coding, compress
+from wsservice.web.passing import PassedUpload, Passing
 from wsservice.web.request import WsRequest
 from wsservice.web.short_way import PollRequest
 from wsservice.web.uploads import Upload
@@ -102,14 +105,25 @@ class PollingResource(Resource):
     Args:
         clients: the sessions.
         authenticator: who decides on the request that begins one.
+        passing: for the sessions of other nodes; None where there are none, and where others pass theirs on to us.
+        gate: raises `RequestError` for who may not come here at all.
     """
 
     isLeaf = True
 
     def __init__(
-        self, clients: Clients, authenticator: Authenticator, origins: OriginPolicy, settings: PollingSettings
+        self,
+        clients: Clients,
+        authenticator: Authenticator,
+        origins: OriginPolicy,
+        settings: PollingSettings,
+        *,
+        passing: Passing | None = None,
+        gate: Callable[[Handshake], None] | None = None,
     ) -> None:
         super().__init__()
+        self._passing = passing
+        self._gate = gate
         self._clients = clients
         self._authenticator = authenticator
         self._origins = origins
@@ -129,6 +143,9 @@ class PollingResource(Resource):
             assert client is not None  # a POST without a session is refused
             client.post_begins()
         except (RequestError, SessionError) as error:
+            owner = self._owner(handshake, error)
+            if owner is not None and self._passing is not None:
+                return self._passing.upload(handshake, owner, limit=limit, timeout=UPLOAD_TIMEOUT, headers=cors)
             return PollingUpload(limit, refusal=error, headers=cors)
         return PollingUpload(limit, client, headers=cors)
 
@@ -150,10 +167,16 @@ class PollingResource(Resource):
                 request.send(empty_answer(((b"Allow", _METHODS.encode()), *self._preflight(handshake))))
             elif isinstance(request.upload, PollingUpload):
                 self._post(request, request.upload)
+            elif isinstance(request.upload, PassedUpload):
+                self._pass_on(request, request.upload.owner)
             else:
                 self._get(request)
         except RequestError as error:
-            self._refuse(request, error.http_status, error)
+            owner = self._owner(handshake, error)
+            if owner is not None and handshake.method == "GET":
+                self._pass_on(request, owner)
+            else:
+                self._refuse(request, error.http_status, error)
         except SessionError as error:
             self._refuse(request, 400, error)
         except ParseError:
@@ -178,6 +201,8 @@ class PollingResource(Resource):
         Raises:
             RequestError: see its classes.
         """
+        if self._gate is not None:
+            self._gate(handshake)
         try:
             self._authenticator.check_origin(handshake)
         except OriginNotAllowed:
@@ -193,6 +218,24 @@ class PollingResource(Resource):
         if query.transport != "polling":  # an upgrade by another method than GET
             raise BadRequest
         return query.sid
+
+    def _owner(self, handshake: Handshake, error: Exception) -> Owner | None:
+        """The other node to which a request belongs that was refused for its sid."""
+        if self._passing is None or not isinstance(error, UnknownSid):
+            return None
+        return self._passing.owner(handshake.query["sid"])
+
+    def _pass_on(self, request: PollRequest, owner: Owner) -> None:
+        assert self._passing is not None
+        body = request.body() if request.handshake.method == "POST" else b""
+        self._passing.pass_on(request, owner, body, partial(self._refuse_passed, request))
+
+    def _refuse_passed(self, request: PollRequest, error: Exception) -> None:
+        """Refuse a request that could not be passed on."""
+        if isinstance(error, RequestError):
+            self._refuse(request, error.http_status, error)
+        elif isinstance(error, HandshakeError):
+            self._refuse_session(request, error)
 
     def _begin(self, request: PollRequest) -> None:
         """A new session, for whomever the cookie speaks; a refusal is told when it asks for a namespace."""

@@ -11,7 +11,7 @@ from time import time
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IPushProducer, IReactorTime
 from twisted.logger import Logger, LogLevel
 from twisted.python.failure import Failure
 from twisted.web.error import UnsupportedMethod
@@ -178,6 +178,32 @@ class WsRequest(Request):
             self.setHeader(b"Content-Length", b"%d" % len(answer.body))
         self.write(answer.body)
         self.finish()
+
+    def stream(self, answer: Answer, length: int, producer: IPushProducer) -> None:
+        """See `short_way.PollRequest`."""
+        if self.gone:
+            return
+        self.setResponseCode(answer.status, reason_phrase(answer.status))
+        for name, value in answer.headers:
+            self.responseHeaders.addRawHeader(name, value)
+        self.setHeader(b"Content-Length", b"%d" % length)
+        self.registerProducer(producer, True)
+
+    def write_piece(self, data: bytes) -> None:
+        """See `short_way.PollRequest`."""
+        if not self.gone:
+            self.write(data)
+
+    def end_stream(self) -> None:
+        """See `short_way.PollRequest`."""
+        if not self.gone:
+            self.unregisterProducer()
+            self.finish()
+
+    def cut(self) -> None:
+        """See `short_way.PollRequest`."""
+        if not self.gone:
+            self.channel.transport.abortConnection()
 
     def refuse(self, error: RequestRefused) -> None:
         """Count a refusal, and send it."""

@@ -1,4 +1,4 @@
-// Clients of socket.io, and @socket.io/redis-emitter, as a test wants them; called by ../cluster.py.
+// Clients of socket.io, and @socket.io/redis-emitter, as a test wants them; called by ../mixed_cluster.py.
 "use strict";
 
 const { Emitter } = require("@socket.io/redis-emitter");

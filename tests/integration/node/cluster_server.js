@@ -1,4 +1,4 @@
-// A server of socket.io with the classic Redis adapter, as one more node of a cluster; called by ../cluster.py.
+// A server of socket.io with the classic Redis adapter, as one more node of a cluster; called by ../mixed_cluster.py.
 "use strict";
 
 const { createServer } = require("node:http");

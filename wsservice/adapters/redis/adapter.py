@@ -41,7 +41,6 @@ class RedisAdapter(Adapter):
     Args:
         prefix: of all channels and keys; the same on all nodes.
         python_channel: of python-socketio's RedisManager; empty for none.
-        address: where other nodes reach this one; empty for nowhere.
         queue_bytes: of recorded events that may wait for Redis.
     """
 
@@ -51,14 +50,12 @@ class RedisAdapter(Adapter):
         prefix: str,
         *,
         python_channel: str = "",
-        address: str = "",
         queue_bytes: int = 16 * 1024 * 1024,
     ) -> None:
         self.link = link
         self._queue_bytes = queue_bytes
         self._prefix = prefix
         self._python_channel = python_channel
-        self._address = address
         self.nodes: Nodes
 
     def serve(self, local: Local) -> None:
@@ -66,7 +63,7 @@ class RedisAdapter(Adapter):
         hub, link, keys = local.hub, self.link, Keys(self._prefix)
         clock = hub.clock
         self._local = local
-        self.nodes = nodes = Nodes(link, keys, clock, address=self._address)
+        self.nodes = nodes = Nodes(link, keys, clock)
         refusals = Refusals(hub.counters)
         self._questions = Questions(link, nodes, refusals, clock)
         self._classic = self._questions.classic = Classic(

@@ -85,7 +85,6 @@ class Nodes:
     """This node, and those that live.
 
     Args:
-        address: where others reach it.
     """
 
     def __init__(
@@ -93,15 +92,13 @@ class Nodes:
         link: RedisLink,
         keys: Keys,
         clock: IReactorTime,
-        *,
-        address: str = "",
     ) -> None:
         self.id = secrets.token_hex(6)
         self.secret: bytes | None = None
         self._link = link
         self._keys = keys
         self._clock = clock
-        self._address = address
+        self._address = ""
         #: are called with the ids of nodes that are not heard of any more
         self.on_died: list[Callable[[frozenset[str]], None]] = []
         #: are called when this node has another tag: what it wrote must be written again
@@ -147,6 +144,11 @@ class Nodes:
         """Where a node that lives is reached; None for one that does not, or tells no address."""
         node = self._live.get(node_id)
         return node.address or None if node is not None else None
+
+    def listening(self, address: str) -> None:
+        """Others reach this node there, from now on."""
+        self._address = address
+        self._beat()
 
     def start(self) -> None:
         """Begin to say that this node lives, once Redis can be had."""

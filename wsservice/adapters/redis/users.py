@@ -16,7 +16,7 @@ from wsservice.adapters.redis.script import Script
 from wsservice.connection import Connection
 from wsservice.hub import Hub
 
-#: takes away what dead nodes have marked, then counts. It finds out who lives: a node that is new is not known here yet.
+#: takes away what dead nodes have marked, then counts. It finds out itself who lives: a new node is not known here yet.
 #: KEYS: the user's hash, those of `Nodes`. ARGV: the field, the time, the limit, whether the oldest makes room,
 #: milliseconds after which a silent node is dead, this node's tag. Gives whether it may open, and the field of the one
 #: replaced.
