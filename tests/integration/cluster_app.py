@@ -2,8 +2,8 @@
 
     twistd -n wsservice --app tests.integration.cluster_app:app --adapter redis://...
 
-The event `run` gets {"do": "emit", "namespace": "/", "args": [...], "options": {...}}; see mixed_cluster.py. Bytes in it are
-{"$bytes": base64}.
+The event `run` gets {"do": "emit", "namespace": "/", "args": [...], "options": {...}}; see mixed_cluster.py. Bytes
+in it are {"$bytes": base64}.
 """
 
 from __future__ import annotations

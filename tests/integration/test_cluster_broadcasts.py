@@ -155,4 +155,4 @@ class BroadcastTests(ClusterCase):
 class RecordedBroadcastTests(BroadcastTests):
     """The same, where clients can recover: then events go through a stream of Redis's."""
 
-    arguments = ("--recovery",)
+    arguments = ("--recovery", "60")

@@ -13,8 +13,8 @@ from typing import Any
 
 import socketio
 
-from tests.integration.mixed_cluster import ClusterCase, Crowd, until
 from tests.integration.cluster_clients import SOON
+from tests.integration.mixed_cluster import ClusterCase, Crowd, until
 
 
 class PythonTests(ClusterCase):

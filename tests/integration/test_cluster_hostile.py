@@ -14,8 +14,8 @@ import msgspec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.integration.mixed_cluster import Cluster, ClusterCase, OurNode
 from tests.integration.cluster_clients import RawClient
+from tests.integration.mixed_cluster import Cluster, ClusterCase, OurNode
 
 REFUSED = re.compile(r"a message on the channel (\S+) was refused \(([a-z -]+)\)")
 CHANNELS = (

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tests.integration.mixed_cluster import Cluster, ClusterCase, Crowd, until
 from tests.integration.cluster_clients import NodeClient
+from tests.integration.mixed_cluster import Cluster, ClusterCase, Crowd, until
 
 MILLISECONDS = 20_000
 

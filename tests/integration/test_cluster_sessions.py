@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from tests.integration.mixed_cluster import Cluster, ClusterCase, OurNode, until
 from tests.integration.cluster_clients import RawClient
+from tests.integration.mixed_cluster import Cluster, ClusterCase, OurNode, until
 from tests.integration.moto import CREDENTIALS, missing, shared
 
 PASSWORD = "Correct-horse-1!"

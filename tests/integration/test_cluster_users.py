@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import signal
 
-from tests.integration.mixed_cluster import Cluster, ClusterCase, OurNode, until
 from tests.integration.cluster_clients import RawClient
+from tests.integration.mixed_cluster import Cluster, ClusterCase, OurNode, until
 
 TOO_MANY = (4429, "Too many connections")
 REPLACED = (4409, "Replaced by a newer connection")
