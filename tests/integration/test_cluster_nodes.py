@@ -25,7 +25,7 @@ class StoppedTests(ClusterCase):
         self.addCleanup(node.service.process.send_signal, signal.SIGCONT)
 
     def names(self, crowd: Crowd, found: Any) -> list[str]:
-        self.assertIsInstance(found, list, found)
+        self.assertIsInstance(found, list, str(found))
         names = {id: name for name, id in crowd.ids.items()}
         return sorted(names[one["id"]] for one in found)
 

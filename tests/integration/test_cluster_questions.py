@@ -83,7 +83,7 @@ class AcknowledgementTests(ClusterCase):
             self.assertIn("answers", told)
             return sorted(told["answers"])
         answers = getattr(cluster, sender).run("call", "ready?", 1, room=rooms or None, timeout=MILLISECONDS / 1000)
-        self.assertIsInstance(answers, list, answers)
+        self.assertIsInstance(answers, list, str(answers))
         return sorted(answers)
 
     def test_everybody_is_asked_once_and_all_answers_come(self) -> None:
@@ -169,7 +169,7 @@ class ServerEventTests(ClusterCase):
                 answers = told["answers"]
             else:
                 answers = getattr(cluster, sender).run("server_call", "asked", *args)
-            self.assertIsInstance(answers, list, answers)
+            self.assertIsInstance(answers, list, str(answers))
             expected = [{"node": name, "args": args} for name in ("node", "one", "two") if name != sender]
             self.assertEqual(sorted(answers, key=lambda one: one["node"]), expected, sender)
 

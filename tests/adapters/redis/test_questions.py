@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Coroutine
 from typing import Any
 
+import msgspec
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -37,6 +38,8 @@ class QuestionsTests(SynchronousTestCase):
             call_timeout=5.0,
         )
         self.questions.classic.open("/")
+        #: nodes that are not known, and silent
+        self.stopped: list[str] = []
 
     def ours(self, *names: str, silent: tuple[str, ...] = ()) -> None:
         """These nodes of our kind are known."""
@@ -54,6 +57,19 @@ class QuestionsTests(SynchronousTestCase):
         self.assertEqual(words[:2], (b"PUBSUB", b"NUMSUB"))
         counts = [requests, *(subscribed.get(name.split(b"#")[-2].decode(), 0) for name in words[3:-1]), me]
         self.link.answer([part for name, count in zip(words[2:], counts, strict=True) for part in (name, count)])
+        if self.link.asked:  # there are others: who lives is looked up before they are counted
+            self.link.answer(self.lives())
+            if self.link.asked:
+                self.answer_count(requests, me, **subscribed)
+
+    def lives(self) -> list[bytes]:
+        """What Redis says of who lives."""
+        found = [b"secret", b"1"]
+        for node in self.nodes._live.values():
+            found += [b"1", msgspec.json.encode(node)]
+        for name in (*self.nodes._silent, *self.stopped):
+            found += [b"0", msgspec.json.encode(Node(name, 1))]
+        return found
 
     def respond(self, response: type, *args: Any, node: str = "") -> None:
         """A node answers the latest question; without a name it is one of Node's."""
@@ -106,6 +122,15 @@ class QuestionsTests(SynchronousTestCase):
         self.assertNoResult(asking)
         self.respond(responses.RoomsAnswer, ("node's",))
         self.assertEqual(self.successResultOf(asking), {"r", "n", "node's"})
+
+    def test_one_that_stopped_before_it_was_known_is_not_waited_for(self) -> None:
+        self.ours("a")
+        self.stopped.append("new")
+        asking = self.ask(self.questions.rooms("/", 5), 4, a=1, new=1)
+        self.respond(responses.RoomsAnswer, ("r",), node="a")
+        self.assertNoResult(asking)
+        self.respond(responses.RoomsAnswer, ("node's",))
+        self.assertEqual(self.successResultOf(asking), {"r", "node's"})
 
     def test_one_that_dies_meanwhile_is_waited_for_no_more(self) -> None:
         self.ours("a", "b")

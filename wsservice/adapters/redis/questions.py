@@ -211,7 +211,16 @@ class Questions:
 
     async def _count(self, namespace: str) -> tuple[set[str], int, frozenset[str]]:
         """Who will answer: those of our kind by name, and the number of the others; and who is known and will not."""
-        channels, known = self.classic.channels(namespace), sorted(self._nodes.others)
+        known = self._nodes.others
+        counted = await self._count_known(namespace, known)
+        if counted[1]:  # Node's, or so new that they are not known here, and may be silent by now
+            await self._nodes.look()
+            if self._nodes.others != known:
+                counted = await self._count_known(namespace, self._nodes.others)
+        return counted
+
+    async def _count_known(self, namespace: str, nodes: frozenset[str]) -> tuple[set[str], int, frozenset[str]]:
+        channels, known = self.classic.channels(namespace), sorted(nodes)
         answers_to = [channels.response_to(node) for node in (*known, self._nodes.id)]
         counts = await self._subscribers(channels.request, *answers_to)
         if not counts[-1]:  # this node has just begun to take part: who answers at once would not be heard
@@ -220,7 +229,7 @@ class Questions:
         subscribed = {node for node, count in zip(known, counts[1:-1], strict=True) if count}
         others = counts[0] - len(subscribed) - counts[-1]
         ours = {node for node in subscribed if node in self._nodes.live}
-        return ours, max(0, others), frozenset(known) - ours
+        return ours, max(0, others), nodes - ours
 
     async def _subscribers(self, *channels: bytes) -> list[int]:
         """How many are subscribed to each."""
