@@ -96,6 +96,31 @@ class RedisTests(ClusterCase):
         third.wait_for("together")
         crowd.settle()
 
+    def test_what_is_said_while_it_is_away_reaches_those_of_the_others(self) -> None:
+        """Whoever comes back first waits for the others, who would not hear it."""
+        cluster, crowd = self.gathered()
+
+        def counted() -> int:
+            found = re.search(rb"numsub:calls=(\d+)", cluster.redis.ask("INFO", "commandstats"))
+            return int(found[1]) if found else 0
+
+        before = counted()
+        until(lambda: counted() >= before + 6, "each node knows how many there are")
+        cluster.redis.kill()
+        self.until_red(cluster)
+        for number in range(20):
+            cluster.one.emit("of one", number)
+            cluster.two.emit("of two", number)
+        cluster.redis.start()
+        self.until_green(cluster)
+        for client in crowd.clients.values():
+            for event in ("of one", "of two"):
+                client.wait_for(event, 20)
+        self.check_whole(cluster, crowd)
+        for name in crowd.NAMES:
+            for event in ("of one", "of two"):
+                self.assertEqual([data for one, data in crowd.heard(name) if one == event], list(range(20)), name)
+
     def test_what_waits_is_bounded_and_what_is_lost_is_counted_rightly(self) -> None:
         cluster, crowd = self.gathered("--adapter-queue-bytes", str(QUEUE_BYTES))
         cluster.redis.kill()

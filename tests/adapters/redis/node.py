@@ -58,6 +58,10 @@ class FakeLink(RedisLink):
     def publish(self, channel: bytes, message: bytes) -> None:
         self.published.append((channel, message))
 
+    def say(self, channel: bytes, message: bytes) -> None:
+        if self.up:
+            self.published.append((channel, message))
+
     def queue(self, *args: Any) -> None:
         self.queued.append(args)
 

@@ -14,7 +14,7 @@ from wsservice.errors import RedisUnavailable
 class NodesTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.link, self.clock = FakeLink(), Clock()
-        self.nodes = Nodes(self.link, KEYS, self.clock, address="tcp:host=10.0.0.1:port=1")
+        self.nodes = Nodes(self.link, KEYS, self.clock)
         self.died: list[set[str]] = []
         self.anew: list[str] = []
         self.nodes.on_died.append(lambda nodes: self.died.append(set(nodes)))

@@ -113,8 +113,12 @@ class Classic:
             self.close(namespace)
 
     def send(self, namespace: str, request: requests.Request) -> None:
-        """Ask all nodes for something."""
+        """Ask all nodes to do something."""
         self._link.publish(self.channels(namespace).request, encode_request(request))
+
+    def ask(self, namespace: str, question: requests.Request) -> None:
+        """Ask all nodes something, whose answer nobody wants later."""
+        self._link.say(self.channels(namespace).request, encode_request(question))
 
     # Requests of others
 
@@ -226,7 +230,7 @@ class Classic:
             running.addCallback(respond)
 
     def _respond(self, channels: Channels, response: responses.Response) -> None:
-        self._link.publish(channels.response, encode_response(response, self._node))
+        self._link.say(channels.response, encode_response(response, self._node))
 
     # Who is here
 

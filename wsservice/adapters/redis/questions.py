@@ -199,7 +199,7 @@ class Questions:
             ours, others, silent = await self._count(namespace)
             question = self._open[request_id] = Question(ours, others, answered, silent)
             if not question.done.called:
-                self.classic.send(namespace, make(request_id))
+                self.classic.ask(namespace, make(request_id))
                 await question.done.addTimeout(seconds, self._clock, _too_late)
         except ClusterError as error:
             raise CallTimeout(f"the other processes cannot be asked: {error}", answers=tuple(found)) from error
