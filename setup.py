@@ -43,6 +43,7 @@ setup(
         "wsservice.adapters.redis",
         "wsservice.auth",
         "wsservice.auth.providers",
+        "wsservice.cli",
         "wsservice.clients",
         "wsservice.demo",
         "wsservice.engineio",
@@ -52,6 +53,7 @@ setup(
         "wsservice.web",
         "twisted.plugins",
     ],
+    entry_points={"console_scripts": ["wsservice = wsservice.cli:main"]},
     package_data={"wsservice": ["py.typed", "demo/static/*"]},
     # Without it an editable install hides the plugin from twistd (docs/architecture.md).
     package_dir={"": "."},

@@ -9,6 +9,7 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.certificates import make_certificate, write_pem
+from tests.fakes import make_handshake
 from tests.transports.memory import MemoryTransport
 from wsservice.assembly import Parts, assemble
 from wsservice.auth.providers.cognito import CognitoProvider
@@ -136,3 +137,33 @@ class AssemblyTests(Base):
         with self.assertRaises(ConfigurationError) as caught:
             self.assemble(environ, **flags)
         self.assertEqual([one.split(" ")[0] for one in caught.exception.problems], ["--tls-cert", "--app", "--listen"])
+
+
+class ApiTests(Base):
+    def test_without_a_key_there_is_no_api(self) -> None:
+        self.assertNotIn(b"api", self.assemble().web.resource.children)
+
+    def test_a_key_brings_it_with_the_limits(self) -> None:
+        key = "k" * 32
+        environ = {**POOL, "WSSERVICE_API_KEY": key}
+        parts = self.assemble(environ, max_http_buffer_size="5000", api_rate="1")
+        self.assertEqual(set(parts.web.resource.children[b"api"].children), {b"emit", b"disconnect"})
+        self.assertEqual(parts.web.uploads["/api/emit"](make_handshake()).limit, 5000)
+        answers = [self.post(parts, key) for _ in range(3)]
+        self.assertEqual([answer[9:12] for answer in answers], [b"202", b"202", b"429"])
+        unlimited = self.assemble(environ, api_rate="0")
+        self.assertEqual([self.post(unlimited, key)[9:12] for _ in range(5)], [b"202"] * 5)
+
+    def post(self, parts: Parts, key: str) -> bytes:
+        """The whole answer to a message."""
+        transport = MemoryTransport()
+        protocol = transport.protocol = parts.port.buildProtocol(transport.getPeer())
+        protocol.makeConnection(transport)
+        head = f"POST /api/emit HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {key}\r\n"
+        body = b'{"event": "news"}'
+        protocol.dataReceived(
+            f"{head}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+        )
+        answer = transport.value()
+        transport.finish()
+        return answer

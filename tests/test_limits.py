@@ -21,6 +21,7 @@ _LIMIT = re.compile(
 EXCEPTIONS = {
     "upgrade-timeout": "nobody is refused: the client stays on long-polling",
     "max-poll-packets": "nobody is refused: the rest comes with the next answer",
+    "adapter-timeout": "/ready tells of a Redis that is silent, and who asks others is told, by CallTimeout",
     "call-timeout": "the handler that calls is told, by CallTimeout",
     "when-user-is-full": "says what happens at --max-connections-per-user, which has an alarm",
     "compression": "no limit, but what a connection costs",

@@ -17,6 +17,7 @@ from wsservice.adapters.redis.shared_history import SharedHistory
 from wsservice.admission import Admission
 from wsservice.alarms import Alarms
 from wsservice.app import App
+from wsservice.auth.api_keys import ApiKeys
 from wsservice.auth.authenticator import Authenticator
 from wsservice.auth.origin import OriginPolicy
 from wsservice.auth.providers.base import IdentityProvider, Readiness
@@ -52,6 +53,7 @@ from wsservice.transports.socketio import SocketIoFactory
 from wsservice.transports.tls import Certificate
 from wsservice.transports.upgrade import UpgradeResource
 from wsservice.transports.websocket import RawFactory, Settings
+from wsservice.web.api import Api
 from wsservice.web.health import HEALTH, READY
 from wsservice.web.limits import Limits
 from wsservice.web.polling import PollingResource, PollingSettings
@@ -178,6 +180,7 @@ def assemble(config: Config, reactor: Any, draining: Callable[[], bool], nodes: 
         peering = Peering(outgoing, incoming)
     splices = None if outgoing is None else outgoing.splices
     path, socketio_path = config.ws_path.encode("ascii"), config.socketio_path.encode("ascii")
+    api = _make_api(config, hub, reactor)
     web = make_site(
         services,
         settings=AuthSettings(
@@ -191,8 +194,8 @@ def assemble(config: Config, reactor: Any, draining: Callable[[], bool], nodes: 
         },
         pages=PAGES if config.page else None,
         page_values={"ws_path": config.ws_path},
-        mount={path: UpgradeResource(raw), socketio_path: UpgradeResource(socketio, polling, splices)},
-        uploads={f"{config.socketio_path}{end}": polling.open_upload for end in ("", "/")},
+        mount={path: UpgradeResource(raw), socketio_path: UpgradeResource(socketio, polling, splices), **api.resources},
+        uploads={**{f"{config.socketio_path}{end}": polling.open_upload for end in ("", "/")}, **api.uploads},
         polls={f"{config.socketio_path}{end}": polling for end in ("", "/")},
         logs_quiet=config.log_level == "debug",
         limits=Limits(head_timeout=config.handshake_timeout),
@@ -378,6 +381,17 @@ def _make_clients(
         is_revoked=revocations.is_revoked,
         clock=clock,
         wall_clock=time.time,
+    )
+
+
+def _make_api(config: Config, hub: Hub, reactor: Any) -> Api:
+    return Api(
+        ApiKeys(config.api_key),
+        hub,
+        # as for what clients send
+        max_body=config.max_http_buffer_size,
+        rate=Rate(2 * config.api_rate, 1 / config.api_rate) if config.api_rate else None,
+        seconds=reactor.seconds,
     )
 
 

@@ -25,6 +25,7 @@ COOKIES = "Cookies"
 BROWSERS = "Browsers"
 APPLICATION = "Application"
 SOCKET_IO = "Socket.IO"
+BACKENDS = "Backends"
 LIMITS = "Limits"
 CLUSTER = "Cluster"
 LOGS = "Logs"
@@ -420,6 +421,22 @@ class Config:
         help="how long Redis and other nodes may take to answer; a Redis that is silent for longer counts as away",
     )
 
+    api_key: tuple[str, ...] = setting(
+        (),
+        BACKENDS,
+        parsers.API_KEY,
+        separator=" ",
+        note="none: `/api/` is not there",
+        help="the key of `POST /api/emit` and `/api/disconnect`, at least 32 characters; several, on a line each, "
+        "while one takes over from another",
+    )
+    api_rate: int = setting(
+        1000,
+        BACKENDS,
+        integer(0, 1_000_000, "messages/s"),
+        help="what may be sent with one key for long, with a burst of two seconds; past it 429; 0 is no limit",
+    )
+
     # The system's limit of open files bounds them anyway.
     max_connections: int = setting(
         0,
@@ -590,9 +607,9 @@ class Config:
     @property
     def secrets(self) -> tuple[str, ...]:
         """The values that must never be seen, for the log to look out for."""
-        values = (getattr(self, one.name) for one in declared(Config) if one.secret)
+        values = (getattr(self, one.name) for one in declared(Config) if one.secret and not one.separator)
         password = self.adapter.password if self.adapter else ""
-        return tuple(value for value in (*values, password) if value)
+        return tuple(value for value in (*values, *self.api_key, password) if value)
 
     def describe(self) -> str:
         """The settings that are not at their default, for one line of the log; secrets as `****`."""

@@ -107,7 +107,7 @@ def setting(
         note: of the default.
     """
     names = (env,) if isinstance(env, str) else env
-    secret = kind is parsers.SECRET
+    secret = kind.is_secret
     made = partial(
         Setting,
         default=default,

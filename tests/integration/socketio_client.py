@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from contextlib import suppress
 from typing import Any
 
@@ -78,7 +79,9 @@ class SocketIoClient:
 
     def read_until(self, count: int) -> list[Any]:
         """Wait for so many events; gives them all."""
+        deadline = time.monotonic() + PATIENCE
         while len(self.events) < count:
+            assert time.monotonic() < deadline, f"{len(self.events)} of {count} events came: {self.events}"
             self.read()
         return self.events
 

@@ -79,6 +79,7 @@ class RecoveryTests(TestCase):
         for number in range(2, 12):
             other.ask("say", "room", number)
         again = self.come_back(client, self.second)
+        self.assertEqual((again.sid, again.pid), (client.sid, client.pid), self.second.log)
         self.assertEqual(again.read_until(10), list(range(2, 12)))
         self.assertEqual(again.ask("state")["rooms"], ["room"])
         third = self.start()

@@ -38,6 +38,14 @@ class BucketsTests(SynchronousTestCase):
             self.assertTrue(self.allowed())
             self.assertFalse(self.allowed())
 
+    def test_many_pass_as_one_does_and_are_paid_for_later(self) -> None:
+        self.buckets.take("a", 8)
+        self.clock.advance(4 * 30 - 1)
+        error = self.assertRaises(RateLimited, self.buckets.take, "a", 2)
+        self.assertEqual(error.retry_after, 1)
+        self.clock.advance(1)
+        self.assertTrue(self.allowed())
+
     def test_a_bucket_fills_up_to_the_burst(self) -> None:
         self.exhaust()
         self.clock.advance(10_000)

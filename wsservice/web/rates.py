@@ -45,8 +45,11 @@ class Buckets:
         """How many keys are remembered."""
         return len(self._full_at)
 
-    def take(self, key: str) -> None:
+    def take(self, key: str, amount: int = 1) -> None:
         """Count an attempt.
+
+        Args:
+            amount: how many it counts for. If one would pass, all do, and the next must wait for as much longer.
 
         Raises:
             RateLimited: it came too early and was not counted; `retry_after` says when one will pass.
@@ -56,7 +59,7 @@ class Buckets:
         excess = full_at - now - self._rate.burst * self._rate.seconds
         if excess > 1e-9:  # what doubles lose
             raise RateLimited("too many attempts", retry_after=ceil(excess))
-        self._full_at[key] = full_at
+        self._full_at[key] = full_at + (amount - 1) * self._rate.seconds
         self._full_at.move_to_end(key)
         while len(self._full_at) > self._capacity or next(iter(self._full_at.values())) <= now:
             self._full_at.popitem(last=False)

@@ -82,10 +82,7 @@ class Node(msgspec.Struct, frozen=True, gc=False):
 
 
 class Nodes:
-    """This node, and those that live.
-
-    Args:
-    """
+    """This node, and those that live."""
 
     def __init__(
         self,
