@@ -14,6 +14,7 @@ hear is told as [event, data], for all kinds of clients in the same way.
 from __future__ import annotations
 
 import atexit
+import re
 import shutil
 import tempfile
 import time
@@ -153,6 +154,16 @@ class Cluster:
     def subscribers(self, namespace: str = "/") -> int:
         """How many nodes are in a namespace, as Redis knows."""
         return int(self.redis.ask("PUBSUB", "NUMSUB", f"socket.io-request#{namespace}#")[1])
+
+    def wait_until_counted(self) -> None:
+        """Wait until each of our nodes has looked how many there are (see `gathering`)."""
+
+        def looks() -> int:
+            found = re.search(rb"numsub:calls=(\d+)", self.redis.ask("INFO", "commandstats"))
+            return int(found[1]) if found else 0
+
+        before = looks()
+        until(lambda: looks() >= before + 6, "each node knows how many there are")
 
     def _start_node_programs(self, stack: ExitStack) -> None:
         self.node = NodeProgram("cluster_server.js", self.board.tell)

@@ -99,13 +99,7 @@ class RedisTests(ClusterCase):
     def test_what_is_said_while_it_is_away_reaches_those_of_the_others(self) -> None:
         """Whoever comes back first waits for the others, who would not hear it."""
         cluster, crowd = self.gathered()
-
-        def counted() -> int:
-            found = re.search(rb"numsub:calls=(\d+)", cluster.redis.ask("INFO", "commandstats"))
-            return int(found[1]) if found else 0
-
-        before = counted()
-        until(lambda: counted() >= before + 6, "each node knows how many there are")
+        cluster.wait_until_counted()
         cluster.redis.kill()
         self.until_red(cluster)
         for number in range(20):
