@@ -139,6 +139,22 @@ class AcknowledgementTests(ClusterCase):
                     answers = self.answers(cluster, sender, [crowd.ids[name]])
                     self.assertEqual(repr(answers), repr([value]), (sender, name))
 
+    def test_bytes_are_asked_and_answered(self) -> None:
+        cluster, crowd = self.shared()
+        data, text = b"\x00\xff", "AP8="
+        for name in ("sio1", "sio2", "node"):
+            crowd.clients[name].answer_with(data)  # type: ignore[union-attr]
+        options = {"except": [crowd.ids["raw2"]], "timeout": MILLISECONDS}
+        told = cluster.node.call("call", options, "bytes?", {"in": [data]})
+        self.assertEqual(sorted(told["answers"]), sorted([text] * 3 + ["raw1"]))
+        for node in (cluster.one, cluster.two):
+            answers = node.run("call", "bytes?", {"in": [data]}, skip=[crowd.ids["raw2"]], timeout=20)
+            self.assertEqual(sorted(answers), sorted([text] * 3 + ["raw1"]), node.name)
+        crowd.settle()
+        for name in ("raw1", "sio1", "sio2", "node"):
+            self.assertEqual(crowd.heard(name), [["bytes?", {"in": [text]}]] * 3, name)
+        self.assertEqual(crowd.heard("raw2"), [])
+
 
 class ServerEventTests(ClusterCase):
     def served(self, cluster: Cluster, event: list[Any]) -> dict[str, int]:

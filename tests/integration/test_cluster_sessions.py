@@ -86,6 +86,22 @@ class SessionTests(ClusterCase):
         redis.ask("CLIENT", "UNPAUSE")
         self.assertEqual(client.wait_left(), SIGNED_OUT)
 
+    def test_a_logout_while_redis_is_away_reaches_the_others_when_it_is_back(self) -> None:
+        one, two, redis = self.cluster.one, self.cluster.two, self.cluster.redis
+        cookies = [self.log_in(one), self.log_in(two)]
+        clients = [self.connect("at two", two, cookies[0]), self.connect("at one", one, cookies[1])]
+        for client in clients:
+            client.ask("run", {"do": "served"})
+        self.cluster.wait_until_counted()
+        redis.kill()
+        until(lambda: not one.is_ready and not two.is_ready, "both have noticed")
+        self.post(one, "/auth/logout", cookies[0], 204)
+        self.post(two, "/auth/logout", cookies[1], 204)
+        redis.start()
+        for client in clients:
+            self.assertEqual(client.wait_left(), SIGNED_OUT, client.name)
+        until(lambda: redis.ask("ZCARD", "socket.io:ws:ended") == 2, "nodes that start later will know")
+
     def test_a_refresh_at_one_node_renews_the_sessions_sockets_at_all(self) -> None:
         one, two = self.cluster.one, self.cluster.two
         cookie, other = self.log_in(one), self.log_in(one)
