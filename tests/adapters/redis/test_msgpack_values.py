@@ -99,15 +99,16 @@ class MessagePackTests(SynchronousTestCase):
 
     @rows(BAD)
     def test_what_is_none_is_refused_quickly_and_with_flat_memory(self, row: Bad) -> None:
-        tracemalloc.start()
-        began = time.perf_counter()
+        began = time.process_time()
+        self.assertRaises(ForeignMessage, unpack, row.payload)
+        self.assertLess(time.process_time() - began, 3)  # of this process alone: the machine may be busy
+        tracemalloc.start()  # which takes its time
         try:
             self.assertEqual(self.assertRaises(ForeignMessage, unpack, row.payload).word, row.word)
             peak = tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()
         self.assertLess(peak, 40_000_000)
-        self.assertLess(time.perf_counter() - began, 3)
 
     @given(VALUES)
     def test_both_ways_read_the_same(self, value: Any) -> None:
