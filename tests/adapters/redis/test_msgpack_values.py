@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 import tracemalloc
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
@@ -98,11 +97,8 @@ class MessagePackTests(SynchronousTestCase):
         self.assertEqual(unpack_exactly(payload), row.value)
 
     @rows(BAD)
-    def test_what_is_none_is_refused_quickly_and_with_flat_memory(self, row: Bad) -> None:
-        began = time.process_time()
-        self.assertRaises(ForeignMessage, unpack, row.payload)
-        self.assertLess(time.process_time() - began, 3)  # of this process alone: the machine may be busy
-        tracemalloc.start()  # which takes its time
+    def test_what_is_none_is_refused_with_flat_memory(self, row: Bad) -> None:
+        tracemalloc.start()
         try:
             self.assertEqual(self.assertRaises(ForeignMessage, unpack, row.payload).word, row.word)
             peak = tracemalloc.get_traced_memory()[1]
