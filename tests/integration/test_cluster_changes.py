@@ -85,6 +85,8 @@ class ChangeTests(ClusterCase):
     def test_node_closes_the_transport_of_a_client_of_ours_which_has_two_namespaces(self) -> None:
         cluster, crowd = self.shared()
         raw = cluster.raw("third", cluster.two)
+        self.addCleanup(raw.close)
+        raw.ask("run", {"do": "served"})  # it is let in
         (found,) = cluster.two.run("fetch", user="third")
         cluster.node.call("disconnect", {"to": [found["id"]]}, True)
         self.assertEqual(raw.wait_left(), (1000, "Disconnected by the server"))
@@ -96,6 +98,8 @@ class ChangeTests(ClusterCase):
     def test_ours_disconnects_clients_of_all_with_its_code(self) -> None:
         cluster, crowd = self.shared()
         third = cluster.raw("third", cluster.two)
+        self.addCleanup(third.close)
+        third.ask("run", {"do": "served"})  # it is let in
         crowd.enter(node="a", sio2="a", sio1="a")
         cluster.one.run("disconnect", user="third", code=4321, reason="Go away")
         self.assertEqual(third.wait_left(), (4321, "Go away"))

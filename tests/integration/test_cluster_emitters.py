@@ -131,6 +131,8 @@ class PythonTests(ClusterCase):
         manager.disconnect(crowd.ids["sio1"], "/")
         self.assertEqual(crowd.clients.pop("sio1").wait_left(), "io server disconnect")
         third = cluster.raw("third", cluster.two)
+        self.addCleanup(third.close)
+        third.ask("run", {"do": "served"})  # it is let in
         (found,) = cluster.two.run("fetch", user="third")
         manager.disconnect(found["id"], "/")
         self.assertEqual(third.wait_left()[0], 1000)
