@@ -118,7 +118,7 @@ def assemble(config: Config, reactor: Any, draining: Callable[[], bool], nodes: 
     alarms.watch()
     clock = RunningClock(time.monotonic)
     hub = _make_hub(config, reactor, given, clock, alarms)
-    revocations = Revocations(time.time)
+    revocations = Revocations(time.time, forgot=partial(given.counters.add, "tables_full", "revocations"))
     sessions = Sessions(hub.registry, revocations, time.time, hub.history, given.adapter)
     if given.adapter is not None:
         given.adapter.serve(Local(hub, given.app, sessions))
@@ -140,6 +140,7 @@ def assemble(config: Config, reactor: Any, draining: Callable[[], bool], nodes: 
         compression=config.compression,
         max_fragments=config.max_fragments,
         cookie=_sticky_cookie(config),
+        unread_timeout=config.unread_timeout,
     )
     services = AuthServices(
         provider=given.provider,
@@ -153,7 +154,7 @@ def assemble(config: Config, reactor: Any, draining: Callable[[], bool], nodes: 
     )
     open_files = raise_open_files()
     outgoing = None if nodes is None else make_outgoing(config, reactor, nodes, clients, open_files=open_files)
-    polling_settings = PollingSettings(config.http_compression, _sticky_cookie(config))
+    polling_settings = _make_polling(config)
     polling = PollingResource(
         clients,
         authenticator,
@@ -174,6 +175,7 @@ def assemble(config: Config, reactor: Any, draining: Callable[[], bool], nodes: 
             authenticator=authenticator,
             origins=given.origins,
             polling=polling_settings,
+            limits=_make_limits(config),
             accepting=accepting,
             admission=admission,
         )
@@ -184,7 +186,10 @@ def assemble(config: Config, reactor: Any, draining: Callable[[], bool], nodes: 
     web = make_site(
         services,
         settings=AuthSettings(
-            cookies=given.session_cookies, login_rate=Rate(config.login_burst, config.login_interval)
+            cookies=given.session_cookies,
+            login_rate=Rate(config.login_burst, config.login_interval),
+            refresh_rate=Rate(config.refresh_burst, config.refresh_interval),
+            session_rate=Rate(config.session_burst, config.session_interval),
         ),
         checks={
             "keys": given.provider.readiness,
@@ -198,7 +203,7 @@ def assemble(config: Config, reactor: Any, draining: Callable[[], bool], nodes: 
         uploads={**{f"{config.socketio_path}{end}": polling.open_upload for end in ("", "/")}, **api.uploads},
         polls={f"{config.socketio_path}{end}": polling for end in ("", "/")},
         logs_quiet=config.log_level == "debug",
-        limits=Limits(head_timeout=config.handshake_timeout),
+        limits=_make_limits(config),
         trusted=config.trusted_proxy,
     )
     return Parts(
@@ -215,6 +220,8 @@ def assemble(config: Config, reactor: Any, draining: Callable[[], bool], nodes: 
             clock=reactor,
             counters=given.counters,
             head_timeout=config.handshake_timeout,
+            max_head=config.max_head_size,
+            max_headers=config.max_headers,
             probes=frozenset({HEALTH, READY}),
             admission=admission,
             accepting=accepting,
@@ -340,6 +347,7 @@ def _make_raw(config: Config, reactor: Any, hub: Hub, authenticator: Authenticat
             send_queue_messages=config.send_queue_messages,
             ping_interval=config.ping_interval / 1000,
             ping_timeout=config.ping_timeout / 1000,
+            unread_timeout=config.unread_timeout,
             compression=config.compression,
             reject_by_http=config.reject == "http",
             trusted_proxies=config.trusted_proxy,
@@ -373,6 +381,7 @@ def _make_clients(
             max_queue=config.send_queue_bytes,
             max_queue_messages=config.send_queue_messages,
             max_attachments=config.max_attachments,
+            max_attachment_bytes=config.max_attachment_bytes,
             max_namespaces=config.max_namespaces,
         ),
         find=given.app.find,
@@ -390,9 +399,24 @@ def _make_api(config: Config, hub: Hub, reactor: Any) -> Api:
         hub,
         # as for what clients send
         max_body=config.max_http_buffer_size,
+        body_timeout=config.body_timeout,
         rate=Rate(2 * config.api_rate, 1 / config.api_rate) if config.api_rate else None,
         seconds=reactor.seconds,
     )
+
+
+def _make_limits(config: Config) -> Limits:
+    return Limits(
+        head_bytes=config.max_head_size,
+        headers=config.max_headers,
+        head_timeout=config.handshake_timeout,
+        body_timeout=min(Limits().body_timeout, config.body_timeout),
+        write_timeout=config.unread_timeout,
+    )
+
+
+def _make_polling(config: Config) -> PollingSettings:
+    return PollingSettings(config.http_compression, _sticky_cookie(config), config.body_timeout)
 
 
 def _sticky_cookie(config: Config) -> Callable[[str], str] | None:

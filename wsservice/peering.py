@@ -140,6 +140,7 @@ def make_incoming(
     authenticator: Authenticator,
     origins: OriginPolicy,
     polling: PollingSettings,
+    limits: Limits,
     accepting: Accepting,
     admission: Admission,
 ) -> Incoming:
@@ -173,6 +174,7 @@ def make_incoming(
         trusted_proxies=EVERYWHERE,
         compression=config.compression,
         max_fragments=config.max_fragments,
+        unread_timeout=config.unread_timeout,
         gate=gate,
     )
     resource = PollingResource(clients, authenticator, origins, polling, gate=gate)
@@ -184,7 +186,7 @@ def make_incoming(
         root,
         clock=reactor,
         counters=counters,
-        limits=Limits(head_timeout=config.handshake_timeout),
+        limits=limits,
         trusted=EVERYWHERE,
         uploads=dict.fromkeys(paths, resource.open_upload),
         polls=dict.fromkeys(paths, resource),

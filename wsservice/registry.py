@@ -173,6 +173,10 @@ class Registry(Generic[M]):
         """The namespaces that have connections."""
         return list(self._namespaces)
 
+    def has_namespace(self, namespace: str) -> bool:
+        """Whether a namespace has connections."""
+        return namespace in self._namespaces
+
     def rooms(self, namespace: str) -> set[str]:
         """The rooms of a namespace that have members, without those of connections' own ids."""
         return {room for of, room in self._rooms if of == namespace}

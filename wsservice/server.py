@@ -244,7 +244,7 @@ class Server(MultiService):
         parts.port.close_waiting()
         for factory in self._factories:
             for protocol in list(factory.live):
-                protocol.transport.abortConnection()
+                protocol.cut_off()
         for site in self._sites:
             site.close_all()
         if parts.peering is not None:

@@ -42,6 +42,10 @@ class Local:
         """The namespaces that are served here: those of fixed names, and those of patterns that have clients."""
         return {*self._app.names(), *self.hub.registry.namespaces()}
 
+    def has_namespace(self, namespace: str) -> bool:
+        """Whether it is one of these."""
+        return self.hub.registry.has_namespace(namespace) or namespace in self._app.names()
+
     def deliver(self, broadcast: Broadcast) -> int:
         """Deliver a broadcast; returns to how many. Raises as `Hub.deliver` does."""
         return self.hub.deliver(broadcast)

@@ -28,7 +28,7 @@ from wsservice.frames import Framing
 from wsservice.handshake import Handshake
 from wsservice.messages import ROOT, Ack, Event
 from wsservice.recovery import Claim
-from wsservice.socketio.session import ConnectRequested, Incoming, Received, Session, TooManyNamespaces
+from wsservice.socketio.session import ConnectRequested, Dropped, Incoming, Received, Session, TooManyNamespaces
 
 if TYPE_CHECKING:
     from wsservice.clients.client import Client
@@ -184,6 +184,8 @@ class Namespaces:
     def end(self, reason: str) -> None:
         """The session is over: every connection ends, once."""
         self.session.close()
+        for asking in self._asking.values():
+            self._drop_early(asking)
         self._asking.clear()
         for link in list(self._links.values()):
             self._drop(link, reason)
@@ -201,16 +203,20 @@ class Namespaces:
             elif asking is not None:
                 asking.early.append((incoming.message, size))
                 asking.bytes += size
-                if asking.bytes >= self._table.hub.inbox_bytes:
+                if asking.bytes >= self._table.hub.inbox_bytes > asking.bytes - size:
+                    self._table.hub.counters.add("reading_paused", "inbox")
                     self._client.pause(asking)
         elif isinstance(incoming, ConnectRequested):
             self._identify(incoming)
+        elif isinstance(incoming, Dropped):
+            self._table.hub.counters.add("events_dropped", "closing")
         elif isinstance(incoming, TooManyNamespaces):
             self._table.hub.counters.add("namespaces_refused", "too_many")
             self._client.write(self.wire(incoming.namespace).connect_error(TOO_MANY_NAMESPACES))
         else:
             asked = self._asking.pop(incoming.namespace, None)
             if asked is not None:
+                self._drop_early(asked)
                 self._client.resume(asked)
             if link is not None:
                 self._drop(link, CLIENT_LEFT)
@@ -280,12 +286,15 @@ class Namespaces:
         if is_wanted and isinstance(speaker, Principal):
             self._open(request, speaker)
             link = self._links.get(request.namespace)
-            if link is not None:
+            if link is None:
+                self._drop_early(asking)
+            else:
                 for message, size in asking.early:
                     link.connection.receive(message, size)
         else:
             self._give_up(request, principal)
             if is_wanted and isinstance(speaker, AuthenticationError):  # signed out meanwhile
+                self._drop_early(asking)
                 self._refuse(request.namespace, speaker.message)
         self._client.resume(asking)
         self._client.work()
@@ -306,9 +315,16 @@ class Namespaces:
         namespace = asking.request.namespace
         if self._asking.get(namespace) is asking:
             del self._asking[namespace]
+            self._drop_early(asking)
             self._refuse(namespace, error.message)
         self._client.resume(asking)
         self._client.work()
+
+    def _drop_early(self, asking: _Asking) -> None:
+        """The client does not come in: what it sent behind its request is not handled."""
+        events = sum(isinstance(message, Event) for message, _ in asking.early)
+        if events:
+            self._table.hub.counters.add("events_dropped", "closing", events)
 
     def _open(self, request: ConnectRequested, principal: Principal) -> None:
         name = request.namespace

@@ -111,6 +111,7 @@ class Clients:
             connect_timeout=settings.connect_timeout,
             max_namespaces=settings.max_namespaces,
             max_attachments=settings.max_attachments,
+            max_binary_bytes=settings.max_attachment_bytes,
         )
         client = self.client_class(self, engine, sockets, handshake=handshake, speaker=speaker, socket=socket)
         self._by_sid[engine.sid] = client

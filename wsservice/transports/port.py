@@ -31,7 +31,7 @@ from wsservice.errors import (
     TooManyConnections,
     TooManyFromAddress,
 )
-from wsservice.handshake import make_request_id
+from wsservice.handshake import MAX_HEADERS, make_request_id
 from wsservice.transports.accepting import Accepting
 from wsservice.transports.handover import hand_over
 from wsservice.transports.lean_server import host_of_peer
@@ -63,6 +63,8 @@ class PortFactory(Factory):
         websockets: the factory of each WebSocket path.
         web: the site for everything else.
         head_timeout: seconds for the whole first request head.
+        max_head: its bytes.
+        max_headers: its header lines, for WebSockets; the site has limits of its own.
         probes: the paths of the site that are served when all places are taken, if there are spare ones.
         admission: counts the connections, from here to the end of the protocol that they are handed to, which says
             so by `lost`; by default, everybody is let in.
@@ -80,6 +82,8 @@ class PortFactory(Factory):
         clock: IReactorTime,
         counters: Counters,
         head_timeout: float,
+        max_head: int = MAX_HEAD,
+        max_headers: int = MAX_HEADERS,
         probes: frozenset[bytes] = frozenset(),
         admission: Admission | None = None,
         accepting: Accepting | None = None,
@@ -94,12 +98,14 @@ class PortFactory(Factory):
             factory.lost = self.admission.release
         for factory in websockets.values():
             factory.admission = self.admission
+            factory.max_headers = max_headers
         self.websockets = websockets
         self.splices = splices
         self.web = web
         self.clock = clock
         self.counters = counters
         self.head_timeout = head_timeout
+        self.max_head = max_head
         self.probes = probes
         self.waiting: set[Port] = set()
         #: those in spare places, the first comer first
@@ -162,8 +168,8 @@ class Port(Protocol):
         if not self._head and not self._is_still_admitted():
             return
         self._head += data
-        end = self._head.find(b"\r\n\r\n")
-        if end > MAX_HEAD or (end < 0 and len(self._head) > MAX_HEAD):
+        end, most = self._head.find(b"\r\n\r\n"), self._factory.max_head
+        if end > most or (end < 0 and len(self._head) > most):
             self._refuse(HeadTooLarge("a head over the bound"))
         elif end >= 0:
             self._sort(self._head[: end + 4])

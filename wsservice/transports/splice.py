@@ -174,6 +174,10 @@ class Splice(Protocol):
         if other is not None:
             other.end()
 
+    def cut_off(self) -> None:
+        """The service ends now."""
+        self.transport.abortConnection()
+
     def drain(self) -> None:
         """The service stops: the client connects again, to another node."""
         if self._other is None or not self._other.has_answered:

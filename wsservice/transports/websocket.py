@@ -50,6 +50,7 @@ class Settings:
         reject_by_http: answer 401 or 503 instead of 101 and a close.
         trusted_proxies: whose `X-Forwarded-*` headers count.
         ping_interval, ping_timeout: seconds, between two pings, and for an answer.
+        unread_timeout: seconds in which a client must take something of what was sent before its close.
     """
 
     max_message_size: int = 65536
@@ -61,6 +62,7 @@ class Settings:
     trusted_proxies: tuple[Network, ...] = ()
     ping_interval: float = 25.0
     ping_timeout: float = 20.0
+    unread_timeout: float = 10.0
 
 
 class RawFactory(OpeningFactory):
@@ -87,6 +89,7 @@ class RawFactory(OpeningFactory):
                 "max_backlog_messages": settings.send_queue_messages,
                 "patience": hub.pause_timeout,
                 "traffics": hub.traffics,
+                "unread_timeout": settings.unread_timeout,
             },
         )
         self.hub = hub
@@ -170,7 +173,8 @@ class RawProtocol(ComebackProtocol, Link):
     def received(self, message: str | bytes, size: int) -> None:
         """One message of the client; a fault of ours ends this connection only."""
         connection = self._connection
-        if connection is None:
+        if connection is None:  # refused
+            self.factory.counters.add("events_dropped", "closing")
             return
         self.count(size)
         try:

@@ -41,8 +41,6 @@ T = TypeVar("T", Broadcast, Disconnect)
 MAX_MESSAGES = 1000
 #: deliveries after which the other clients have their turn: those of some milliseconds
 MAX_DELIVERIES = 2000
-#: seconds for a body, which may be a megabyte on a slow line
-UPLOAD_TIMEOUT = 30.0
 
 _UNAUTHORIZED = ((b"WWW-Authenticate", b"Bearer"),)
 
@@ -59,16 +57,25 @@ class Api:
 
     Args:
         max_body: bytes.
+        body_timeout: seconds, for all of them.
         rate: of messages, for each key; None is no limit.
         seconds: of a clock that never goes back.
     """
 
     def __init__(
-        self, keys: ApiKeys, hub: Hub, *, max_body: int, rate: Rate | None, seconds: Callable[[], float]
+        self,
+        keys: ApiKeys,
+        hub: Hub,
+        *,
+        max_body: int,
+        rate: Rate | None,
+        seconds: Callable[[], float],
+        body_timeout: float = 30.0,
     ) -> None:
         self._keys = keys
         self._hub = hub
         self._max_body = max_body
+        self._body_timeout = body_timeout
         self._buckets = None if rate is None else Buckets(rate, seconds)
         self._routes: dict[str, Callable[[WsRequest], Answer | Awaitable[Answer]]] = {}
         if len(keys):
@@ -118,7 +125,7 @@ class Api:
         return self._accepted("disconnect", len(messages), connections)
 
     def _open_upload(self, handshake: Handshake) -> Upload:
-        return ApiUpload(self._max_body, UPLOAD_TIMEOUT, is_kept=self._find_key(handshake) is not None)
+        return ApiUpload(self._max_body, self._body_timeout, is_kept=self._find_key(handshake) is not None)
 
     def _read(self, request: WsRequest, read: Callable[[Any], T | None]) -> list[T | None]:
         """The messages of a request that may send them; each None is for nobody.

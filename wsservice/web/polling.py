@@ -24,7 +24,7 @@ from wsservice.auth.origin import OriginPolicy
 from wsservice.auth.principal import Principal
 from wsservice.clients.client import Client
 from wsservice.clients.table import Clients
-from wsservice.engineio.packet import ParseError
+from wsservice.engineio.packet import ParseError, count_messages
 from wsservice.engineio.query import BadRequest, Forbidden, RequestError, UnknownSid, read_query
 from wsservice.engineio.states import SessionError
 from wsservice.errors import AuthenticationError, HandshakeError, OriginNotAllowed, Stopping
@@ -38,6 +38,7 @@ from wsservice.web.answers import (
     error_answer,
     not_allowed,
     not_found,
+    too_large,
 )
 from wsservice.web.compression import THRESHOLD, choose_coding, compress
 from wsservice.web.passing import PassedUpload, Passing
@@ -48,7 +49,7 @@ from wsservice.web.uploads import Upload
 if TYPE_CHECKING:
     from wsservice.auth.authenticator import Authenticator
 
-#: seconds for the body of a POST, which may be a megabyte on a slow line
+#: see `PollingSettings`
 UPLOAD_TIMEOUT = 30.0
 _NO_STORE = (b"Cache-Control", b"no-store")
 _TEXT = (b"Content-Type", b"text/plain; charset=UTF-8")
@@ -62,10 +63,12 @@ class PollingSettings:
     Attributes:
         compression: whether larger bodies are compressed for those who accept it.
         cookie: the line of the sticky cookie for a sid; None where there is none.
+        upload_timeout: seconds for the body of a POST, which may be a megabyte on a slow line.
     """
 
     compression: bool = True
     cookie: Callable[[str], str] | None = None
+    upload_timeout: float = UPLOAD_TIMEOUT
 
 
 class PollingUpload(Upload):
@@ -81,9 +84,10 @@ class PollingUpload(Upload):
         client: Client | None = None,
         refusal: RequestError | SessionError | None = None,
         *,
+        timeout: float = UPLOAD_TIMEOUT,
         headers: Headers = (),
     ) -> None:
-        super().__init__(limit, UPLOAD_TIMEOUT, is_kept=refusal is None, headers=headers)
+        super().__init__(limit, timeout, is_kept=refusal is None, headers=headers)
         self.refusal = refusal
         self._client = client
 
@@ -136,7 +140,7 @@ class PollingResource(Resource):
 
     def open_upload(self, handshake: Handshake) -> Upload:
         """The head of a POST arrived: what may come behind it."""
-        limit = self.max_body
+        limit, timeout = self.max_body, self._settings.upload_timeout
         cors = self._cors(handshake)
         try:
             client = self._clients.get(self._check(handshake))
@@ -145,9 +149,9 @@ class PollingResource(Resource):
         except (RequestError, SessionError) as error:
             owner = self._owner(handshake, error)
             if owner is not None and self._passing is not None:
-                return self._passing.upload(handshake, owner, limit=limit, timeout=UPLOAD_TIMEOUT, headers=cors)
-            return PollingUpload(limit, refusal=error, headers=cors)
-        return PollingUpload(limit, client, headers=cors)
+                return self._passing.upload(handshake, owner, limit=limit, timeout=timeout, headers=cors)
+            return PollingUpload(limit, refusal=error, timeout=timeout, headers=cors)
+        return PollingUpload(client.max_message, client, timeout=timeout, headers=cors)
 
     def render(self, request: WsRequest) -> int:
         """Answer, now or later."""
@@ -275,6 +279,7 @@ class PollingResource(Resource):
             if body is None:
                 self._refuse_session(request, Stopping("the session ends"))
                 return
+            request.on_lost(partial(client.answer_lost, count_messages(body)))
             request.send(self._answer(request.handshake, body, headers))
 
         client.open_poll(answer)
@@ -289,8 +294,12 @@ class PollingResource(Resource):
         if (handshake.header("content-type") or "").partition(";")[0].strip().lower() == "application/octet-stream":
             client.post_lost()
             raise BadRequest
+        body = request.body()
+        if len(body) > upload.limit:  # by the short way, which does not know the client
+            client.post_lost()
+            raise too_large(upload.limit)
         client.receive_post(
-            request.body(),
+            body,
             handshake,
             lambda: request.send(Answer(200, b"ok", (_TEXT, _NO_STORE, *upload.headers))),
         )

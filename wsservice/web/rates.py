@@ -33,12 +33,21 @@ class Buckets:
         now: seconds of a clock that never goes back.
         capacity: keys at most. Past it the key that was used longest ago starts anew: to profit from that, an
             attacker must come under as many other keys in the meantime.
+        forgot: called for each key that starts anew so.
     """
 
-    def __init__(self, rate: Rate, now: Callable[[], float], *, capacity: int = 10_000) -> None:
+    def __init__(
+        self,
+        rate: Rate,
+        now: Callable[[], float],
+        *,
+        capacity: int = 10_000,
+        forgot: Callable[[], None] = lambda: None,
+    ) -> None:
         self._rate = rate
         self._now = now
         self._capacity = capacity
+        self._forgot = forgot
         self._full_at: OrderedDict[str, float] = OrderedDict()
 
     def __len__(self) -> int:
@@ -61,5 +70,8 @@ class Buckets:
             raise RateLimited("too many attempts", retry_after=ceil(excess))
         self._full_at[key] = full_at + (amount - 1) * self._rate.seconds
         self._full_at.move_to_end(key)
-        while len(self._full_at) > self._capacity or next(iter(self._full_at.values())) <= now:
+        while next(iter(self._full_at.values())) <= now:
             self._full_at.popitem(last=False)
+        if len(self._full_at) > self._capacity:
+            self._full_at.popitem(last=False)
+            self._forgot()

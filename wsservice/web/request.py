@@ -32,7 +32,7 @@ from wsservice.web.answers import (
     reason_phrase,
     too_large,
 )
-from wsservice.web.channel import State, WsChannel
+from wsservice.web.channel import WsChannel
 from wsservice.web.limits import Limits
 from wsservice.web.short_way import Polls
 from wsservice.web.uploads import Upload, Uploads
@@ -148,6 +148,11 @@ class WsRequest(Request):
     def on_gone(self, told: Callable[[], None]) -> None:
         """Call `told` if the client goes away before its answer; the last one counts."""
         self._gone = told
+
+    def on_lost(self, told: Callable[[], None]) -> None:
+        """Call `told` if the connection ends before the client has taken the answer; before `send`."""
+        if not self.gone:
+            self.channel.on_lost(told)
 
     def render(self, resource: IResource) -> None:
         """Let a resource answer; for those that are not ours, in JSON where twisted.web would send HTML."""
@@ -299,12 +304,12 @@ class WsSite(Site):
 
     @property
     def busy(self) -> int:
-        """How many connections have a request under way."""
-        return sum(channel.state in (State.READING, State.ANSWERING) for channel in self.channels)
+        """How many connections have a request under way, or an answer that is not yet with the system."""
+        return sum(channel.is_busy for channel in self.channels)
 
     @property
     def is_busy(self) -> bool:
-        """Whether a request is under way."""
+        """Whether there are any."""
         return self.busy > 0
 
     def finish_up(self) -> None:
@@ -316,7 +321,7 @@ class WsSite(Site):
     def close_all(self) -> None:
         """Cut every connection off."""
         for channel in list(self.channels):
-            channel.transport.abortConnection()
+            channel.cut_off()
 
     def date(self) -> bytes:
         """The Date header of this second (RFC 9110 section 6.6.1), formatted once."""

@@ -42,8 +42,6 @@ log = Logger()
 _REQUEST_LINE = re.compile(rb"(GET|POST) (/[!\"$-~]*) HTTP/1\.1\r\n")
 #: they change what follows, or whose turn it is
 _SPECIAL = frozenset({"transfer-encoding", "expect", "upgrade"})
-#: bytes of a head without its line ends, by twisted.web
-_MOST = 16384
 #: bytes of header lines that a connection keeps for each method; precedent: what browsers keep for a cookie
 _KEPT = 4096
 #: digits of a Content-Length
@@ -99,6 +97,9 @@ class PollRequest(Protocol):
 
     def on_gone(self, told: Callable[[], None]) -> None:
         """Call `told` if the client goes away before its answer."""
+
+    def on_lost(self, told: Callable[[], None]) -> None:
+        """Call `told` if the connection ends before the client has taken the answer; before `send`."""
 
     def processingFailed(self, reason: Failure) -> None:
         """A bug: the log has the traceback, the client an `internal_error`."""
@@ -158,7 +159,7 @@ class ShortWay:
             if len(head.lines) <= _KEPT:
                 self._known[method] = head
         end = begin + len(head.lines)
-        if end > self._limits.head_bytes or end > _MOST:
+        if end > self._limits.head_bytes:
             return None
         if len(data) - end != head.length or head.length > polls.max_body:
             return None
@@ -169,7 +170,9 @@ class ShortWay:
         if end < 4:
             return None
         try:
-            handshake = parse_head(data[:end], self._peer, self._secure, self._trusted)
+            handshake = parse_head(
+                data[:end], self._peer, self._secure, self._trusted, max_headers=self._limits.headers
+            )
         except HandshakeError:
             return None
         headers = dict(handshake.headers)
@@ -244,6 +247,11 @@ class ShortRequest:
     def on_gone(self, told: Callable[[], None]) -> None:
         """Call `told` if the client goes away before its answer; the last one counts."""
         self._gone = told
+
+    def on_lost(self, told: Callable[[], None]) -> None:
+        """Call `told` if the connection ends before the client has taken the answer; before `send`."""
+        if not self.gone:
+            self._channel.on_lost(told)
 
     def send(self, answer: Answer) -> None:
         """Send an answer whole; call it once. Nothing happens if the client is gone."""

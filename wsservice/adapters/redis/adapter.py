@@ -14,6 +14,7 @@ from wsservice.adapters.redis import classic_requests as requests
 from wsservice.adapters.redis.classic import Classic
 from wsservice.adapters.redis.control import Control
 from wsservice.adapters.redis.direct import Direct
+from wsservice.adapters.redis.gathering import Gathering
 from wsservice.adapters.redis.keys import Keys
 from wsservice.adapters.redis.link import RedisLink
 from wsservice.adapters.redis.marks import Marks
@@ -29,7 +30,7 @@ from wsservice.adapters.redis.users import Users
 from wsservice.auth.providers.base import Readiness
 from wsservice.close_codes import CloseCode
 from wsservice.connection import Connection
-from wsservice.messages import Broadcast, Disconnect, EndSession, Join, Leave, Renew, Target
+from wsservice.messages import ROOT, Broadcast, Disconnect, EndSession, Join, Leave, Renew, Target
 
 if TYPE_CHECKING:
     from wsservice.adapters.local import Local
@@ -104,9 +105,10 @@ class RedisAdapter(Adapter):
         else:
             self._broadcasts = Direct(link, nodes.id, local, self._classic, refusals)
         self._control = Control(link, keys, nodes.id, local, taken=self._taken, refusals=refusals, now=time.time)
+        self._gathering = Gathering(link, lambda: self._classic.channels(ROOT).request, clock)
         self._marks = Marks(link, nodes, clock)
-        self._presence = RoomPresence(link, keys, self._marks, hub.registry)
-        self._users = Users(link, keys, self._marks, nodes, hub, self._control.replace)
+        self._presence = RoomPresence(link, keys, self._marks, nodes, hub.registry)
+        self._users = Users(link, keys, self._marks, hub, self._control.replace)
         if self._python_channel:
             PythonBridge(link, self._python_channel, local, refusals, self._broadcasts.foreign)
         for namespace in local.namespaces():
@@ -118,6 +120,7 @@ class RedisAdapter(Adapter):
         self.link.start()
         self.nodes.start()
         self._marks.start()
+        self._gathering.start()
         self._broadcasts.start()
         if self._saved is not None:
             self._saved.start()
@@ -127,6 +130,7 @@ class RedisAdapter(Adapter):
         self._broadcasts.stop()
         if self._saved is not None:
             self._saved.stop()
+        self._gathering.stop()
         self._marks.stop()
         self.nodes.stop()
         return self.link.stop()

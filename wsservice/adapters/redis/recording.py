@@ -180,7 +180,7 @@ class Recording:
         self._serial += 1
         token = str(self._serial).encode()
         passed = self._barriers[token] = Deferred()
-        self._link.publish(self._barrier_channel, token)
+        self._link.say(self._barrier_channel, token)
         return passed
 
     # Own events
