@@ -63,6 +63,7 @@ WATCHED = {
     ("cluster_dropped", "queue_full"): ("cluster_queue", "--adapter-queue-bytes"),
     ("cluster_dropped", "too_large"): ("cluster_message", "fixed at 8 MiB"),
     ("cluster_refused", "too_large"): ("cluster_message", "fixed at 8 MiB"),
+    ("passed_on_failed", "full"): ("peer_connections", "a quarter of the open files: ulimit -n"),
     ("history_dropped", "bytes"): ("recovery", "--recovery-bytes"),
     ("history_dropped", "events"): ("recovery", "fixed at 20,000 events"),
     ("history_dropped", "sessions"): ("recovery", "fixed at 10,000 clients that are away"),
