@@ -55,7 +55,7 @@ soak: $(VENV)/test.stamp
 
 # A thousand clients on two nodes, of which one is killed, or Redis is for ten seconds (docs/reliability.md)
 cluster-load: $(VENV)/test.stamp
-	WSSERVICE_CLUSTER_FIGURES=1 $(BIN)/python -m twisted.trial tests.integration.test_cluster_load
+	WSSERVICE_CLUSTER_FIGURES=1 $(BIN)/python -m twisted.trial tests.integration.test_cluster_crowd
 
 # The official protocol suites: make socketio-suites SUITES=<a checkout of github.com/socketio/socket.io>
 SUITES ?=

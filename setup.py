@@ -20,6 +20,8 @@ TEST = [
     "flask-cors",
     "selenium>=4.20",
     "python-socketio[asyncio-client]>=5.12",
+    # of python-socketio's RedisManager
+    "redis>=5",
     # builds the wheel that the tests install
     "setuptools>=70.1",
 ]
@@ -41,14 +43,17 @@ setup(
         "wsservice.adapters.redis",
         "wsservice.auth",
         "wsservice.auth.providers",
+        "wsservice.cli",
         "wsservice.clients",
         "wsservice.demo",
         "wsservice.engineio",
+        "wsservice.peers",
         "wsservice.socketio",
         "wsservice.transports",
         "wsservice.web",
         "twisted.plugins",
     ],
+    entry_points={"console_scripts": ["wsservice = wsservice.cli:main"]},
     package_data={"wsservice": ["py.typed", "demo/static/*"]},
     # Without it an editable install hides the plugin from twistd (docs/architecture.md).
     package_dir={"": "."},

@@ -20,6 +20,7 @@ from wsservice.socketio.session import (
     TABLE,
     Cancelled,
     ConnectRequested,
+    Dropped,
     Incoming,
     Left,
     ProtocolViolation,
@@ -204,6 +205,8 @@ class Life:
             assert len(self.joined) == 3
         elif isinstance(incoming, Cancelled | Left):
             assert self.joined.pop(name) is isinstance(incoming, Left)
+        elif isinstance(incoming, Dropped):
+            assert self.session.state(name) is State.DISMISSED
         else:
             self._receive(incoming)
 

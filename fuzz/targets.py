@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fuzz import cluster, engineio_life, parsers, socketio_life, wire
+from fuzz import backends, cluster, engineio_life, parsers, socketio_life, wire
 from fuzz.target import Target
 
 _JSON = (
@@ -352,6 +352,16 @@ _ALL = (
         (b"\x1d",),
         weight=4,
         max_length=3000,
+    ),
+    Target(
+        "emissions",
+        backends.emissions,
+        (
+            *_JSON,
+            *(b'"event":', b'"data":', b'"args":', b'"room":', b'"user":', b'"session":', b'"except_room":'),
+            *(b'"namespace":"/a"', b'"volatile":', b'"everybody":', b'"code":', b'"reason":', b'"connect"', b'["a"]'),
+        ),
+        (b",", b":"),
     ),
     Target("port", wire.port, (*_HEADERS, *_WEB), (b"\r\n", b"@NEXT@", b"\r\n\r\n"), weight=4, max_length=3000),
 )

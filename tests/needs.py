@@ -11,6 +11,7 @@ PARTS = {
     "node": (("node",), "apt-get install nodejs"),
     "chromium": (("chromium", "chromedriver"), "apt-get install chromium chromium-driver"),
     "redis": (("redis-server",), "apt-get install redis-server"),
+    "nginx": (("nginx",), "apt-get install nginx-light"),
 }
 
 
@@ -22,9 +23,14 @@ def require(part: str) -> None:
         AssertionError: one is not, and `CI=true`: there a missing real part is a failure.
     """
     programs, how_to_get = PARTS[part]
-    absent = [program for program in programs if shutil.which(program) is None]
+    absent = [program for program in programs if find(program) is None]
     if absent:
         raise missing(f"{' and '.join(absent)} not installed: {how_to_get}")
+
+
+def find(program: str) -> str | None:
+    """Where a program is: some of Debian's are where only the administrator looks."""
+    return shutil.which(program, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin")
 
 
 def missing(text: str) -> Exception:

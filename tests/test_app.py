@@ -15,10 +15,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from tests.fakes import Client, Core, make_principal
-from wsservice.app import MAX_NAME, App
+from wsservice.app import App
 from wsservice.connection import Connection
 from wsservice.errors import AppNotServed, ClientError
-from wsservice.messages import Event
+from wsservice.messages import MAX_NAMESPACE, Event
 from wsservice.namespace import Namespace
 
 INTERNAL = {"code": "internal_error", "message": "The server could not handle this."}
@@ -539,9 +539,9 @@ class NamespacesTests(Base):
         self.assertIsNot(self.app.namespace("/Chat"), chat)
 
     def test_what_can_be_no_name_is_an_error(self) -> None:
-        for name in ("", "chat", "/a,b", " /chat", "/" + "x" * MAX_NAME):
+        for name in ("", "chat", "/a,b", " /chat", "/" + "x" * MAX_NAMESPACE):
             self.assertIn(repr(name), str(self.assertRaises(ValueError, self.app.namespace, name)))
-        self.app.namespace("/" + "x" * (MAX_NAME - 1))
+        self.app.namespace("/" + "x" * (MAX_NAMESPACE - 1))
 
     def test_handlers_of_a_namespace_are_its_own(self) -> None:
         self.app.on("a")(lambda connection, data: "main")
@@ -562,8 +562,8 @@ class NamespacesTests(Base):
 
     def test_no_pattern_is_tried_on_a_name_that_is_too_long(self) -> None:
         anything = self.app.namespace(re.compile(r"(?s).*"))
-        self.assertIs(self.app.find("/" + "x" * (MAX_NAME - 1)), anything)
-        self.assertIsNone(self.app.find("/" + "x" * MAX_NAME))
+        self.assertIs(self.app.find("/" + "x" * (MAX_NAMESPACE - 1)), anything)
+        self.assertIsNone(self.app.find("/" + "x" * MAX_NAMESPACE))
 
     def test_a_pattern_has_one_namespace(self) -> None:
         rooms = self.app.namespace(re.compile("/room-.*"))

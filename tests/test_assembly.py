@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.certificates import make_certificate, write_pem
+from tests.fakes import make_handshake
 from tests.transports.memory import MemoryTransport
 from wsservice.assembly import Parts, assemble
 from wsservice.auth.providers.cognito import CognitoProvider
@@ -17,6 +19,7 @@ from wsservice.auth.providers.oidc import OidcProvider
 from wsservice.config import load_config
 from wsservice.counters import Counters
 from wsservice.errors import ConfigurationError
+from wsservice.handshake import parse_head
 from wsservice.identity import make_provider
 
 POOL = {
@@ -68,12 +71,12 @@ class ProviderTests(Base):
 
 
 class AssemblyTests(Base):
-    def get(self, parts: Parts, path: str) -> bytes:
+    def get(self, parts: Parts, path: str, lines: Sequence[str] = ("Host: localhost",)) -> bytes:
         """The whole answer to a GET."""
         transport = MemoryTransport()
         protocol = transport.protocol = parts.port.buildProtocol(transport.getPeer())
         protocol.makeConnection(transport)
-        protocol.dataReceived(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        protocol.dataReceived("\r\n".join([f"GET {path} HTTP/1.1", *lines, "", ""]).encode())
         answer = transport.value()
         transport.finish()
         return answer
@@ -87,6 +90,33 @@ class AssemblyTests(Base):
         self.assertTrue(parts.raw.settings.reject_by_http)
         parts = self.assemble(max_fragments="9")
         self.assertEqual([one.buildProtocol(None).max_fragments for one in (parts.raw, parts.socketio)], [9, 9])
+
+    def test_the_limits_of_a_head_hold_on_every_way(self) -> None:
+        for path in ("/health", "/ws", "/socket.io/?EIO=4&transport=polling", "/socket.io/?EIO=4&transport=websocket"):
+            for lines, size, status in ((100, 1, 431), (10, 30_000, 431), (150, 1, 0), (10, 50_000, 0)):
+                parts = self.assemble(**({} if status else {"max_head_size": "65536", "max_headers": "200"}))
+                answer = self.ask_with(parts, path, lines, size)
+                self.assertEqual(answer.startswith(b"HTTP/1.1 431 "), status == 431, (path, lines, size, answer[:50]))
+
+    def ask_with(self, parts: Parts, path: str, lines: int, size: int) -> bytes:
+        """The answer to a request with so many more header lines, the last of them of such a size."""
+        head = ["Host: localhost", *(f"X-{number}: x" for number in range(lines - 1)), f"X-Last: {'x' * size}"]
+        if path in ("/ws",) or path.endswith("websocket"):
+            head += ["Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13"]
+            head += ["Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="]
+        return self.get(parts, path, head)
+
+    def test_other_limits_reach_those_who_hold_to_them(self) -> None:
+        parts = self.assemble(
+            unread_timeout="7", body_timeout="3", max_attachment_bytes="2000", refresh_burst="9", session_interval="4"
+        )
+        protocols = [one.buildProtocol(None) for one in (parts.raw, parts.socketio)]
+        self.assertEqual([one.unread_timeout for one in protocols], [7, 7])
+        self.assertEqual((parts.web.limits.write_timeout, parts.web.limits.body_timeout), (7, 3))
+        self.assertEqual(parts.clients.settings.max_attachment_bytes, 2000)
+        self.assertEqual(self.assemble(body_timeout="50").web.limits.body_timeout, 5)
+        upload = parts.web.uploads["/socket.io"](parse_head(b"POST / HTTP/1.0\r\n\r\n", "192.0.2.1", False))
+        self.assertEqual(upload.timeout, 3)
 
     def test_the_path_of_the_websocket_can_be_set(self) -> None:
         parts = self.assemble(ws_path="/socket")
@@ -136,3 +166,33 @@ class AssemblyTests(Base):
         with self.assertRaises(ConfigurationError) as caught:
             self.assemble(environ, **flags)
         self.assertEqual([one.split(" ")[0] for one in caught.exception.problems], ["--tls-cert", "--app", "--listen"])
+
+
+class ApiTests(Base):
+    def test_without_a_key_there_is_no_api(self) -> None:
+        self.assertNotIn(b"api", self.assemble().web.resource.children)
+
+    def test_a_key_brings_it_with_the_limits(self) -> None:
+        key = "k" * 32
+        environ = {**POOL, "WSSERVICE_API_KEY": key}
+        parts = self.assemble(environ, max_http_buffer_size="5000", api_rate="1")
+        self.assertEqual(set(parts.web.resource.children[b"api"].children), {b"emit", b"disconnect"})
+        self.assertEqual(parts.web.uploads["/api/emit"](make_handshake()).limit, 5000)
+        answers = [self.post(parts, key) for _ in range(3)]
+        self.assertEqual([answer[9:12] for answer in answers], [b"202", b"202", b"429"])
+        unlimited = self.assemble(environ, api_rate="0")
+        self.assertEqual([self.post(unlimited, key)[9:12] for _ in range(5)], [b"202"] * 5)
+
+    def post(self, parts: Parts, key: str) -> bytes:
+        """The whole answer to a message."""
+        transport = MemoryTransport()
+        protocol = transport.protocol = parts.port.buildProtocol(transport.getPeer())
+        protocol.makeConnection(transport)
+        head = f"POST /api/emit HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {key}\r\n"
+        body = b'{"event": "news"}'
+        protocol.dataReceived(
+            f"{head}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+        )
+        answer = transport.value()
+        transport.finish()
+        return answer

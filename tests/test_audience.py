@@ -10,7 +10,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.fakes import Client, Core
-from wsservice.audience import Audience, names_of
+from wsservice.audience import Audience
 from wsservice.errors import AppNotServed, CallTimeout
 
 
@@ -222,10 +222,3 @@ class NotServedTests(SynchronousTestCase):
         audience = Audience()
         audience._hub = Core().hub
         self.assertRaises(NotImplementedError, audience.emit, "news")
-
-
-class NamesTests(SynchronousTestCase):
-    def test_one_name_several_or_none(self) -> None:
-        self.assertEqual(names_of(None), frozenset())
-        self.assertEqual(names_of("red"), {"red"})
-        self.assertEqual(names_of(iter(["red", "blue", "red"])), {"red", "blue"})

@@ -133,6 +133,11 @@ class ListeningTests(Base):
             problems = self.problems(flags, **environ)
             self.assertEqual([one[:28] for one in problems], ["--listen stdio: is one stream"[:28]])
 
+    def test_a_port_is_shared_at_host_and_port_only(self) -> None:
+        flags = {"dev": "yes", "reuse_port": "yes"}
+        self.assertTrue(self.load(flags).reuse_port)
+        self.assertIn("--reuse-port is for --host and --port", self.problems({**flags, "listen": ["unix:/x"]})[0])
+
     def test_a_pool_may_be_served_anywhere(self) -> None:
         self.assertEqual(self.load({"listen": ["systemd:domain=INET:index=0"]}, **POOL).host, "0.0.0.0")
 

@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from websockets.frames import Close
 
 from wsservice import close_codes
-from wsservice.close_codes import Advice, CloseCode, check_code, fit_reason
+from wsservice.close_codes import Advice, CloseCode, check_code, fit_reason, is_farewell
 
 
 class AdviceTests(SynchronousTestCase):
@@ -69,7 +69,7 @@ class ReasonTests(SynchronousTestCase):
             self.assertEqual(fit_reason(reason), reason)
 
     def test_the_reasons_that_stop_a_client_are_reasons_of_ours(self) -> None:
-        self.assertEqual(close_codes.STOP_REASONS, {close_codes.SIGNED_OUT})
+        self.assertEqual(close_codes.STOP_REASONS, {close_codes.SIGNED_OUT, close_codes.TAKEN_OVER})
 
     def test_a_long_reason_is_cut_between_characters(self) -> None:
         self.assertEqual(fit_reason("x" * 124), "x" * 123)
@@ -90,6 +90,12 @@ class CodeTests(SynchronousTestCase):
     def test_the_codes_of_ours_and_of_applications_can_be_sent(self) -> None:
         for code in (1000, 1001, 1008, 1011, 1013, 3000, 4408, 4999):
             check_code(code)
+
+    def test_a_server_says_farewell_by_1000_and_by_an_applications_codes(self) -> None:
+        for code in (1000, 3000, 4000, 4409, 4429, 4999):
+            self.assertTrue(is_farewell(code), code)
+        for code in (1001, 1008, 1011, 1013, 4408):
+            self.assertFalse(is_farewell(code), code)
 
     def test_other_codes_cannot_be_sent(self) -> None:
         for code in (-1, 0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 70000):

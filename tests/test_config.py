@@ -170,6 +170,28 @@ class DescriptionTests(Base):
         self.assertNotIn("hush", repr(config))
         self.assertEqual(config.secrets, ("hush-hush",))
 
+    def test_api_keys_are_secrets_of_which_there_may_be_several(self) -> None:
+        first, second = "a" * 32, "b" * 40
+        file = self.folder / "keys"
+        file.write_text(f"{first}\n{second}\n")
+        for flags, environ in (
+            ({"api_key": [str(file)]}, {}),
+            ({}, {"WSSERVICE_API_KEY": f"{first} {second}"}),
+            ({}, {"WSSERVICE_API_KEY_FILE": str(file)}),
+        ):
+            config = self.load(flags, **POOL, **environ)
+            self.assertEqual(config.api_key, (first, second))
+            self.assertEqual(config.secrets, (first, second))
+            self.assertNotIn(first, f"{config} {config.describe()}")
+            self.assertIn("api_key=****", config.describe())
+        self.assertEqual(self.load(**POOL).api_key, ())
+
+    def test_a_key_that_can_be_guessed_is_refused_and_not_shown(self) -> None:
+        for key in ("short", "k" * 31, "ü" * 32, "k" * 600):
+            (problem,) = self.problems(**POOL, WSSERVICE_API_KEY=key)
+            self.assertTrue(problem.startswith("WSSERVICE_API_KEY is not an API key: at least 32"), problem)
+            self.assertNotIn(key, problem)
+
     def test_what_is_rarely_meant_is_warned_of(self) -> None:
         self.assertEqual(self.load(**POOL).warnings(), [])
         warnings = self.load(

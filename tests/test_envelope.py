@@ -14,11 +14,14 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.fakes import BARE_WIRE as WIRE
+from tests.fakes import BareFraming
 from tests.tables import by_row, rows
-from wsservice.envelope import MAX_ID, RawWire, decode_binary, decode_text
+from wsservice.envelope import MAX_ID, EnvelopeWire, RawWire, decode_binary, decode_text
 from wsservice.errors import ClientError
 from wsservice.frames import PLAIN, deflate_framing, frame
-from wsservice.messages import Ack, Event
+from wsservice.messages import Ack, Broadcast, Event, Target
+from wsservice.recorded import Entry
+from wsservice.socketio.packet import Encoded
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -309,3 +312,42 @@ class CannotBeSentTests(SynchronousTestCase):
         for raw in (b'{"event":1,}', b'{"event":' * 5000 + b"1" + b"}" * 5000):
             payload = WIRE.event("message", (msgspec.Raw(raw),))
             self.assertEqual(payload, b'{"event":"message","data":' + raw + b"}")
+
+
+class EnvelopeTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.wire = EnvelopeWire(BareFraming())
+
+    def recoverable(self, event: str, *args: Any) -> bytes:
+        broadcast = Broadcast(event, args, Target())
+        return self.wire.recoverable(Entry(7, broadcast, "p.7", Encoded(b"", ()), 0, 0.0))
+
+    def test_every_event_is_in_an_envelope(self) -> None:
+        for args, data in (((), b"null"), (("x",), b'"x"'), ((1, "x"), b'[1,"x"]'), (({"event": 1},), b'{"event":1}')):
+            self.assertEqual(self.wire.event("message", args), b'{"event":"message","data":%s}' % data)
+            self.assertEqual(self.wire.event("news", args, 3), b'{"event":"news","data":%s,"id":3}' % data)
+            self.assertEqual(self.recoverable("news", *args), b'{"event":"news","data":%s,"offset":"p.7"}' % data)
+
+    def test_bytes_are_base64_and_said_to_be(self) -> None:
+        for value in (b"\x00\xff", bytearray(b"\x00\xff"), memoryview(b"\x00\xff")):
+            self.assertEqual(
+                self.recoverable("message", value), b'{"event":"message","data":"AP8=","binary":true,"offset":"p.7"}'
+            )
+            self.assertEqual(self.wire.payload(value), b'{"event":"message","data":"AP8=","binary":true}')
+        self.assertEqual(self.recoverable("news", [b"\x00"]), b'{"event":"news","data":["AA=="],"offset":"p.7"}')
+
+    def test_a_payload_is_a_message(self) -> None:
+        self.assertEqual(self.wire.payload("{}"), b'{"event":"message","data":"{}"}')
+        for payload in (1, None, "\ud800"):
+            self.assertRaises(TypeError, self.wire.payload, payload)
+
+    def test_answers_are_those_of_every_raw_client(self) -> None:
+        self.assertEqual(self.wire.result(1, "x"), WIRE.result(1, "x"))
+        self.assertEqual(
+            self.wire.error(None, "e", ClientError("no", "No.")), WIRE.error(None, "e", ClientError("no", "No."))
+        )
+
+    def test_what_is_no_json_is_refused(self) -> None:
+        for value in (object(), "\ud800"):
+            self.assertRaises(TypeError, self.recoverable, "news", value)
+            self.assertRaises(TypeError, self.wire.event, "news", (value,))

@@ -14,38 +14,41 @@ PACKAGE = Path(__file__).resolve().parents[1] / "wsservice"
 LAYERS = {
     0: [
         "messages errors close_codes handshake envelope frames config settings parsers checks redaction handlers",
+        "targets terminal arguments emissions",
         "engineio. socketio. addresses open_files traffic connection_limits headers recorded",
         "auth.principal auth.cookies auth.tokens auth.verified auth.keys auth.origin auth.strict_json auth.sigv4",
-        "auth.endpoints auth.providers.cognito_errors web.answers web.limits web.compression",
+        "auth.endpoints auth.api_keys auth.providers.cognito_errors web.answers web.limits web.compression",
         "adapters.redis.url adapters.redis.script adapters.redis.resp adapters.redis.keys",
         "adapters.redis.positions adapters.redis.serials",
         "adapters.redis.foreign adapters.redis.values adapters.redis.msgpack_values adapters.redis.channels",
         "adapters.redis.classic_target adapters.redis.classic_broadcast adapters.redis.classic_packets",
         "adapters.redis.classic_requests adapters.redis.classic_responses adapters.redis.python_packets",
+        "peers.nodes peers.sids peers.proofs peers.heads",
     ],
     1: [
-        "client_calls server_events questions adapters.base adapters.local",
+        "recovery client_calls server_events questions adapters.base adapters.local",
         "counters wire registry calls deadlines expiry history hub connection audience namespace app sessions loader",
-        "log_context log_flood log_writer logs clients. admission alarms pings",
+        "log_context log_flood log_writer logs clients. admission alarms pings unsent",
         "auth.authenticator auth.revocations auth.providers.base web.rates",
         "auth.providers.cognito_challenges web.forms web.session_cookies",
         "adapters.redis.outbox adapters.redis.subscriptions adapters.redis.refusals adapters.redis.held",
         "adapters.redis.own_events",
     ],
-    2: ["auth.jwks auth.fetch auth.strict_agent auth.providers. transports. web. adapters."],
-    3: ["identity assembly server"],
-    4: ["tap daemon testing demo."],
+    2: ["emitter auth.jwks auth.fetch auth.strict_agent auth.providers. transports. web. adapters. peers.links"],
+    3: ["identity peering assembly server"],
+    4: ["tap daemon testing demo. cli cli. __main__"],
 }
 #: families of layer 2, which never import each other
-FAMILIES = ("transports", "web", "auth", "adapters")
+FAMILIES = ("transports", "web", "auth", "adapters", "peers")
 #: what the layer of a module forbids it by name
-ONLY_FOR_CONFIG = {"config", "settings", "checks", "identity", "assembly", "server", "tap"}
+ONLY_FOR_CONFIG = {"config", "settings", "checks", "identity", "peering", "assembly", "server", "tap", "cli.cluster"}
 #: a package's public names, gathered: above everything that it names
 PUBLIC = ""
 #: arrows that go upward on purpose, each with its reason
 EXCEPTIONS = {
     ("assembly", "demo.app"): "the app that runs where the user names none",
     ("tap", PUBLIC): "the version",
+    ("cli.program", PUBLIC): "the version",
 }
 
 

@@ -107,7 +107,7 @@ class ParserTests(SynchronousTestCase):
     def test_a_path_must_not_be_one_of_the_services_own(self) -> None:
         self.accept(parsers.url_path, {"/ws": "/ws", "/v1/socket": "/v1/socket", "/healthy": "/healthy"})
         self.refuse(parsers.url_path, ["ws", "/", "/ws/", "/a?b", "/a%20b", "/a b", "//a"], "is not a path such as /ws")
-        self.refuse(parsers.url_path, ["/auth", "/auth/login", "/health", "/ready/x"], "is taken")
+        self.refuse(parsers.url_path, ["/auth", "/auth/login", "/health", "/ready/x", "/api/emit"], "is taken")
 
     def test_levels_have_the_names_of_pino_and_of_python(self) -> None:
         good = {"INFO": "info", "trace": "debug", "fatal": "critical", "warning": "warn", "silent": "silent"}

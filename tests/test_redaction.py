@@ -80,6 +80,11 @@ class RedactorTests(SynchronousTestCase):
         self.assertEqual(self.redact(f"Bearer {HUSH}"), f"Bearer {MARK}")
         self.assertEqual(self.redact("AKIAIOSFODNN7EXAMPLE ASIAIOSFODNN7EXAMPLE"), f"{MARK} {MARK}")
 
+    def test_the_session_in_the_url_of_a_client_that_comes_back(self) -> None:
+        for text in ("GET /ws?recover={} HTTP/1.1", "ws://a/ws?x=1&recover={}&offset=1", "'/ws?Recover={}'"):
+            self.assertEqual(self.redact(text.format(f"AAAA-_AAAA{HUSH}")).lower(), text.format(MARK).lower())
+        self.assertEqual(self.redact("/ws?recover=1&a=2"), "/ws?recover=1&a=2")
+
     def test_what_is_no_secret_stays(self) -> None:
         for text in (
             "connection of alice opened",

@@ -135,6 +135,15 @@ class TablesTests(Base):
         self.assertEqual(self.ids(target(rooms="a")), ["2"])
         self.assertEqual(other.rooms, {"a"})
 
+    def test_a_connection_that_is_removed_twice_leaves_its_successor_in_place(self) -> None:
+        ended = self.add("1", rooms="a")
+        self.registry.remove(ended)
+        self.add("1", rooms="a")
+        self.registry.remove(ended)
+        self.assertEqual(self.ids(target()), ["1"])
+        self.assertEqual(self.ids(target(rooms="a")), ["1"])
+        self.assertEqual(self.ids(target(rooms="1")), ["1"])
+
     def test_an_ended_connection_cannot_come_back_by_joining(self) -> None:
         member = self.add("1")
         self.registry.remove(member)

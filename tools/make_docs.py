@@ -63,6 +63,7 @@ location / {
     proxy_set_header X-Forwarded-Proto $scheme;
     proxy_read_timeout 75s;                          # longer than the pings of clients are apart
     proxy_buffer_size 16k;                           # a login sets cookies of some KiB
+    proxy_buffers 8 16k;
 }
 ```
 
@@ -77,6 +78,65 @@ then claim any address and any host: let only the proxy's group open it, by `mod
 nothing before it that forwards bytes without a look at them (socat, a TCP proxy). With `--tls-cert` a Unix socket stays
 plain. A proxy that speaks the PROXY protocol is served by `--listen haproxy:tcp:3020:interface=127.0.0.1`.
 
+## Limits that are fixed
+
+Those that somebody could want to change are settings. These are not, and the log says so when one bites:
+
+"""
+
+#: limits that are no settings, and why
+_FIXED = (
+    (
+        "a body of `/auth`: 8 KiB in 5 s",
+        "it holds a name and a password, or a token",
+    ),
+    (
+        "a message or body of a Socket.IO client that is not known: 16 KiB",
+        "it holds a request for a namespace; more would cost memory without a token",
+    ),
+    (
+        "bytes behind an upgrade while its token is checked: 64 KiB, then reading pauses",
+        "a client must wait for the answer anyway",
+    ),
+    (
+        "events of a namespace before it is joined: 100",
+        "as many as wait for handlers by default; stock clients send none",
+    ),
+    (
+        "nesting of JSON: 200 levels",
+        "what a parser recurses into must be bounded; applications use a few",
+    ),
+    (
+        "refreshes of a user name: 300 at once, then ten a second",
+        "a name may have a thousand connections",
+    ),
+    (
+        "fetches of keys for an unknown `kid`: one in 10 s",
+        "whoever forges tokens must not drive requests to the provider",
+    ),
+    (
+        "all that was sent before a close: 60 s, at any pace",
+        "who takes a byte now and then must not hold a connection for ever",
+    ),
+    (
+        "places for probes when all are taken: 32, of 1 s each",
+        "they are for `/health` and `/ready`",
+    ),
+    (
+        "sessions that are remembered as signed out: 100,000",
+        "20 MiB; one that is forgotten is counted (`tables_full revocations`)",
+    ),
+    (
+        "addresses and user names whose rates are remembered: 10,000 each; results of refreshes that are shared: 1,000",
+        "memory; one that is forgotten is counted (`tables_full rates`, `refreshes`)",
+    ),
+    (
+        "`--recovery`: 20,000 events, 10,000 clients that are away",
+        "small events cost more than their bytes",
+    ),
+)
+
+_LOG = """
 ## Where the log goes
 
 To stdout with `twistd -n`, to the file of `--logfile`, else (as a daemon) to `twistd.log`. When the file is renamed or
@@ -94,7 +154,12 @@ lines. Lines, and tracebacks as a whole, are bounded.
 
 def make_page() -> str:
     """The whole page."""
-    return f"{_HEAD}{markdown_tables(declared(Config))}{_TAIL}"
+    return f"{_HEAD}{markdown_tables(declared(Config))}{_TAIL}{_fixed_table()}{_LOG}"
+
+
+def _fixed_table() -> str:
+    rows = "".join(f"| {limit} | {why} |\n" for limit, why in _FIXED)
+    return f"| limit | why |\n|---|---|\n{rows}"
 
 
 def with_states(page: str) -> str:

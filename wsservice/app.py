@@ -6,11 +6,8 @@ import re
 from weakref import WeakSet
 
 from wsservice.hub import Hub
-from wsservice.messages import ROOT
+from wsservice.messages import MAX_NAMESPACE, ROOT, check_namespace
 from wsservice.namespace import Namespace
-
-#: characters of a namespace's name
-MAX_NAME = 256
 
 
 class App(Namespace):
@@ -42,8 +39,7 @@ class App(Namespace):
                 found = Namespace(name, self.find)
                 self._patterns.append(self._adopt(found))
             return found
-        if not name.startswith("/") or "," in name or len(name) > MAX_NAME:
-            raise ValueError(f'the name of a namespace begins with "/" and holds no comma: {name!r}')
+        check_namespace(name)
         found = self.find(name)
         if found is None:
             found = self._named[name] = self._adopt(Namespace(name))
@@ -55,7 +51,7 @@ class App(Namespace):
     def find(self, name: str) -> Namespace | None:
         """The namespace that handles a name, if there is one; those of a fixed name come first."""
         named = self._named.get(name)
-        if named is not None or len(name) > MAX_NAME:
+        if named is not None or len(name) > MAX_NAMESPACE:
             return named
         return next((one for one in self._patterns if one.matches(name)), None)
 

@@ -17,6 +17,7 @@ from wsservice.adapters.redis.shared_history import SharedHistory
 from wsservice.admission import Admission
 from wsservice.alarms import Alarms
 from wsservice.app import App
+from wsservice.auth.api_keys import ApiKeys
 from wsservice.auth.authenticator import Authenticator
 from wsservice.auth.origin import OriginPolicy
 from wsservice.auth.providers.base import IdentityProvider, Readiness
@@ -31,6 +32,7 @@ from wsservice.counters import Counters
 from wsservice.deadlines import RunningClock
 from wsservice.demo.app import make_app
 from wsservice.engineio.settings import Settings as EngineSettings
+from wsservice.errors import ConfigurationError
 from wsservice.expiry import Expirations
 from wsservice.handshake import is_trusted
 from wsservice.history import History
@@ -39,16 +41,19 @@ from wsservice.identity import make_greeting, make_origins, make_provider, make_
 from wsservice.loader import load_app
 from wsservice.open_files import SPARE_CONNECTIONS, most_connections, raise_open_files
 from wsservice.parsers import is_loopback
+from wsservice.peering import Peering, make_incoming, make_outgoing
+from wsservice.peers.nodes import Nodes
 from wsservice.registry import Registry
 from wsservice.sessions import Sessions
 from wsservice.traffic import TrafficLimits
 from wsservice.transports.accepting import Accepting
-from wsservice.transports.listen import make_endpoints
+from wsservice.transports.listen import handed_over, make_endpoints
 from wsservice.transports.port import PortFactory
 from wsservice.transports.socketio import SocketIoFactory
 from wsservice.transports.tls import Certificate
 from wsservice.transports.upgrade import UpgradeResource
 from wsservice.transports.websocket import RawFactory, Settings
+from wsservice.web.api import Api
 from wsservice.web.health import HEALTH, READY
 from wsservice.web.limits import Limits
 from wsservice.web.polling import PollingResource, PollingSettings
@@ -81,6 +86,7 @@ class Parts:
     endpoints: list[tuple[str, IStreamServerEndpoint]]
     certificate: Certificate | None
     greeting: list[str]
+    peering: Peering | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +103,12 @@ class _Given:
     adapter: Adapter | None
 
 
-def assemble(config: Config, reactor: Any, draining: Callable[[], bool]) -> Parts:
+def assemble(config: Config, reactor: Any, draining: Callable[[], bool], nodes: Nodes | None = None) -> Parts:
     """Build every part and connect them; nothing runs or listens yet.
 
     Args:
         draining: whether the service is coming to its end.
+        nodes: the cluster, where it is not the adapter's.
 
     Raises:
         ConfigurationError: things that the settings name cannot be used; it tells all of them.
@@ -111,10 +118,11 @@ def assemble(config: Config, reactor: Any, draining: Callable[[], bool]) -> Part
     alarms.watch()
     clock = RunningClock(time.monotonic)
     hub = _make_hub(config, reactor, given, clock, alarms)
-    revocations = Revocations(time.time)
+    revocations = Revocations(time.time, forgot=partial(given.counters.add, "tables_full", "revocations"))
     sessions = Sessions(hub.registry, revocations, time.time, hub.history, given.adapter)
     if given.adapter is not None:
         given.adapter.serve(Local(hub, given.app, sessions))
+        nodes = nodes or given.adapter.nodes
     authenticator = Authenticator(
         given.provider,
         cookie_name=config.auth_cookie_name,
@@ -132,6 +140,7 @@ def assemble(config: Config, reactor: Any, draining: Callable[[], bool]) -> Part
         compression=config.compression,
         max_fragments=config.max_fragments,
         cookie=_sticky_cookie(config),
+        unread_timeout=config.unread_timeout,
     )
     services = AuthServices(
         provider=given.provider,
@@ -143,18 +152,44 @@ def assemble(config: Config, reactor: Any, draining: Callable[[], bool]) -> Part
         clock=reactor,
         now=time.time,
     )
-    polling = PollingResource(
-        clients, authenticator, given.origins, PollingSettings(config.http_compression, _sticky_cookie(config))
-    )
     open_files = raise_open_files()
+    outgoing = None if nodes is None else make_outgoing(config, reactor, nodes, clients, open_files=open_files)
+    polling_settings = _make_polling(config)
+    polling = PollingResource(
+        clients,
+        authenticator,
+        given.origins,
+        polling_settings,
+        passing=None if outgoing is None else outgoing.passing,
+    )
     admission = _make_admission(config, alarms, open_files, spare=SPARE_CONNECTIONS)
     clients.admission = _make_admission(config, alarms, open_files)
     accepting = Accepting(reactor, alarms, highest=max(1, open_files - _SPARE_FILES))
+    peering = None
+    if nodes is not None and outgoing is not None:
+        incoming = make_incoming(
+            config,
+            reactor,
+            nodes,
+            clients,
+            authenticator=authenticator,
+            origins=given.origins,
+            polling=polling_settings,
+            limits=_make_limits(config),
+            accepting=accepting,
+            admission=admission,
+        )
+        peering = Peering(outgoing, incoming)
+    splices = None if outgoing is None else outgoing.splices
     path, socketio_path = config.ws_path.encode("ascii"), config.socketio_path.encode("ascii")
+    api = _make_api(config, hub, reactor)
     web = make_site(
         services,
         settings=AuthSettings(
-            cookies=given.session_cookies, login_rate=Rate(config.login_burst, config.login_interval)
+            cookies=given.session_cookies,
+            login_rate=Rate(config.login_burst, config.login_interval),
+            refresh_rate=Rate(config.refresh_burst, config.refresh_interval),
+            session_rate=Rate(config.session_burst, config.session_interval),
         ),
         checks={
             "keys": given.provider.readiness,
@@ -164,11 +199,11 @@ def assemble(config: Config, reactor: Any, draining: Callable[[], bool]) -> Part
         },
         pages=PAGES if config.page else None,
         page_values={"ws_path": config.ws_path},
-        mount={path: UpgradeResource(raw), socketio_path: UpgradeResource(socketio, polling)},
-        uploads={f"{config.socketio_path}{end}": polling.open_upload for end in ("", "/")},
+        mount={path: UpgradeResource(raw), socketio_path: UpgradeResource(socketio, polling, splices), **api.resources},
+        uploads={**{f"{config.socketio_path}{end}": polling.open_upload for end in ("", "/")}, **api.uploads},
         polls={f"{config.socketio_path}{end}": polling for end in ("", "/")},
         logs_quiet=config.log_level == "debug",
-        limits=Limits(head_timeout=config.handshake_timeout),
+        limits=_make_limits(config),
         trusted=config.trusted_proxy,
     )
     return Parts(
@@ -185,15 +220,19 @@ def assemble(config: Config, reactor: Any, draining: Callable[[], bool]) -> Part
             clock=reactor,
             counters=given.counters,
             head_timeout=config.handshake_timeout,
+            max_head=config.max_head_size,
+            max_headers=config.max_headers,
             probes=frozenset({HEALTH, READY}),
             admission=admission,
             accepting=accepting,
+            splices=splices,
         ),
         accepting=accepting,
         open_files=open_files,
         endpoints=given.endpoints,
         certificate=given.certificate,
         greeting=make_greeting(given.provider),
+        peering=peering,
     )
 
 
@@ -211,9 +250,10 @@ def _make_given(config: Config, reactor: Any) -> _Given:
                 reactor,
                 host=config.host,
                 port=config.port,
-                listen=config.listen,
+                listen=_listen(config, reactor),
                 backlog=config.backlog,
                 certificate=certificate,
+                reuse_port=config.reuse_port,
             )
         ),
         counters=counters,
@@ -239,6 +279,22 @@ def _make_adapter(config: Config, reactor: Any, counters: Counters) -> Adapter |
         python_channel=config.python_socketio_channel,
         queue_bytes=config.adapter_queue_bytes,
     )
+
+
+def _listen(config: Config, reactor: Any) -> tuple[str, ...]:
+    """Where to listen instead of host and port: what is named, or else what was handed over.
+
+    Raises:
+        ConfigurationError: `--dev`, and others would reach it.
+    """
+    found = [] if config.listen else handed_over(reactor)
+    reachable = [name for name, host in found if host and not is_loopback(host)]
+    if config.dev and reachable:
+        raise ConfigurationError(
+            f"--dev is for this machine only, and {', '.join(reachable)} (LISTEN_FDS) may be reached from others: "
+            "let the .socket unit listen on 127.0.0.1, or use a user pool"
+        )
+    return config.listen or tuple(name for name, _ in found)
 
 
 def _certificate(config: Config) -> Certificate | None:
@@ -291,6 +347,7 @@ def _make_raw(config: Config, reactor: Any, hub: Hub, authenticator: Authenticat
             send_queue_messages=config.send_queue_messages,
             ping_interval=config.ping_interval / 1000,
             ping_timeout=config.ping_timeout / 1000,
+            unread_timeout=config.unread_timeout,
             compression=config.compression,
             reject_by_http=config.reject == "http",
             trusted_proxies=config.trusted_proxy,
@@ -324,6 +381,7 @@ def _make_clients(
             max_queue=config.send_queue_bytes,
             max_queue_messages=config.send_queue_messages,
             max_attachments=config.max_attachments,
+            max_attachment_bytes=config.max_attachment_bytes,
             max_namespaces=config.max_namespaces,
         ),
         find=given.app.find,
@@ -333,6 +391,32 @@ def _make_clients(
         clock=clock,
         wall_clock=time.time,
     )
+
+
+def _make_api(config: Config, hub: Hub, reactor: Any) -> Api:
+    return Api(
+        ApiKeys(config.api_key),
+        hub,
+        # as for what clients send
+        max_body=config.max_http_buffer_size,
+        body_timeout=config.body_timeout,
+        rate=Rate(2 * config.api_rate, 1 / config.api_rate) if config.api_rate else None,
+        seconds=reactor.seconds,
+    )
+
+
+def _make_limits(config: Config) -> Limits:
+    return Limits(
+        head_bytes=config.max_head_size,
+        headers=config.max_headers,
+        head_timeout=config.handshake_timeout,
+        body_timeout=min(Limits().body_timeout, config.body_timeout),
+        write_timeout=config.unread_timeout,
+    )
+
+
+def _make_polling(config: Config) -> PollingSettings:
+    return PollingSettings(config.http_compression, _sticky_cookie(config), config.body_timeout)
 
 
 def _sticky_cookie(config: Config) -> Callable[[str], str] | None:

@@ -18,9 +18,8 @@ from wsservice.connection import Connection
 from wsservice.errors import AppNotServed, ClientError, RoomTaken
 from wsservice.hub import Hub
 from wsservice.messages import Broadcast, Disconnect, Join, Leave, Target, check_name
+from wsservice.targets import Names, make_targets
 
-#: one name or several; None for no choice by this
-Names = str | Iterable[str] | None
 #: connections, or their ids
 Connections = Connection | str | Iterable[Connection | str] | None
 
@@ -265,30 +264,10 @@ class Audience:
         except_room: Names = None,
         skip: Connections = None,
     ) -> list[Target]:
-        """Whom these names mean; nobody if they are empty lists, for a Target without names means everybody."""
-        rooms, users, sessions = names_of(room), names_of(user), names_of(session)
-        if not (room is user is session is None or rooms or users or sessions):
-            return []
+        """Whom these names mean; see `make_targets`."""
         if skip is None:
             left_out: Iterable[Connection | str] = ()
         else:
             left_out = [skip] if isinstance(skip, Connection | str) else skip
         ids = frozenset(one if isinstance(one, str) else one.id for one in left_out)
-        return [
-            Target(
-                namespace=name,
-                rooms=rooms,
-                users=users,
-                sessions=sessions,
-                skip=ids,
-                except_rooms=names_of(except_room),
-            )
-            for name in self._names()
-        ]
-
-
-def names_of(value: Names) -> frozenset[str]:
-    """One name or several, as a set."""
-    if value is None:
-        return frozenset()
-    return frozenset([value] if isinstance(value, str) else value)
+        return make_targets(self._names(), room=room, user=user, session=session, except_room=except_room, skip=ids)

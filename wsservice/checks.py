@@ -93,6 +93,8 @@ def listening_problems(config: Config) -> list[str]:
     paths = (config.ws_path, config.socketio_path)
     if any(f"{one}/".startswith(f"{other}/") for one, other in (paths, paths[::-1])):
         problems.append(f"--ws-path {paths[0]} and --socketio-path {paths[1]}: neither may be the other or below it")
+    if config.reuse_port and config.listen:
+        problems.append("--reuse-port is for --host and --port: leave --listen away, or --reuse-port")
     if any(_kind(one) == "stdio" for one in config.listen):
         problems.append(f"--listen stdio: is one stream and no place where clients come; {_EXAMPLES}")
     if config.dev:

@@ -49,17 +49,24 @@ class CloseCode(IntEnum):
 
 
 _KNOWN = frozenset(CloseCode)
+#: an application's own close codes (RFC 6455 section 7.4.2) begin here
+_OWN_CODES = 3000
 
 
 def may_be_sent(code: int) -> bool:
     """Whether a server may send a code (RFC 6455 section 7.4)."""
-    return 3000 <= code <= 4999 or code in _SENT
+    return _OWN_CODES <= code <= 4999 or code in _SENT
 
 
 def check_code(code: int) -> None:
     """Raise ValueError for a code that no server may send."""
     if not may_be_sent(code):
         raise ValueError(f"the close code {code} cannot be sent: give 1000, 3000 to 4999, or one of CloseCode")
+
+
+def is_farewell(code: int) -> bool:
+    """Whether a server that closes with a code wants the client to stay away, and not to come back to where it was."""
+    return code == CloseCode.NORMAL or (code >= _OWN_CODES and code != CloseCode.SLOW_CONSUMER)
 
 
 def label(code: int | None) -> str:
@@ -96,10 +103,10 @@ TOO_MANY_CONNECTIONS = "Too many connections"
 TOO_MUCH = "Too many messages"
 TAKEN_OVER = "Continued on another connection"
 
-#: ends of a Socket.IO session after which a client may come back to its rooms and what it missed (SOCKETIO.md 1.17)
+#: ends of a connection after which its client may come back to its rooms and what it missed (SOCKETIO.md 1.17)
 RECOVERABLE = frozenset(
     {"ping timeout", "transport close", "transport error", EXPIRED, SLOW, STUCK, SHUTTING_DOWN, TAKEN_OVER}
 )
 
-#: reasons of a 1008 after which a client must not refresh and come back
-STOP_REASONS = frozenset({SIGNED_OUT})
+#: reasons after which a client must not refresh or come back, whatever the code: it signed out, or is back already
+STOP_REASONS = frozenset({SIGNED_OUT, TAKEN_OVER})

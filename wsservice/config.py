@@ -25,8 +25,10 @@ COOKIES = "Cookies"
 BROWSERS = "Browsers"
 APPLICATION = "Application"
 SOCKET_IO = "Socket.IO"
-CLUSTER = "Cluster"
+RECOVERY = "Recovery"
+BACKENDS = "Backends"
 LIMITS = "Limits"
+CLUSTER = "Cluster"
 LOGS = "Logs"
 
 _ANY_HOST = "0.0.0.0"  # noqa: S104 - browsers come from elsewhere
@@ -48,6 +50,11 @@ class Config:
         text("ENDPOINT"),
         separator=" ",
         help="Twisted endpoint instead of host and port, such as `unix:/run/wsservice.sock`; may be repeated",
+    )
+    reuse_port: bool = setting(
+        False,
+        LISTENING,
+        help="let other processes listen on the same host and port, too (`SO_REUSEPORT`); see scaling.md",
     )
     tls_cert: Path | None = setting(
         None,
@@ -291,7 +298,7 @@ class Config:
     ws_path: str = setting("/ws", APPLICATION, parsers.URL_PATH, help="where the raw WebSocket is")
     page: bool = setting(True, APPLICATION, help="serve the page at `/` to log in and chat")
 
-    # The defaults are those of socket.io 4.8, whose names these are, too.
+    # The names are those of socket.io, too.
     socketio_path: str = setting("/socket.io", SOCKET_IO, parsers.URL_PATH, help="where Socket.IO clients connect")
     transports: tuple[str, ...] = setting(
         ("polling", "websocket"),
@@ -308,30 +315,35 @@ class Config:
         SOCKET_IO,
         integer(10, 86_400_000, "milliseconds"),
         help="time between the server's pings, on `/ws`, too; keep it below the idle limit of every proxy on the way",
+        precedent="socket.io 4.8",
     )
     ping_timeout: int = setting(
         20000,
         SOCKET_IO,
         integer(10, 86_400_000, "milliseconds"),
         help="how long a client may take for its pong; past it, it is gone",
+        precedent="socket.io 4.8",
     )
     upgrade_timeout: int = setting(
         10000,
         SOCKET_IO,
         integer(10, 3_600_000, "milliseconds"),
         help="how long moving to a WebSocket may take; past it, the client stays on long-polling",
+        precedent="socket.io 4.8",
     )
     connect_timeout: int = setting(
         45000,
         SOCKET_IO,
         integer(10, 3_600_000, "milliseconds"),
         help="how long a client may take to join a namespace; past it, it is closed",
+        precedent="socket.io 4.8",
     )
     max_http_buffer_size: int = setting(
         1_000_000,
         SOCKET_IO,
         integer(100, 2**30, "bytes"),
         help="the largest message, and the largest body of a POST; `--max-message-size` is for `/ws`",
+        precedent="socket.io 4.8",
     )
     max_poll_packets: int = setting(
         0,
@@ -339,13 +351,28 @@ class Config:
         integer(0, 1_000_000, "packets"),
         note="no limit",
         help="packets in one answer of long-polling; Python's client, as it comes, breaks off at more than 16",
+        precedent="socket.io 4.8, which has no limit; python-engineio takes 16 of a client",
     )
-    # socket.io-parser 4.2.6 has the same bound (CVE-2026-33151).
     max_attachments: int = setting(
-        10, SOCKET_IO, integer(1, 10_000, "parts"), help="binary parts of one message from a client"
+        10,
+        SOCKET_IO,
+        integer(1, 10_000, "parts"),
+        help="binary parts of one message from a client",
+        precedent="socket.io-parser 4.2.6 (CVE-2026-33151)",
+    )
+    max_attachment_bytes: int = setting(
+        5_000_000,
+        SOCKET_IO,
+        integer(1024, 2**30, "bytes"),
+        help="one message from a client with all its binary parts; by a WebSocket each part is a message of its own",
+        precedent="none, socket.io has no limit; half of what ten parts of `--max-http-buffer-size` would have",
     )
     max_namespaces: int = setting(
-        100, SOCKET_IO, integer(1, 10_000, "namespaces"), help="namespaces that one client may join"
+        100,
+        SOCKET_IO,
+        integer(1, 10_000, "namespaces"),
+        help="namespaces that one client may join",
+        precedent="none, socket.io has no limit; a page joins a few, and each costs as much as a connection",
     )
     http_compression: bool = setting(
         True,
@@ -360,20 +387,21 @@ class Config:
         note="none",
         help="a cookie with the session's id, such as `io`, for a load balancer that must keep a client on one process",
     )
-    # socket.io's `maxDisconnectionDuration` is 120.
     recovery: float = setting(
         0.0,
-        SOCKET_IO,
+        RECOVERY,
         number(0, 86400, "seconds"),
         note="off",
         help="how long a client that lost its connection can come back to its rooms and to what it missed; every event "
-        "then has one more argument, its offset",
+        "of Socket.IO then has one more argument, its offset; raw clients must ask for it (docs/protocol.md)",
+        precedent="socket.io's is off, too; `maxDisconnectionDuration` is 120 where it is on",
     )
     recovery_bytes: int = setting(
         16 * 1024 * 1024,
-        SOCKET_IO,
+        RECOVERY,
         integer(1024, 2**36, "bytes"),
         help="how much is kept for that, of all clients together",
+        precedent="none, socket.io keeps all that was sent in that time; little beside what a thousand clients cost",
     )
 
     adapter: RedisUrl | None = setting(
@@ -406,35 +434,54 @@ class Config:
         CLUSTER,
         integer(1024, 2**36, "bytes"),
         help="what is held for Redis while it is away; past it, the oldest messages are dropped and counted",
+        precedent="none, Node's client of Redis keeps all; a second of 80,000 messages of 200 bytes",
     )
-    # @socket.io/redis-adapter's (`requestsTimeout`).
     adapter_timeout: float = setting(
         5.0,
         CLUSTER,
         number(0.1, 300, "seconds"),
         help="how long Redis and other nodes may take to answer; a Redis that is silent for longer counts as away",
+        precedent="@socket.io/redis-adapter's `requestsTimeout`",
     )
 
-    # The system's limit of open files bounds them anyway.
+    api_key: tuple[str, ...] = setting(
+        (),
+        BACKENDS,
+        parsers.API_KEY,
+        separator=" ",
+        note="none: `/api/` is not there",
+        help="the key of `POST /api/emit` and `/api/disconnect`, at least 32 characters; several, on a line each, "
+        "while one takes over from another",
+    )
+    api_rate: int = setting(
+        1000,
+        BACKENDS,
+        integer(0, 1_000_000, "messages/s"),
+        help="what may be sent with one key for long, with a burst of two seconds; past it 429; 0 is no limit",
+        precedent="none, Centrifugo's API has no limit; what `--message-rate` is for one user",
+    )
+
     max_connections: int = setting(
         0,
         LIMITS,
         integer(0, 1_048_576, "connections"),
         note="as many as there can be open files, less 100",
         help="TCP connections in all, and sessions of long-polling; past it 503, but for /health and /ready",
+        precedent="nginx's `worker_connections`, which the system's limit of open files bounds, too",
     )
-    # Large enough for an office behind one address; nginx's `limit_conn` has no default.
     max_connections_per_address: int = setting(
         1000,
         LIMITS,
         integer(0, 1_048_576, "connections"),
         help="the same of one IPv4 address or IPv6 /64, but for proxies and this machine; past it 429; 0 is no limit",
+        precedent="none, nginx's `limit_conn` has no default; enough for an office behind one address",
     )
     max_connections_per_user: int = setting(
         1000,
         LIMITS,
         integer(0, 1_048_576, "connections"),
         help="connections of one user, each namespace of a Socket.IO client for itself; 0 is no limit",
+        precedent="none, Centrifugo has no limit by default; far above the tabs and devices of a person",
     )
     when_user_is_full: Literal["refuse", "replace"] = setting(
         "refuse",
@@ -447,105 +494,200 @@ class Config:
         LIMITS,
         integer(0, 1_000_000, "rooms"),
         help="rooms that one connection may be in; past it `join` raises `ClientError`; 0 is no limit",
+        precedent="none, socket.io has no limit; a room is a few hundred bytes, and only handlers let clients in",
     )
     max_calls: int = setting(
         1000,
         LIMITS,
         integer(0, 1_000_000, "calls"),
         help="calls that may wait for one client's answer; past it they fail at once; 0 is no limit",
+        precedent="none, socket.io has no limit; far above what one client is asked at a time",
     )
-    # Centrifugo's default, and OWASP's advice.
     max_message_size: int = setting(
         65536,
         LIMITS,
         integer(1, 2**30, "bytes"),
         help="the largest message from a client; a larger one closes it with 1009",
+        precedent="Centrifugo's, and OWASP's advice",
     )
-    # ws (`maxFragments`).
     max_fragments: int = setting(
         131_072,
         LIMITS,
         integer(1, 2**31, "frames"),
         help="frames that one message from a client may come in, empty ones too; more close it with 1008",
+        precedent="ws 8.21 (`maxFragments`, CVE-2026-48779)",
     )
-    # Autobahn's default.
     handshake_timeout: float = setting(
-        5.0, LIMITS, number(0.1, 300, "seconds"), help="how long a client may take for the head of its first request"
+        5.0,
+        LIMITS,
+        number(0.1, 300, "seconds"),
+        help="how long a client may take for the head of its first request",
+        precedent="Autobahn's (`openHandshakeTimeout`)",
+    )
+    max_head_size: int = setting(
+        16384,
+        LIMITS,
+        integer(1024, 2**20, "bytes"),
+        help="the largest head of a request, cookies and all; past it 431",
+        precedent="twisted.web's; nginx has 4 times 8 KiB, Node 16 KiB",
+    )
+    max_headers: int = setting(
+        100,
+        LIMITS,
+        integer(10, 10_000, "lines"),
+        help="header lines of a request; past it 431",
+        precedent="Apache's (`LimitRequestFields`)",
+    )
+    body_timeout: float = setting(
+        30.0,
+        LIMITS,
+        number(0.1, 3600, "seconds"),
+        help="how long a client may take for the body of a POST of Socket.IO; one to `/auth`, which has 8 KiB at most, "
+        "has 5 s at most",
+        precedent="nginx's `client_body_timeout`, which is 60 s between two reads",
     )
     auth_timeout: float = setting(
-        3.0, LIMITS, number(0.1, 60, "seconds"), help="how long a handshake waits for the issuer's keys"
+        3.0,
+        LIMITS,
+        number(0.1, 60, "seconds"),
+        help="how long a handshake waits for the issuer's keys",
+        precedent="none; below `--handshake-timeout`, so that a client is told why in time",
     )
-    # Centrifugo's default.
     send_queue_bytes: int = setting(
         1048576,
         LIMITS,
         integer(1024, 2**30, "bytes"),
         help="what is held for a client that does not read; past it, it is closed with 4408",
+        precedent="Centrifugo's",
     )
     send_queue_messages: int = setting(
         10_000,
         LIMITS,
         integer(1, 10_000_000, "messages"),
         help="the same in messages, since small ones cost more than their bytes",
+        precedent="none, Centrifugo counts bytes only; 100 bytes a message at the bound of bytes",
     )
-    # Above what people and their pages send; Discord's gateway allows two a second.
+    unread_timeout: float = setting(
+        10.0,
+        LIMITS,
+        number(0.1, 3600, "seconds"),
+        help="how long a client may take nothing of an answer, or of what was sent before its close; past it, it is "
+        "cut off",
+        precedent="nginx's `send_timeout`, which is 60 s between two writes; less, since here it is memory that waits",
+    )
     message_rate: int = setting(
         1000,
         LIMITS,
         integer(0, 1_000_000_000, "messages/s"),
         help="what a user may send for long, over all connections, with a burst of two seconds; past it, a connection "
         "is not read from for a while, and closed with 4429 if it goes on for `--pause-timeout`; 0 is no limit",
+        precedent="none, Discord's gateway allows two a second; above what people and their pages send",
     )
     byte_rate: int = setting(
         4_194_304,
         LIMITS,
         integer(0, 2**40, "bytes/s"),
         help="the same in bytes; 0 is no limit",
+        precedent="none; a message of 4 KiB at each of `--message-rate`",
     )
     inbox_messages: int = setting(
         100,
         LIMITS,
         integer(1, 1_000_000, "messages"),
         help="what may wait for a client's handlers before the service stops reading from it",
+        precedent="none; what a user may send in a tenth of a second",
     )
     inbox_bytes: int = setting(
-        1_048_576, LIMITS, integer(1024, 2**30, "bytes"), help="the same in bytes, whichever is reached first"
+        1_048_576,
+        LIMITS,
+        integer(1024, 2**30, "bytes"),
+        help="the same in bytes, whichever is reached first",
+        precedent="`--send-queue-bytes`, for the other direction",
     )
-    # Node's http server gives a whole request 300 s, nginx a body 60 s between two reads.
     pause_timeout: float = setting(
         30.0,
         LIMITS,
         number(0.1, 3600, "seconds"),
         help="how long a client may be left unread because its handlers are behind; past it, it is closed with 1013",
+        precedent="Node's http server gives a whole request 300 s, nginx a body 60 s between two reads",
     )
     call_timeout: float = setting(
         5.0,
         LIMITS,
         number(0.01, 3600, "seconds"),
         help="how long `connection.call` waits for an answer, unless the handler says otherwise",
+        precedent="none, Phoenix waits 10 s and python-socketio 60; a person who waits gives up before",
     )
-    # Synapse's `rc_login` has a burst of 5, too, and a far slower rate.
     login_burst: int = setting(
         5,
         LIMITS,
         integer(1, 100_000, "logins"),
         help="logins that one address, and that one user name, may try at once; past it 429",
+        precedent="Synapse's (`rc_login`)",
     )
     login_interval: float = setting(
-        30.0, LIMITS, number(0.01, 86400, "seconds"), help="how long until one more login may be tried"
+        30.0,
+        LIMITS,
+        number(0.01, 86400, "seconds"),
+        help="how long until one more login may be tried",
+        precedent="none, Synapse's `rc_login` is far slower; a thousand guesses in a night",
     )
-    # Phoenix's and Centrifugo's default.
+    refresh_burst: int = setting(
+        60,
+        LIMITS,
+        integer(1, 100_000, "refreshes"),
+        help="refreshes that one address may ask for at once; past it 429",
+        precedent="none; an office behind one address that comes back at once",
+    )
+    refresh_interval: float = setting(
+        1.0,
+        LIMITS,
+        number(0.01, 86400, "seconds"),
+        help="how long until one more refresh may be asked for",
+        precedent="none; far below what a provider takes of all",
+    )
+    session_burst: int = setting(
+        1000,
+        LIMITS,
+        integer(1, 1_000_000, "requests"),
+        help="questions who is logged in, and logouts, of one address at once; past it 429",
+        precedent="`--max-connections-per-address`",
+    )
+    session_interval: float = setting(
+        0.02,
+        LIMITS,
+        number(0.0001, 86400, "seconds"),
+        help="how long until one more may be asked",
+        precedent="none; each costs a verification at most, of which a core does thousands a second",
+    )
     drain_timeout: float = setting(
         30.0,
         LIMITS,
         number(0, 3600, "seconds"),
         help="how long a stop waits for clients and handlers to end; who comes meanwhile is answered 503",
+        precedent="Phoenix's, and Centrifugo's",
     )
     # 112 KiB a connection against 12 without.
     compression: bool = setting(
         False,
         LIMITS,
         help="offer permessage-deflate on WebSockets, which costs memory and time for each connection",
+    )
+
+    peer_listen: str = setting(
+        "",
+        CLUSTER,
+        text("ENDPOINT"),
+        note="a Unix socket in a private directory",
+        help="where other nodes pass on what is for this one, such as `tcp:4020:interface=10.0.0.5` if they run on "
+        "other machines; it must be reached by them alone",
+    )
+    peer_address: str = setting(
+        "",
+        CLUSTER,
+        text("ENDPOINT"),
+        note="that of `--peer-listen`",
+        help="how they reach it, where that is not the address itself, such as `tcp:node5.internal:4020`",
     )
 
     log_level: Literal["debug", "info", "warn", "error", "critical", "silent"] = setting(
@@ -569,9 +711,9 @@ class Config:
     @property
     def secrets(self) -> tuple[str, ...]:
         """The values that must never be seen, for the log to look out for."""
-        values = (getattr(self, one.name) for one in declared(Config) if one.secret)
+        values = (getattr(self, one.name) for one in declared(Config) if one.secret and not one.separator)
         password = self.adapter.password if self.adapter else ""
-        return tuple(value for value in (*values, password) if value)
+        return tuple(value for value in (*values, *self.api_key, password) if value)
 
     def describe(self) -> str:
         """The settings that are not at their default, for one line of the log; secrets as `****`."""

@@ -62,7 +62,7 @@ class Connection:
         user: the verified `Principal`.
         namespace: where it connected: "/" for a raw WebSocket, what the client chose for Socket.IO.
         handshake: the request that opened it, without cookies and credentials.
-        recovered: whether it is the continuation of one that broke, with its id, rooms and data (Socket.IO).
+        recovered: whether it is the continuation of one that broke, with its id, rooms and data.
         rooms: the rooms it is in; change them by `join` and `leave`.
         expires_at: when its session ends (POSIX seconds), unless it is refreshed.
         direct: for the registry: the socket's own `send`, while it may be written to at once; see `Link.direct`.
@@ -356,6 +356,7 @@ class Connection:
         self._link.refuse(ClientError(TOO_MANY_OF_USER, close_codes.TOO_MANY_CONNECTIONS))
 
     def _enter(self) -> None:
+        self._link.entering()
         self._hub.registry.add(self)
         self._hub.expirations.add(self)
         with serving(self.id, self.handshake.request_id):

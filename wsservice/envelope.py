@@ -17,6 +17,9 @@ To the client:
 - `emit(event, data)`: `{"event": event, "data": data}`, with `id` where an acknowledgement is wanted
 - an acknowledgement: `{"ack": id, "data": result}` or `{"ack": id, "error": {"code", "message", "data"?}}`
 
+A client that asks to recover (`EnvelopeWire`) gets a `welcome` first, and every event in an envelope, those that it can
+recover with their `offset`; `message`, too.
+
 Several arguments become a list. Bytes inside JSON become base64 text, NaN and the infinities null. JSON
 beyond Python's limits (a number over 1e308 or of 4,300 digits, nesting of about a thousand) is a message,
 too, and cannot be sent.
@@ -107,7 +110,7 @@ class RawWire:
         return self._finish(_encode(envelope))
 
     def recoverable(self, entry: Entry) -> bytes:
-        """An event; these clients cannot recover, and get no offset."""
+        """An event of the history; these clients did not ask to recover, and get no offset."""
         return self.event(entry.broadcast.event, entry.broadcast.args)
 
     def payload(self, payload: str | bytes) -> bytes:
@@ -133,6 +136,41 @@ class RawWire:
         if ack_id is None:
             return self._finish(_encode({"event": "error", "data": {**body, "event": name}}))
         return self._finish(_encode({"ack": ack_id, "error": body}))
+
+
+class EnvelopeWire(RawWire):
+    """The raw wire format for clients that ask to recover: an object in every text frame, and no binary ones.
+
+    Of bytes the `data` is base64 text, and `binary` is true.
+    """
+
+    is_recoverable = True
+
+    def event(self, name: str, args: tuple[Any, ...], call_id: int | None = None) -> bytes:
+        """An event that cannot be recovered; with `call_id` the client is asked to acknowledge."""
+        envelope = _envelope(name, args)
+        if call_id is not None:
+            envelope["id"] = call_id
+        return self._finish(_encode(envelope))
+
+    def recoverable(self, entry: Entry) -> bytes:
+        """An event of the history, with its offset."""
+        envelope = _envelope(entry.broadcast.event, entry.broadcast.args)
+        envelope["offset"] = entry.offset
+        return self._finish(_encode(envelope))
+
+    def payload(self, payload: str | bytes) -> bytes:
+        """The event `message`."""
+        super().payload(payload)  # raises for what is neither
+        return self.event(MESSAGE, (payload,))
+
+
+def _envelope(name: str, args: tuple[Any, ...]) -> dict[str, Any]:
+    data = args[0] if len(args) == 1 else list(args) if args else None
+    envelope = {"event": name, "data": data}
+    if isinstance(data, bytes | bytearray | memoryview):
+        envelope["binary"] = True
+    return envelope
 
 
 def _looks_enveloped(bare: bytes) -> bool:

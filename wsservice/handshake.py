@@ -218,13 +218,16 @@ class Handshake:
         )
 
 
-def parse_head(head: bytes, peer: str, secure: bool, trusted: tuple[Network, ...] = ()) -> Handshake:
+def parse_head(
+    head: bytes, peer: str, secure: bool, trusted: tuple[Network, ...] = (), *, max_headers: int = MAX_HEADERS
+) -> Handshake:
     """Parse a request head (all bytes up to and with the empty line) of an HTTP/1.1 request.
 
     Args:
         peer: the address of the TCP peer, without its port.
         secure: whether the TCP connection speaks TLS.
         trusted: the proxies whose `X-Forwarded-For`, `-Proto` and `-Host` count.
+        max_headers: header lines.
 
     Raises:
         BadHandshake, HeadTooLarge: with the reason for the log.
@@ -233,7 +236,7 @@ def parse_head(head: bytes, peer: str, secure: bool, trusted: tuple[Network, ...
     match = _REQUEST_LINE.fullmatch(request_line)
     if match is None:
         raise BadHandshake("malformed request line")
-    if len(lines) > MAX_HEADERS:
+    if len(lines) > max_headers:
         raise HeadTooLarge("too many headers")
     if not _GOOD_LINES.fullmatch(head, match.end()):
         raise BadHandshake(_fault_of(lines))

@@ -153,6 +153,9 @@ class History:
         """A connection that can be recovered is open, and its client has every event up to that position."""
         self.live[pid] = connection
 
+    def marked(self, pid: str, position: int) -> None:
+        """Its client has every event up to that position by now."""
+
     def closed(self, pid: str) -> None:
         """It is no longer open; what else is to be kept of it is saved."""
         self.live.pop(pid, None)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -25,6 +24,7 @@ from wsservice import log_context
 from wsservice.log_flood import LogFlood, failure_of
 from wsservice.log_writer import LineWriter
 from wsservice.redaction import MARK, Redactor
+from wsservice.terminal import escape
 
 #: characters of a value
 MAX_VALUE = 256
@@ -56,9 +56,6 @@ _LEGACY = frozenset({"time", "system", "message", "isError", "format", "why", "f
 #: what a caller may write at length
 _LONG = frozenset({"log_io", "log_text", "log_format"})
 _IDS = ("request_id", "connection_id")
-
-# C0 and C1 controls, line and paragraph separators, and what turns the direction of writing (CVE-2021-42574).
-_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufeff]")
 
 
 @implementer(ILogObserver)
@@ -262,11 +259,6 @@ def _event(template: str, **fields: Any) -> LogEvent:
 
 def _cut(text: str, limit: int = MAX_VALUE) -> str:
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
-
-
-def escape(text: str) -> str:
-    """The text without what commands a terminal, begins a line or turns the direction of writing."""
-    return _UNSAFE.sub(lambda match: ascii(match[0])[1:-1], text)
 
 
 def _encodable(value: Any) -> Any:

@@ -8,6 +8,8 @@ from typing import Any
 import msgspec
 
 ROOT = "/"
+#: characters of a namespace's name
+MAX_NAMESPACE = 256
 #: names that a Socket.IO client's own library emits; neither side may send them (`error` is not one of them)
 RESERVED = frozenset({"connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"})
 
@@ -18,6 +20,12 @@ def check_name(event: str) -> None:
         raise TypeError(f"an event's name is a str, not {type(event).__name__}")
     if event in RESERVED or not event:
         raise ValueError(f"{event!r} cannot be emitted: Socket.IO keeps this name for itself")
+
+
+def check_namespace(name: str) -> None:
+    """Raise ValueError for what cannot be the name of a namespace."""
+    if not isinstance(name, str) or not name.startswith("/") or "," in name or len(name) > MAX_NAMESPACE:
+        raise ValueError(f'the name of a namespace begins with "/" and holds no comma: {name!r}')
 
 
 class Event(msgspec.Struct, frozen=True, gc=False):  # a Struct is made in a fifth of a frozen dataclass's time

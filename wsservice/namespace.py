@@ -16,7 +16,7 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from wsservice.audience import Audience, names_of
+from wsservice.audience import Audience
 from wsservice.connection import Connection
 from wsservice.counters import Counters
 from wsservice.errors import INTERNAL_ERROR, UNKNOWN_EVENT, ClientError
@@ -24,6 +24,7 @@ from wsservice.handlers import Entry, check_handler, make_entry
 from wsservice.hub import Hub
 from wsservice.messages import RESERVED, Event
 from wsservice.server_events import ServerEvents
+from wsservice.targets import names_of
 
 log = Logger()
 

@@ -24,10 +24,12 @@ _NO = frozenset({"0", "false", "no", "off"})
 _HOST_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?")
 #: RFC 9110 section 5.6.2: what a cookie's name is made of (RFC 6265 section 4.1.1)
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+#: RFC 6750 section 2.1: what can follow the word Bearer
+_KEY = re.compile(r"[A-Za-z0-9._~+/-]{32,512}=*")
 #: RFC 3986 section 3.3 without percent-encoding: a path is compared as it stands in the request
 _PATH = re.compile(r"(/[A-Za-z0-9._~!$&'()*+,;=:@-]+)+")
 #: what the service answers itself
-_RESERVED_PATHS = ("/auth", "/health", "/ready", "/static")
+_RESERVED_PATHS = ("/auth", "/health", "/ready", "/static", "/api/emit", "/api/disconnect")
 
 #: the names of the levels in pino, which many Node services log by, and Python's
 _LEVELS = {
@@ -51,11 +53,13 @@ class Kind:
         metavar: stands for it in `--help`.
         parse: makes it of a text without white space around it; raises `ValueError`.
         is_shown: whether a message may repeat a wrong text; not where a password may be in it.
+        is_secret: never shown, and on the command line only by the name of a file.
     """
 
     metavar: str
     parse: Callable[[str], Any]
     is_shown: bool = True
+    is_secret: bool = False
 
 
 def text(metavar: str) -> Kind:
@@ -172,6 +176,16 @@ def adapter(value: str) -> RedisUrl | None:
     return None if value.lower() == "memory" else RedisUrl.parse(value)
 
 
+def api_key(value: str) -> str:
+    """A key that a backend sends in `Authorization: Bearer` (RFC 6750 section 2.1), too long to be guessed."""
+    if not _KEY.fullmatch(value):
+        raise ValueError(
+            "is not an API key: at least 32 letters and digits, such as `openssl rand -hex 32` prints; "
+            "a second key stands on a line of its own"
+        )
+    return value
+
+
 def origin(value: str) -> str:
     """A page's origin that may connect; `https://*.example.com` is each direct subdomain."""
     try:
@@ -217,6 +231,7 @@ LOG_LEVEL = Kind("LEVEL", log_level)
 NETWORK = Kind("NETWORK", network)
 ORIGIN = Kind("ORIGIN", origin)
 PORT = Kind("PORT", port)
-SECRET = Kind("FILE", str)
+SECRET = Kind("FILE", str, is_secret=True)
+API_KEY = Kind("FILE", api_key, is_secret=True)
 URL = Kind("URL", url)
 URL_PATH = Kind("PATH", url_path)

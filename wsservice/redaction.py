@@ -26,6 +26,8 @@ _BEARER = re.compile(r"\b(bearer)\s+[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE)
 _HEADER = re.compile(
     r"""\b((?:set-)?cookie|(?:proxy-)?authorization)(\\*["']?\s*(?::|,\s*b?(?=\\*["'])))[^\n]*""", re.IGNORECASE
 )
+# Of a URL: the session by which a raw client takes its connection over (docs/protocol.md), `1` is none.
+_RECOVER = re.compile(r"([?&]recover=)[^&#\s\"'\\]{2,}", re.IGNORECASE)
 _NAME = (
     r"passw(?:or)?d|secret_?hash|client_?secret|secret_?access_?key"
     r"|(?:access|id|refresh|auth|session|security)[_-]?token(?:\.[0-9])?|signature"
@@ -64,6 +66,7 @@ class Redactor:
             text = self._cookies.sub(rf"\1\2{MARK}", text)
         text = _HEADER.sub(rf"\1\2 {MARK}", text)
         text = _NAMED.sub(rf"\1\2{MARK}", text)
+        text = _RECOVER.sub(rf"\1{MARK}", text)
         text = _BEARER.sub(rf"\1 {MARK}", text)
         return _AWS_KEY_ID.sub(MARK, text)
 

@@ -114,8 +114,9 @@ class Registry(Generic[M]):
 
     def remove(self, connection: M) -> None:
         """Forget an ended connection; a second time does nothing. Its own `rooms` stay readable."""
-        if self._by_id.pop(connection.id, None) is None:
+        if self._by_id.get(connection.id) is not connection:  # its successor has its id
             return
+        del self._by_id[connection.id]
         _drop(self._namespaces, connection.namespace, connection)
         _drop(self._users, connection.user.id, connection)
         _drop(self._sessions, connection.user.session, connection)
@@ -171,6 +172,10 @@ class Registry(Generic[M]):
     def namespaces(self) -> list[str]:
         """The namespaces that have connections."""
         return list(self._namespaces)
+
+    def has_namespace(self, namespace: str) -> bool:
+        """Whether a namespace has connections."""
+        return namespace in self._namespaces
 
     def rooms(self, namespace: str) -> set[str]:
         """The rooms of a namespace that have members, without those of connections' own ids."""

@@ -7,6 +7,8 @@ Stopping (SIGTERM, SIGINT, or twistd's own):
     3. handlers that still run may finish, until the drain time is over
     4. the ports are closed; what is left, half-read heads too, is cut off; the provider's work ends; exit 0
 
+Where other processes listen at the same address the ports are closed first, so that who comes is served by those.
+
 A second signal skips to 4, as a drain time of 0 does; every close frame is sent all the same.
 """
 
@@ -33,10 +35,12 @@ from twisted.python.failure import Failure
 from wsservice.assembly import Parts, assemble
 from wsservice.config import Config
 from wsservice.errors import ConfigurationError
-from wsservice.transports.listen import describe, listen_on, page_at, scheme_of, someone_waits
+from wsservice.peers.nodes import Nodes
+from wsservice.transports.listen import describe, is_handed_over, listen_on, page_at, scheme_of, someone_waits
 from wsservice.transports.reads import Reads
 from wsservice.transports.tcp import serve_by
 from wsservice.transports.tls_transport import encrypt_at_once
+from wsservice.web.request import WsSite
 
 log = Logger()
 
@@ -66,25 +70,36 @@ class Server(MultiService):
         reactor: everything runs on it.
         signals: whether SIGTERM, SIGINT and SIGHUP are this service's.
         terminal: for what only a person should read; closed after that. By default the process's own.
+        nodes: the cluster that the service is part of; None: it is alone.
 
     Raises:
         ConfigurationError: something the settings name cannot be used (an app, a certificate).
     """
 
-    def __init__(self, config: Config, *, reactor: Any, signals: bool = True, terminal: TextIO | None = None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        *,
+        reactor: Any,
+        signals: bool = True,
+        terminal: TextIO | None = None,
+        nodes: Nodes | None = None,
+    ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._config = config
         self._reactor = reactor
         self._signals = signals
         self._terminal = terminal
         self._ports: list[IListeningPort] = []
+        #: where other nodes come
+        self._peer_ports: list[IListeningPort] = []
         self._reads: Reads | None = None
         self._was_asked = False
         self._stopping = False
         self._hurry = False
         if signals:  # the process is ours: Twisted's timers are kept by the wall clock, and stop when that is set back
             reactor.seconds = time.monotonic
-        self.parts: Parts = assemble(config, reactor, draining=lambda: self._stopping)
+        self.parts: Parts = assemble(config, reactor, draining=lambda: self._stopping, nodes=nodes)
 
     @property
     def addresses(self) -> list[Any]:
@@ -101,8 +116,8 @@ class Server(MultiService):
         if self._signals:
             self._handle_signals()
         failures: list[Failure] = []
-        listening = Deferred.fromCoroutine(listen_on(self.parts.endpoints, self.parts.port))
-        listening.addCallback(self._listening).addErrback(failures.append)
+        listening = Deferred.fromCoroutine(self._listen())
+        listening.addErrback(failures.append)
         for failure in failures:  # endpoints on this machine answer at once
             failure.raiseException()
 
@@ -131,13 +146,32 @@ class Server(MultiService):
         else:
             log.info("the certificate was reloaded")
 
+    async def _listen(self) -> None:
+        """For clients, and in the same turn for peers, before anybody can ask those for a client's session."""
+        ports = await listen_on(self.parts.endpoints, self.parts.port)
+        peering = self.parts.peering
+        if peering is not None:
+            incoming = peering.incoming
+            try:
+                self._peer_ports = await listen_on([(incoming.name, incoming.endpoint)], incoming.port, "--peer-listen")
+                address = incoming.address(self._peer_ports[0].getHost())
+            except ConfigurationError:
+                for port in (*ports, *self._peer_ports):
+                    port.stopListening()
+                raise
+        self._listening(ports)
+        if peering is not None:
+            log.info("listening for other nodes on {address}", address=describe(self._peer_ports[0].getHost()))
+            peering.outgoing.nodes.listening(address)
+
     def _listening(self, ports: list[IListeningPort]) -> None:
         self._ports = ports
         if hasattr(select, "epoll"):
             self._reads = Reads(self._reactor, self.parts.hub.counters)
-        serve_by(self._reads, ports)
+        every = [*ports, *self._peer_ports]
+        serve_by(self._reads, every)
         encrypt_at_once(ports)
-        self.parts.accepting.ports = [port for port in ports if hasattr(port, "stopReading")]
+        self.parts.accepting.ports = [port for port in every if hasattr(port, "stopReading")]
         log.info(
             "{files} files may be open, and {most} connections",
             files=self.parts.open_files,
@@ -190,8 +224,12 @@ class Server(MultiService):
         parts = self.parts
         log.info("stopping: {count} connections", count=len(parts.hub.registry))
         parts.port.draining = True
+        if parts.peering is not None:
+            parts.peering.incoming.port.draining = True
         parts.hub.draining = True
-        parts.web.finish_up()
+        await self._leave_shared_ports()
+        for site in self._sites:
+            site.finish_up()
         deadline = self._reactor.seconds() + self._config.drain_timeout
         await self._close_clients()
         looked = False  # once at least, whatever the hurry: in that turn the close frames leave
@@ -201,11 +239,17 @@ class Server(MultiService):
         if parts.hub.running:
             log.warn("{count} clients' handlers have not ended and are left alone", count=parts.hub.running)
         self._count_cut_off()
-        await self._stop_listening()
+        await self._stop_listening(self._ports)
+        await self._stop_listening(self._peer_ports)
         parts.port.close_waiting()
-        for protocol in (*parts.raw.live, *parts.socketio.live):
-            protocol.transport.abortConnection()
-        parts.web.close_all()
+        for factory in self._factories:
+            for protocol in list(factory.live):
+                protocol.cut_off()
+        for site in self._sites:
+            site.close_all()
+        if parts.peering is not None:
+            parts.peering.incoming.port.close_waiting()
+            parts.peering.outgoing.links.stop()
         await deferLater(self._reactor, 0)  # the connections that were cut off learn of it
         if self._reads is not None:
             self._reads.stop()
@@ -222,19 +266,29 @@ class Server(MultiService):
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, signal.SIG_IGN)
 
-    async def _stop_listening(self) -> None:
+    async def _leave_shared_ports(self) -> None:
+        """Leave new clients to the other processes that listen at the same address, or to the next one there."""
+        if self._config.reuse_port:
+            await self._stop_listening(self._ports)
+        elif all(is_handed_over(name) for name, _ in self.parts.endpoints):
+            # Who waits in the queue of the one socket waits for the others, too.
+            self.parts.accepting.ports = []
+            while self._ports:
+                await maybeDeferred(self._ports.pop().stopListening)
+
+    async def _stop_listening(self, ports: list[IListeningPort]) -> None:
         """Close the ports, and answer those who came before; whom nobody accepts the system would reset.
 
         They are accepted in one turn of the event loop (some of them: Twisted takes a few more each time), read in the
         next, and told in the third.
         """
         turns = 0
-        while turns == 0 or (turns < _ACCEPTING_TURNS and someone_waits(self._ports)):
+        while turns == 0 or (turns < _ACCEPTING_TURNS and someone_waits(ports)):
             await deferLater(self._reactor, 0)
             turns += 1
         self.parts.accepting.ports = []
-        while self._ports:
-            await maybeDeferred(self._ports.pop().stopListening)
+        while ports:
+            await maybeDeferred(ports.pop().stopListening)
         for _ in range(2):
             await deferLater(self._reactor, 0)
 
@@ -253,20 +307,36 @@ class Server(MultiService):
             del closing[:batch]
             if closing:
                 await deferLater(clock, BATCH_INTERVAL)
-        for protocol in parts.socketio.stop_opening():  # those that belong to no session, any more or yet
-            protocol.drain()
+        for factory in self._factories[1:]:  # those that belong to no session, any more or yet, or to another node's
+            for protocol in factory.stop_opening():
+                protocol.drain()
+        if parts.peering is not None:
+            parts.peering.outgoing.passing.drain()
 
     def _count_cut_off(self) -> None:
         """Count what has not ended by the drain deadline."""
         parts = self.parts
         for reason, amount in (
-            ("clients", len(parts.raw.live) + len(parts.socketio.live)),
+            ("clients", sum(len(factory.live) for factory in self._factories)),
             ("handlers", parts.hub.running),
-            ("requests", parts.web.busy),
+            ("requests", sum(site.busy for site in self._sites)),
         ):
             if amount:
                 parts.hub.counters.add("drain_cut_off", reason, amount)
 
     def _is_busy(self) -> bool:
+        if self.parts.hub.running or any(factory.live for factory in self._factories):
+            return True
+        return any(site.is_busy for site in self._sites)
+
+    @property
+    def _factories(self) -> list[Any]:
+        """Of WebSockets, that of raw ones first."""
         parts = self.parts
-        return bool(parts.raw.live or parts.socketio.live or parts.hub.running or parts.web.is_busy)
+        peering = [] if parts.peering is None else [parts.peering.incoming.socketio, parts.peering.outgoing.splices]
+        return [parts.raw, parts.socketio, *peering]
+
+    @property
+    def _sites(self) -> list[WsSite]:
+        """Of requests, also of those that peers pass on."""
+        return [self.parts.web, *([] if self.parts.peering is None else [self.parts.peering.incoming.web])]

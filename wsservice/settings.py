@@ -47,6 +47,7 @@ class Setting:
         env: names in the environment, the strongest first. A secret has each with `_FILE`, too.
         help: one sentence, without a full stop.
         note: what there is to say of the default besides its value.
+        precedent: of a limit, whose default it is, too, or why there is none and it is this.
         separator: between the items of a setting that has several (a space stands for any white space).
         added: the flag's items are added to the environment's, rather than replacing them.
         secret: never shown; on the command line only by the name of a file.
@@ -60,6 +61,7 @@ class Setting:
     env: tuple[str, ...]
     help: str
     note: str
+    precedent: str
     separator: str
     added: bool
     secret: bool
@@ -96,6 +98,7 @@ def setting(
     flag: str = "",
     env: str | tuple[str, ...] = "",
     note: str = "",
+    precedent: str = "",
     separator: str = "",
     added: bool = False,
 ) -> _T:
@@ -105,9 +108,10 @@ def setting(
         flag: by default the attribute's name with dashes.
         env: by default the attribute's name in capitals behind `PREFIX`.
         note: of the default.
+        precedent: of a limit's default.
     """
     names = (env,) if isinstance(env, str) else env
-    secret = kind is parsers.SECRET
+    secret = kind.is_secret
     made = partial(
         Setting,
         default=default,
@@ -115,6 +119,7 @@ def setting(
         kind=kind,
         help=help,
         note=note,
+        precedent=precedent,
         separator=separator,
         added=added,
         secret=secret,
@@ -300,6 +305,7 @@ def _table(group: str, members: Sequence[Setting]) -> str:
         names = ", ".join(f"`{name}`" for name in one.env)
         default = f"`{show(one.default)}`" if show(one.default) else ""
         default = "; ".join(part for part in (default, one.note) if part)
-        cells = [cell.replace("|", "\\|") for cell in (f"`{one.usage}`", names, default, f"{one.help}.")]
+        meaning = f"{one.help}. Precedent: {one.precedent}." if one.precedent else f"{one.help}."
+        cells = [cell.replace("|", "\\|") for cell in (f"`{one.usage}`", names, default, meaning)]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join([*lines, ""])

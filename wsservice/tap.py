@@ -24,15 +24,17 @@ from twisted.python.components import Componentized
 from twisted.python.usage import Options as TwistedOptions
 
 import wsservice
+from wsservice.arguments import add_setting
 from wsservice.checks import Problems
 from wsservice.config import Config, load_config
 from wsservice.daemon import REFUSED, Start
 from wsservice.errors import ConfigurationError
 from wsservice.log_flood import LogFlood
 from wsservice.log_writer import LineWriter
-from wsservice.logs import Observer, escape, make_observer
+from wsservice.logs import Observer, make_observer
 from wsservice.redaction import Redactor
-from wsservice.settings import Setting, declared, show
+from wsservice.settings import declared
+from wsservice.terminal import complaint
 
 log = Logger()
 
@@ -133,7 +135,7 @@ class Service(MultiService):
             super().privilegedStartService()  # type: ignore[no-untyped-call]
         except ConfigurationError as error:
             with suppress(OSError):  # nobody listens to it
-                os.write(self._stderr, _message(*error.problems).encode("utf-8", "backslashreplace"))
+                os.write(self._stderr, complaint(*error.problems).encode("utf-8", "backslashreplace"))
             if not _logs_to_stdout(self._twistd):
                 log.critical("cannot start: {reason}", reason=str(error))
             self._remove_pidfile()
@@ -193,29 +195,8 @@ def _make_parser() -> argparse.ArgumentParser:
     for setting in declared(Config):
         if setting.group not in groups:
             groups[setting.group] = parser.add_argument_group(setting.group)
-        _add_setting(groups[setting.group], setting)
+        add_setting(groups[setting.group], setting)
     return parser
-
-
-def _add_setting(group: Any, setting: Setting) -> None:
-    env = ", ".join(setting.env)
-    if setting.is_switch:
-        does, value = ("do not ", "no") if setting.default else ("", "yes")
-        help = _plain(f"{does}{setting.help} (env {env}={value})")
-        # Each has its opposite, so that a flag can overrule the environment; only the useful one is shown.
-        for option, value in ((f"--{setting.flag}", "yes"), (f"--no-{setting.flag}", "no")):
-            shown = help if option == setting.option else argparse.SUPPRESS
-            group.add_argument(option, dest=setting.name, action="store_const", const=value, help=shown)
-        return
-    default = "; ".join(filter(None, [show(setting.default), setting.note]))
-    help = _plain(f"{setting.help} ({f'default {default}; ' if default else ''}env {env})")
-    action = "append" if setting.separator else "store"
-    group.add_argument(setting.option, dest=setting.name, metavar=setting.kind.metavar, action=action, help=help)
-
-
-def _plain(help: str) -> str:
-    """A help text without Markdown, and safe in argparse's templates."""
-    return help.replace("`", "").replace("%", "%%")
 
 
 def _make_observer(config: Config, twistd: Mapping[str, Any], reactor: Any) -> Observer | None:
@@ -317,14 +298,7 @@ def _add_working_directory() -> None:
         sys.path.insert(0, os.getcwd())
 
 
-def _message(*problems: str) -> str:
-    problems = tuple(map(escape, problems))  # some repeat what a module's exception or a file's name says
-    if len(problems) == 1:
-        return f"wsservice: {problems[0]}\n"
-    return "".join([f"wsservice: {len(problems)} problems with the settings\n", *(f"  {one}\n" for one in problems)])
-
-
 def _refuse(*problems: str) -> NoReturn:
     if sys.stderr is not None:
-        sys.stderr.write(_message(*problems))
+        sys.stderr.write(complaint(*problems))
     raise SystemExit(REFUSED)

@@ -37,6 +37,9 @@ class Link(ABC):
 
     __slots__ = ()
 
+    def entering(self) -> None:
+        """The connection enters the registry: from here on it is sent what it is for."""
+
     @abstractmethod
     def accept(self) -> None:
         """The application let the connection in; what it sent meanwhile follows."""

@@ -14,7 +14,11 @@ class RevocationsTests(SynchronousTestCase):
         self.time = 1000.0
 
     def make(self, capacity: int = 3) -> Revocations:
-        return Revocations(lambda: self.time, capacity)
+        self.forgotten = 0
+        return Revocations(lambda: self.time, capacity, forgot=self.forget)
+
+    def forget(self) -> None:
+        self.forgotten += 1
 
     def test_a_session_that_nobody_revoked_is_not_revoked(self) -> None:
         self.assertFalse(self.make().is_revoked("a"))
@@ -34,7 +38,7 @@ class RevocationsTests(SynchronousTestCase):
         revocations.revoke("b", 1020)
         self.time = 1015
         revocations.revoke("c", 1030)
-        self.assertEqual(len(revocations), 2)
+        self.assertEqual((len(revocations), self.forgotten), (2, 0))
 
     def test_an_end_in_the_past_is_not_remembered(self) -> None:
         revocations = self.make()
@@ -47,6 +51,7 @@ class RevocationsTests(SynchronousTestCase):
         revocations.revoke("first", 1010)
         revocations.revoke("new", 1020)
         self.assertEqual([revocations.is_revoked(name) for name in ("late", "first", "new")], [True, False, True])
+        self.assertEqual(self.forgotten, 1)
 
     def test_a_prolonged_session_is_not_the_first_to_go(self) -> None:
         revocations = self.make(capacity=2)

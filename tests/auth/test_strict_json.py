@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.tables import by_row, rows
-from wsservice.auth.strict_json import MAX_DEPTH, NotStrictJson, decode_object
+from wsservice.auth.strict_json import MAX_DEPTH, NotStrictJson, decode_object, decode_value
 
 
 @dataclass
@@ -152,3 +152,21 @@ class DecodeObjectTests(SynchronousTestCase):
         else:
             with self.assertRaisesRegex(NotStrictJson, "duplicate"):
                 decode_object(document)
+
+
+class DecodeValueTests(SynchronousTestCase):
+    def test_any_value_is_decoded(self) -> None:
+        for document in (b"null", b"5", b'"a:b"', b"[]", b'[{"a": 1}, {"b": {"c": [":"]}}]', b'{"a": [{}]}'):
+            self.assertEqual(decode_value(document), json.loads(document))
+
+    def test_duplicates_are_refused_wherever_they_are(self) -> None:
+        for document in (b'[{"a": 1, "a": 2}]', b'{"b": {"a": 1, "a": 2}}', b'[[{"a": 1, "\\u0061": 2}]]'):
+            self.assertIn("duplicate", str(self.assertRaises(NotStrictJson, decode_value, document)))
+
+    def test_how_deep_is_for_the_caller_to_say(self) -> None:
+        for depth in (1, 40, 200):
+            self.assertEqual(
+                decode_value(b"[" * depth + b"]" * depth, depth=depth), json.loads("[" * depth + "]" * depth)
+            )
+            for document in (b"[" * (depth + 1) + b"]" * (depth + 1), b"[" * depth + b'{"a": 1}' + b"]" * depth):
+                self.assertIn("deep", str(self.assertRaises(NotStrictJson, decode_value, document, depth=depth)))

@@ -100,6 +100,7 @@ class Bench:
 
     Args:
         recovery: options of the History; None: clients cannot recover.
+        passing, splices: what passes on to other nodes.
         hub: options of the Hub.
         clock: of several benches together.
 
@@ -120,6 +121,8 @@ class Bench:
         cookie: Callable[[str], str] | None = None,
         clock: Clock | None = None,
         history_class: type[History] = History,
+        passing: Any = None,
+        splices: Any = None,
     ) -> None:
         self.clock = clock or Clock()
         self.counters = Counters()
@@ -154,10 +157,14 @@ class Bench:
             self.clients, self.gate, clock=self.clock, compression=compression, cookie=cookie
         )
         self.polling = PollingResource(
-            self.clients, self.gate, origins, polling or PollingSettings(compression=False, cookie=cookie)
+            self.clients,
+            self.gate,
+            origins,
+            polling or PollingSettings(compression=False, cookie=cookie),
+            passing=passing,
         )
         root = Branch()
-        root.putChild(b"socket.io", UpgradeResource(self.sockets, self.polling))
+        root.putChild(b"socket.io", UpgradeResource(self.sockets, self.polling, splices))
         uploads = dict.fromkeys(("/socket.io", "/socket.io/"), self.polling.open_upload)
         polls = dict.fromkeys(("/socket.io", "/socket.io/"), self.polling)
         self.site = WsSite(root, clock=self.clock, counters=self.counters, uploads=uploads, polls=polls)
@@ -167,6 +174,7 @@ class Bench:
             clock=self.clock,
             counters=self.counters,
             head_timeout=5.0,
+            splices=splices,
         )
         self.steps: list[tuple[Any, ...]] = []
         self.waiting: list[Deferred[Any]] = []

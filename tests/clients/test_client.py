@@ -262,11 +262,11 @@ class EndTests(ClientCase):
             socket.drop()
             self.assertEqual(sorted(self.ends()), [("disconnect", "/", reason), ("disconnect", "/other", reason)])
 
-    def test_a_client_that_does_not_answer_the_close_frame_is_cut_off(self) -> None:
+    def test_a_client_that_does_not_answer_the_close_frame_is_closed(self) -> None:
         socket = self.bench.socketeer("alice", "/")
         self.bench.connection().disconnect(1012, "restart")
         self.bench.clock.advance(3)
-        self.assertEqual(socket.transport.ended, "aborted")
+        self.assertEqual(socket.transport.ended, "lost")
 
     def test_what_is_said_behind_the_end_is_not_heard(self) -> None:
         socket = self.bench.socketeer("alice", "/")

@@ -13,7 +13,7 @@ from tests.clients.bench import BenchCase, Poller, Socketeer, event, principal
 from tests.tables import by_row, rows
 from wsservice.auth.revocations import Revocations
 from wsservice.clients.settings import Settings
-from wsservice.errors import ClientError, ExpiredToken
+from wsservice.errors import ClientError, ExpiredToken, RedisUnavailable
 from wsservice.sessions import Sessions
 
 Peer = Poller | Socketeer
@@ -265,6 +265,57 @@ class ComingBackTests(RecoveryCase):
         again.say(f'40{{"pid":"{memory.pid}","offset":null,"token":"t"}}')
         again.hear()
         self.assertEqual(dict(self.bench.connection().handshake.auth), {"token": "t"})
+
+
+@by_row
+class SeekingTests(RecoveryCase):
+    """What a client comes back to may be elsewhere, and has to be asked for."""
+
+    def lost(self, transport: str) -> tuple[Memory, Deferred[None]]:
+        peer, memory = self.connect(transport)
+        self.lose(peer)
+        self.emit("a")
+        answer: Deferred[None] = Deferred()
+        self.patch(self.bench.history, "seek", lambda *arguments: answer)
+        return memory, answer
+
+    @rows(TRANSPORTS)
+    def test_it_is_connected_once_that_is_known(self, row: Transport) -> None:
+        memory, answer = self.lost(row.name)
+        peer, events = self.come_back(memory, row.name)
+        self.assertEqual(events, [])
+        answer.callback(None)
+        self.assertEqual((memory.take(peer.hear()), memory.recovered), ([("a", 1), "CONNECT"], True))
+
+    @rows(TRANSPORTS)
+    def test_where_nobody_can_be_asked_what_is_here_counts(self, row: Transport) -> None:
+        memory, answer = self.lost(row.name)
+        peer, _ = self.come_back(memory, row.name)
+        answer.errback(RedisUnavailable("away"))
+        self.assertEqual((memory.take(peer.hear()), memory.recovered), ([("a", 1), "CONNECT"], True))
+
+    @rows(TRANSPORTS)
+    def test_who_signs_out_meanwhile_is_refused(self, row: Transport) -> None:
+        memory, answer = self.lost(row.name)
+        peer, _ = self.come_back(memory, row.name)
+        self.bench.revoked.add(principal("alice").session)
+        answer.callback(None)
+        self.assertEqual(peer.hear()[:1], ['44{"message":"Invalid authentication token"}'])
+        self.assertEqual([one.user.id for one in self.bench.connections()], ["bob"])
+
+    @rows(TRANSPORTS)
+    def test_who_leaves_meanwhile_gives_back_what_was_found(self, row: Transport) -> None:
+        given_back: list[Any] = []
+        self.patch(self.bench.history, "give_back", given_back.append)
+        for leave in (lambda peer: peer.say("41"), self.lose):
+            memory, answer = self.lost(row.name)
+            peer, _ = self.come_back(memory, row.name)
+            leave(peer)
+            if isinstance(peer, Poller):
+                self.bench.advance(60)
+            answer.callback(None)
+            self.assertEqual([one.pid for one in given_back], [memory.pid])
+            given_back.clear()
 
 
 @dataclass(frozen=True)

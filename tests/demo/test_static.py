@@ -200,6 +200,7 @@ class CloseCodeTests(SynchronousTestCase):
     def test_the_reasons_are_the_same(self) -> None:
         self.assertEqual(self.constant("EXPIRED"), close_codes.EXPIRED)
         self.assertEqual(self.constant("SIGNED_OUT"), close_codes.SIGNED_OUT)
+        self.assertEqual(self.constant("TAKEN_OVER"), close_codes.TAKEN_OVER)
         self.assertEqual(self.constant("MISSING_TOKEN"), MissingToken.message)
         self.assertEqual(self.constant("INVALID_TOKEN"), InvalidToken.message)
 

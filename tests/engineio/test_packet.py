@@ -16,6 +16,7 @@ from wsservice.engineio.packet import (
     Packet,
     PacketType,
     ParseError,
+    count_messages,
     decode_frame,
     decode_payload,
     encode_frame,
@@ -33,6 +34,12 @@ PACKETS = st.one_of(
 HOSTILE = st.lists(st.sampled_from([b"\x1e", b"4", b"b", b"=", b"-_", b"QQ", b"\xff", b"7", b"\xc3\xa9", b"\n"])).map(
     b"".join
 )
+
+
+class CountTests(SynchronousTestCase):
+    def test_a_message_counts_once_with_what_belongs_to_it(self) -> None:
+        for body, count in ((b"6", 0), (b"4", 1), (b"2\x1e4a\x1ebAQID\x1e44\x1e3", 2), (b'0{"4":4}\x1e40', 1)):
+            self.assertEqual(count_messages(body), count, body)
 
 
 class FrameTests(SynchronousTestCase):

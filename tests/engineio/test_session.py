@@ -50,6 +50,19 @@ class PollTests(SynchronousTestCase):
         self.peer = Peer()
         self.session = self.peer.session
 
+    def test_an_answer_that_was_not_taken_ends_the_session(self) -> None:
+        self.session.answer_lost(2, 1)
+        self.assertEqual((self.session.state, self.session.end_reason), (State.CLOSED, "transport error"))
+        self.assertEqual(self.session.take_dropped(), (2, 0))
+        self.session.answer_lost(1, 2)
+        self.assertEqual(self.session.take_dropped(), (1, 0))
+
+    def test_on_a_websocket_it_does_if_there_were_messages_in_it(self) -> None:
+        for messages in (0, 1):
+            session = peer_in(State.WEBSOCKET).session
+            session.answer_lost(messages, 1)
+            self.assertEqual(session.has_ended, bool(messages))
+
     def test_a_get_waits_until_there_is_something(self) -> None:
         self.assertIsNone(self.peer.get())
         self.assertTrue(self.session.is_poll_open)

@@ -223,9 +223,9 @@ class AbuseCase(SynchronousTestCase):
         self.addCleanup(provider.__exit__, None, None, None)
         return provider.__enter__()
 
-    def watch(self, victim: Victim, cookie: str) -> Watcher:
+    def watch(self, victim: Victim, cookie: str, **options: Any) -> Watcher:
         """A watcher that ends with the test."""
-        watcher = Watcher(victim, cookie)
+        watcher = Watcher(victim, cookie, **options)
         self.addCleanup(watcher.client.close)
         return watcher
 

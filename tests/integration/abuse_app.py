@@ -86,6 +86,13 @@ def flood(connection: Connection, options: dict[str, Any]) -> None:
     loop.start(TICK)
 
 
+@app.on("burst")
+def burst(connection: Connection, options: dict[str, Any]) -> None:
+    """Send so many messages of `size` to a room, all at once."""
+    for _ in range(options["count"]):
+        app.emit("flood", "x" * options["size"], room=options["room"])
+
+
 @app.on("state")
 def state(connection: Connection, data: Any) -> dict[str, Any]:
     """What the process holds, and what it has counted."""

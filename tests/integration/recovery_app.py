@@ -39,3 +39,10 @@ def say(connection: Connection, room: str | None, *args: Any) -> bool:
     """Send to a room, or to all."""
     app.emit("said", *args, room=room)
     return True
+
+
+@app.on("ask")
+def ask(connection: Connection, question: list[Any]) -> Any:
+    """The same for raw clients, whose events have one argument."""
+    event, *args = question
+    return {"join": join, "note": note, "state": state, "say": say}[event](connection, *args)

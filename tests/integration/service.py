@@ -53,6 +53,8 @@ class RunningService:
         cwd: the working directory; a folder of the test's own.
         before: a program that runs it, with its arguments, such as `prlimit`.
         twistd: options of `twistd`; the port must be known another way if the log goes elsewhere.
+        program: runs instead of `twistd`, with the same arguments.
+        fds: descriptors that the process inherits.
     """
 
     def __init__(
@@ -63,13 +65,16 @@ class RunningService:
         tls: bool = False,
         before: Sequence[str] = (),
         twistd: Sequence[str] = (),
+        program: Sequence[str] = (),
+        fds: Sequence[int] = (),
     ) -> None:
         kept = {name: os.environ[name] for name in os.environ if name in _KEPT or name.startswith("COVERAGE")}
         self._tls = tls
         self.cwd = Path(cwd)
         self._lines: queue.Queue[str | None] = queue.Queue()
         self._log: list[str] = []
-        command = [*before, sys.executable, "-c", _TWISTD, "--pidfile=", "-n", *twistd]
+        run = program or (sys.executable, "-c", _TWISTD)
+        command = [*before, *run, "--pidfile=", "-n", *twistd]
         self.process = subprocess.Popen(
             [*command, "wsservice", "--port", "0", *arguments],
             stdout=subprocess.PIPE,
@@ -77,6 +82,7 @@ class RunningService:
             cwd=cwd,
             env={**kept, "PYTHONPATH": str(ROOT), **(env or {})},
             text=True,
+            pass_fds=fds,
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -154,8 +160,8 @@ class RunningService:
         else:
             connection = http.client.HTTPConnection("localhost", self.port, timeout=PATIENCE)
         sent = {"Origin": self.origin, **({"Cookie": cookie} if cookie else {}), **(headers or {})}
-        data = None
-        if body is not None:
+        data = body if isinstance(body, bytes) else None
+        if body is not None and data is None:
             data = json.dumps(body).encode()
             sent["Content-Type"] = "application/json"
         try:

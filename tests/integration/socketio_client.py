@@ -85,9 +85,17 @@ class SocketIoClient:
 
     def read_until(self, count: int) -> list[Any]:
         """Wait for so many events; gives them all."""
-        end = time.monotonic() + PATIENCE  # in all: pings come for ever
+        deadline = time.monotonic() + PATIENCE
         while len(self.events) < count:
-            self.read(end - time.monotonic())
+            assert time.monotonic() < deadline, f"{len(self.events)} of {count} events came: {self.events}"
+            self.read(deadline - time.monotonic())
+        return self.events
+
+    def read_to_the_end(self) -> list[Any]:
+        """The service is gone: what had come before; gives all events."""
+        with suppress(ConnectionClosed):
+            while True:
+                self.read()
         return self.events
 
     def cut(self) -> None:

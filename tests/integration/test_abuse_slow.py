@@ -179,6 +179,7 @@ class HalfOpenTests(AbuseCase):
                     sock.sendall(frame(b"40"))
                 until(lambda: self.watcher.counter("pings_unanswered") == 21)
                 until(lambda: self.watcher.counter("engine_sessions_ended ping timeout") == 21)
+                self.assertEqual(self.watcher.counter("limits_hit ping"), 42)
                 for sock in silent:
                     sock.close()
         finally:

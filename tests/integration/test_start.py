@@ -353,6 +353,7 @@ class PackageTests(Base):
         plugin = "from twisted.plugins import wsservice_plugin as plugin; print(plugin.__file__)"
         self.assertEqual(Path(self.call(str(self.python), "-c", plugin).strip()).parent, home / "twisted" / "plugins")
         self.assertIn("--cognito-user-pool-id", self.call(str(self.python), "-c", _TWISTD, "wsservice", "--help"))
+        self.assertIn("--adapter URL", self.call(str(self.python.parent / "wsservice"), "emit", "--help"))
 
     def test_a_wheel_brings_the_plugin_and_the_page_and_no_tests(self) -> None:
         self.pip("wheel", "--no-build-isolation", "--wheel-dir", "dist", str(self.source))

@@ -19,6 +19,7 @@ from wsservice.socketio.session import (
     Action,
     Cancelled,
     ConnectRequested,
+    Dropped,
     Incoming,
     Left,
     ProtocolViolation,
@@ -54,6 +55,7 @@ RESULTS: dict[Action, Any] = {
     Action.GOODBYE: Left("/"),
     Action.DELIVER_EARLY: Received("/", Event("m", (1,))),
     Action.COLLECT: None,
+    Action.DROP: Dropped("/"),
     Action.IGNORE: None,
 }
 
@@ -113,8 +115,10 @@ class TableTests(SynchronousTestCase):
         if action is Action.COLLECT:
             whole = session.receive_binary(b"x", 0.0)
             messages = {PacketType.BINARY_EVENT: Event("m", (b"x",)), PacketType.BINARY_ACK: Ack(7, (b"x",))}
-            joined = row.state is State.CONNECTED
-            self.assertEqual(whole, Received("/", messages[PacketType(row.move)]) if joined else None)
+            if row.state is State.CONNECTED:
+                self.assertEqual(whole, Received("/", messages[PacketType(row.move)]))
+            else:
+                self.assertEqual(whole, Dropped("/") if row.move is PacketType.BINARY_EVENT else None)
 
 
 class Input(NamedTuple):
@@ -270,15 +274,18 @@ class NamespaceTests(SynchronousTestCase):
     def test_what_was_under_way_when_the_server_left_is_ignored(self) -> None:
         session = session_in(State.CONNECTED)
         session.leave("/")
-        for message in ('2["m"]', "31[]", f'51-["m",{P0}]', b"x", f"61-1[{P0}]", b"x", "1"):
+        for message in ("31[]", f"61-1[{P0}]", b"x", f'51-["m",{P0}]'):
             self.assertIsNone(feed(session, message))
+        for event in (b"x", '2["m"]'):
+            self.assertEqual(feed(session, event), Dropped("/"))
+        self.assertIsNone(feed(session, "1"))
         self.assertEqual(session.receive_text("0", 0.0), ConnectRequested("/", {}))
 
     def test_an_attachment_under_way_when_the_server_left_is_ignored(self) -> None:
         session = session_in(State.CONNECTED)
         session.receive_text(f'51-["m",{P0}]', 0.0)
         session.leave("/")
-        self.assertIsNone(session.receive_binary(b"x", 0.0))
+        self.assertEqual(session.receive_binary(b"x", 0.0), Dropped("/"))
         self.assertIs(session.state("/"), State.DISMISSED)
 
     def test_a_late_acknowledgement_of_one_who_left_is_ignored_and_a_late_event_is_not(self) -> None:
@@ -329,7 +336,7 @@ class BoundTests(SynchronousTestCase):
         do(session, "0/a,")
         do(session, "0/b,")
         self.assertEqual(session.receive_text("0/c,", 0.0), TooManyNamespaces("/c"))
-        self.assertIsNone(session.receive_text('2/c,["m"]', 0.0))
+        self.assertEqual(session.receive_text('2/c,["m"]', 0.0), Dropped("/c"))
         self.assertRaises(ValueError, session.accept, "/c")
         do(session, "1/a,")
         self.assertEqual(session.receive_text("0/c,", 0.0), ConnectRequested("/c", {}))

@@ -28,6 +28,10 @@ class FakeAuthenticator:
         self.answer: Any = ALICE
         self.origin_error: HandshakeError | None = None
         self.seen: list[Handshake] = []
+        self.revoked: set[str] = set()
+
+    def is_revoked(self, session: str) -> bool:
+        return session in self.revoked
 
     def check_origin(self, handshake: Handshake) -> None:
         if self.origin_error is not None:

@@ -18,12 +18,17 @@ class MemoryTransport(StringTransportWithDisconnection):
         super().__init__(peerAddress=IPv4Address("TCP", "192.0.2.7", 40000))
         self.paused = False
         self.ended: str | None = None
+        #: bytes that wait for a client that does not read
+        self.unsent = 0
 
     def fileno(self) -> int:
         return 7
 
     def setTcpNoDelay(self, enabled: bool) -> None:
         self.no_delay = enabled
+
+    def setTcpKeepAlive(self, enabled: bool) -> None:
+        self.keep_alive = enabled
 
     def pauseProducing(self) -> None:
         self.paused = True

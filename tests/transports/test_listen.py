@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from pathlib import Path
 from typing import Any
@@ -9,15 +10,33 @@ from typing import Any
 from twisted.internet import reactor as real_reactor
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.defer import Deferred, ensureDeferred
-from twisted.internet.endpoints import SSL4ServerEndpoint, TCP4ServerEndpoint, TCP6ServerEndpoint, UNIXServerEndpoint
+from twisted.internet.endpoints import (
+    AdoptedStreamServerEndpoint,
+    SSL4ServerEndpoint,
+    TCP4ServerEndpoint,
+    TCP6ServerEndpoint,
+    UNIXServerEndpoint,
+    _SystemdParser,
+)
 from twisted.internet.protocol import Factory
 from twisted.internet.testing import MemoryReactor
+from twisted.python.systemd import ListenFDs
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from tests.certificates import make_certificate, write_pem
 from wsservice.errors import ConfigurationError
-from wsservice.transports.listen import describe, listen_on, make_endpoints, page_at, scheme_of
+from wsservice.transports.listen import (
+    HandedOverEndpoint,
+    describe,
+    handed_over,
+    listen_on,
+    make_endpoints,
+    page_at,
+    scheme_of,
+)
 from wsservice.transports.tls import Certificate
+
+_REST: dict[str, Any] = {"listen": (), "backlog": 50, "certificate": None}
 
 
 class EndpointTests(SynchronousTestCase):
@@ -168,3 +187,58 @@ class ListenTests(TestCase):
         self.assertIn(str(number), str(caught.exception))
         self.assertIn("Address already in use", str(caught.exception))
         self.assertIn("--port", str(caught.exception))
+
+
+class SharedPortTests(TestCase):
+    """Sockets of several listeners at one address."""
+
+    async def listen(self, host: str, port: int, **options: Any) -> Any:
+        endpoints = make_endpoints(real_reactor, host=host, port=port, **{**_REST, **options})
+        (listening,) = await listen_on(endpoints, Factory())
+        self.addCleanup(listening.stopListening)
+        return listening
+
+    async def test_each_has_one_of_its_own_and_who_does_not_share_gets_none(self) -> None:
+        for host, kind in (("127.0.0.1", IPv4Address), ("::1", IPv6Address)):
+            first = await self.listen(host, 0, reuse_port=True)
+            second = await self.listen(host, first.getHost().port, reuse_port=True)
+            self.assertEqual((second.getHost(), type(second.getHost())), (first.getHost(), kind))
+            with self.assertRaises(ConfigurationError) as caught:
+                await self.listen(host, first.getHost().port)
+            self.assertIn("cannot listen on", str(caught.exception))
+            taken = socket.create_server((host, 0), family=first.addressFamily)
+            self.addCleanup(taken.close)
+            with self.assertRaises(ConfigurationError):
+                await self.listen(host, taken.getsockname()[1], reuse_port=True)
+
+    async def test_a_unix_socket_that_was_handed_over_stays_with_its_file(self) -> None:
+        path = self.mktemp()[-40:].replace("/", "-")
+        with socket.socket(socket.AF_UNIX) as made:
+            made.bind(path)
+            os.chmod(path, 0o640)
+            made.listen()
+            adopted = AdoptedStreamServerEndpoint(real_reactor, os.dup(made.fileno()), socket.AF_UNIX)
+            port: Any = await HandedOverEndpoint(real_reactor, adopted).listen(Factory())
+            self.assertEqual(describe(port.getHost()), f"unix:{path}")
+            await port.stopListening()
+            self.assertEqual(os.stat(path).st_mode & 0o777, 0o640)
+            with socket.socket(socket.AF_UNIX) as client:
+                client.connect(path)  # it would be refused, had our end shut the socket down
+        os.unlink(path)
+
+    async def test_what_was_handed_over_is_found_and_a_stranger_is_no_place_to_listen(self) -> None:
+        self.assertEqual(handed_over(real_reactor), [])
+        with socket.create_server(("127.0.0.1", 0)) as tcp, socket.socket(socket.AF_UNIX) as unix:
+            datagrams, nothing = socket.socket(type=socket.SOCK_DGRAM), os.open(os.devnull, os.O_RDONLY)
+            self.addCleanup(datagrams.close)
+            self.addCleanup(os.close, nothing)
+            fds = [tcp.fileno(), unix.fileno(), datagrams.fileno(), nothing]
+            self.patch(_SystemdParser, "_sddaemon", ListenFDs(fds, ["a", "b", "c", "d"]))
+            self.assertEqual(
+                handed_over(real_reactor),
+                [("systemd:domain=INET:index=0", "127.0.0.1"), ("systemd:domain=UNIX:index=1", "")],
+            )
+        closed = AdoptedStreamServerEndpoint(real_reactor, os.dup(nothing), socket.AF_UNIX)
+        with self.assertRaises(OSError):
+            await HandedOverEndpoint(real_reactor, closed).listen(Factory())
+        os.close(closed.fileno)

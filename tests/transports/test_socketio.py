@@ -561,13 +561,42 @@ class SizeTests(WitnessedCase):
         self.assertLess(kept, 70_000)
         self.assertEnds(self.socket, 1009)
 
-    def test_it_is_cut_off_when_it_does_not_close(self) -> None:
+    def test_it_is_closed_when_it_does_not_close(self) -> None:
         self.socket.pongs = False
         self.socket.current.dataReceived(b"\x81\xff" + (10**9).to_bytes(8, "big") + b"\0\0\0\0")
         self.bench.clock.advance(3)
-        self.assertEqual(self.socket.transport.ended, "aborted")
+        self.assertEqual(self.socket.transport.ended, "lost")
         self.socket.read()
         self.assertEnds(self.socket, 1009)
+
+
+class UnknownTests(WitnessedCase):
+    """Who sends no token may ask for a namespace, and little more."""
+
+    def test_a_message_of_one_who_is_not_known_is_small(self) -> None:
+        for frames in ([text("4" + "x" * 16384)], [frame(1, b"4" * 16000, final=False), frame(0, b"x" * 400)]):
+            socket = Socketeer(self.bench, None)
+            socket.deliver()
+            for one in frames:
+                socket.raw(one)
+            self.assertEnds(socket, 1009)
+
+    def test_who_is_known_later_sends_what_others_do(self) -> None:
+        self.bench.gate.answers["alice"] = KeysUnavailable("x")
+        socket = Socketeer(self.bench)
+        socket.deliver()
+        socket.say("40")
+        (protocol,) = [one for one in self.bench.sockets.live if one is socket.current]
+        self.assertEqual((protocol.maxMessagePayloadSize, protocol.maxFramePayloadSize), (16384, 16384))
+        del self.bench.gate.answers["alice"]
+        socket.say("40")
+        self.assertEqual((protocol.maxMessagePayloadSize, protocol.maxFramePayloadSize), (1_000_000, 1_000_000))
+
+    def test_one_who_moves_here_without_a_token_does_too(self) -> None:
+        moved = self.bench.move(self.bench.poller(None))
+        self.assertEqual(moved.current.maxMessagePayloadSize, 16384)
+        moved.raw(text("4" + "x" * 16384))
+        self.assertEnds(moved, 1009)
 
 
 class FragmentTests(WitnessedCase):

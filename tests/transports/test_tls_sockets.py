@@ -118,6 +118,28 @@ def receive_all(client: Client, count: int) -> list[Any]:
     return [client.recv() for _ in range(count)]
 
 
+class LostTests(SocketCase):
+    async def test_the_alert_of_a_cut_is_no_message(self) -> None:
+        await self.listen()
+        connection, client = await self.connect()
+        for _ in range(20):
+            connection.send("read")
+        self.assertEqual(await deferToThread(receive_all, client, 20), ["read"] * 20)
+        connection._link.transport.abortConnection()  # type: ignore[attr-defined]
+        await self.until(lambda: not self.service.factory.live)
+        self.assertEqual(self.service.counters.get("messages_dropped", "lost"), 0)
+
+    async def test_messages_are_counted_behind_one_that_was_written_directly_and_before_the_alert(self) -> None:
+        await self.listen(send_queue_bytes=1 << 30)
+        connection, _ = await self.connect()
+        assert connection.direct is not None
+        for _ in range(3):
+            connection.send("x" * 12_000_000)
+        connection._link.transport.abortConnection()  # type: ignore[attr-defined]
+        await self.until(lambda: not self.service.factory.live)
+        self.assertEqual(self.service.counters.get("messages_dropped", "lost"), 3)
+
+
 class DeliveryTests(SocketCase):
     async def test_a_slow_client_gets_everything_in_its_order_whoever_writes(self) -> None:
         await self.listen(send_queue_bytes=1 << 30)

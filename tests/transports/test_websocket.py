@@ -329,13 +329,6 @@ class OpenTests(Base):
         client.deliver()
         self.assertEqual(client.transport.ended, "lost")
 
-    def test_a_client_that_does_not_answer_a_close_is_cut_off(self) -> None:
-        client = self.connect()
-        (connection,) = self.service.app.connections()
-        connection.disconnect(1001, "Going away")
-        self.service.clock.advance(3)
-        self.assertEqual(client.transport.ended, "aborted")
-
     def test_the_timer_of_a_cut_does_not_outlive_the_transport(self) -> None:
         client = self.connect()
         client.client.send_close(1000, "bye")
@@ -451,15 +444,6 @@ class BackpressureTests(Base):
         client.read()
         self.assertEqual(client.messages, ['"last words"'])
         self.assertEqual(client.close, (1001, "Going away"))
-
-    def test_a_transport_that_does_not_end_is_cut_off(self) -> None:
-        client = self.connect()
-        client.client.send_close(1000, "bye")
-        client.deliver()
-        self.assertEqual(client.transport.ended, "lost")
-        client.transport.ended = None
-        self.service.clock.advance(3)
-        self.assertEqual(client.transport.ended, "aborted")
 
     def test_a_client_that_catches_up_starts_anew(self) -> None:
         self.start(send_queue_bytes=1000)

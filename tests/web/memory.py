@@ -74,6 +74,8 @@ class MemoryTransport(StringTransport):
         alsoProvides(self, *([ISSLTransport] if secure else [ITCPTransport]))
         self.ended: str | None = None
         self.is_lost = False
+        #: bytes that wait for a client that does not read
+        self.unsent = 0
 
     def setTcpNoDelay(self, enabled: bool) -> None:
         """What a TCP transport has."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from unittest import mock
 
 from twisted.internet.defer import Deferred, fail
 from twisted.logger import LogLevel
@@ -28,7 +29,7 @@ from wsservice.errors import (
     UnsupportedChallenge,
 )
 from wsservice.testing import Issuer, private_key
-from wsservice.web.rates import Rate
+from wsservice.web.rates import Buckets, Rate
 from wsservice.web.services import AuthSettings
 from wsservice.web.session_cookies import SessionCookies
 
@@ -293,6 +294,13 @@ class RateTests(Base):
         self.assertEqual(self.attempt("another", "192.0.2.2"), 401)
         self.bench.clock.advance(30)
         self.assertEqual([self.attempt("user", "192.0.2.1") for _ in range(2)], [401, 429])
+
+    def test_a_full_table_of_addresses_is_told(self) -> None:
+        with mock.patch.object(Buckets.__init__, "__kwdefaults__", {**Buckets.__init__.__kwdefaults__, "capacity": 2}):
+            self.bench = AuthBench()
+        for number in range(3):
+            self.attempt("user", f"192.0.2.{number}")
+        self.assertEqual(self.bench.counters.get("tables_full", "rates"), 1)
 
     def test_a_user_name_has_a_rate_of_refreshes_whatever_its_addresses(self) -> None:
         self.bench = AuthBench(AuthSettings(user_refresh_rate=Rate(2, 10.0)))

@@ -316,7 +316,35 @@ class TimeTests(Base):
         self.bench.clock.advance(1)
         self.assertEqual((self.client.ended, self.client.received()), ("closed", []))
 
+    def test_a_client_that_has_read_its_answer_is_closed_without_its_end_of_tls(self) -> None:
+        self.client.send(head("/hello", "Connection: close"))
+        self.client.transport.ended = None
+        self.bench.clock.advance(10)
+        self.assertEqual(self.client.ended, "closed")
+        self.assertEqual(self.bench.counters.get("http_dropped", "unread"), 0)
+
+    def test_a_client_that_reads_now_and_then_is_waited_for(self) -> None:
+        self.client.transport.unsent = 1000
+        self.client.send(head("/hello", "Connection: close"))
+        for left in range(900, 0, -100):
+            self.client.transport.unsent = left
+            self.bench.clock.advance(10)
+            self.assertEqual(self.client.ended, "closed")
+        self.bench.clock.advance(10)
+        self.assertEqual(self.client.ended, "aborted")
+        self.assertEqual(self.bench.counters.get("http_dropped", "unread"), 1)
+
+    def test_who_wants_to_know_is_told_of_an_answer_that_was_not_taken(self) -> None:
+        for unsent in (0, 1):
+            client, told = self.bench.connect(), []
+            client.channel.on_lost(lambda told=told: told.append("lost"))
+            client.send(head("/hello"))
+            client.transport.unsent = unsent
+            client.transport.drop()
+            self.assertEqual(told, ["lost"] * unsent)
+
     def test_a_client_that_reads_no_answer_is_cut_off(self) -> None:
+        self.client.transport.unsent = 1
         self.client.send(head("/hello", "Connection: close"))
         self.assertEqual(self.client.ended, "closed")
         self.bench.clock.advance(10)
@@ -411,7 +439,7 @@ class StopTests(Base):
     def test_what_is_left_is_cut_off(self) -> None:
         self.client.send(head("/later"))
         self.bench.site.close_all()
-        self.assertEqual(self.client.ended, "aborted")
+        self.assertEqual(self.client.ended, "closed")
 
     def test_bytes_after_the_end_are_dropped(self) -> None:
         self.client.send(head("/hello", "Connection: close"))

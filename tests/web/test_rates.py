@@ -13,7 +13,10 @@ class BucketsTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.clock.advance(1000)
-        self.buckets = Buckets(Rate(5, 30.0), self.clock.seconds, capacity=100)
+        self.forgotten: list[None] = []
+        self.buckets = Buckets(
+            Rate(5, 30.0), self.clock.seconds, capacity=100, forgot=lambda: self.forgotten.append(None)
+        )
 
     def allowed(self, key: str = "a") -> bool:
         try:
@@ -37,6 +40,14 @@ class BucketsTests(SynchronousTestCase):
             self.clock.advance(1)
             self.assertTrue(self.allowed())
             self.assertFalse(self.allowed())
+
+    def test_many_pass_as_one_does_and_are_paid_for_later(self) -> None:
+        self.buckets.take("a", 8)
+        self.clock.advance(4 * 30 - 1)
+        error = self.assertRaises(RateLimited, self.buckets.take, "a", 2)
+        self.assertEqual(error.retry_after, 1)
+        self.clock.advance(1)
+        self.assertTrue(self.allowed())
 
     def test_a_bucket_fills_up_to_the_burst(self) -> None:
         self.exhaust()
@@ -68,12 +79,13 @@ class BucketsTests(SynchronousTestCase):
             self.allowed(str(number))
         self.clock.advance(31)
         self.allowed("new")
-        self.assertEqual(len(self.buckets), 1)
+        self.assertEqual((len(self.buckets), self.forgotten), (1, []))
 
     def test_the_memory_is_bounded(self) -> None:
         for number in range(1000):
             self.allowed(str(number))
         self.assertEqual(len(self.buckets), 100)
+        self.assertEqual(len(self.forgotten), 900)
 
     def test_the_key_that_was_used_longest_ago_makes_room(self) -> None:
         self.exhaust("old")

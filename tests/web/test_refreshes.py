@@ -14,7 +14,10 @@ class SharedCallsTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.calls: list[Deferred[str]] = []
-        self.shared: SharedCalls[str] = SharedCalls(self.clock, keep=10.0, capacity=3)
+        self.forgotten: list[None] = []
+        self.shared: SharedCalls[str] = SharedCalls(
+            self.clock, keep=10.0, capacity=3, forgot=lambda: self.forgotten.append(None)
+        )
 
     def ask(self, secret: str = "a") -> Deferred[str]:
         return self.shared.share(secret, self.call)
@@ -86,6 +89,7 @@ class SharedCallsTests(SynchronousTestCase):
             self.ask(str(number))
             self.calls[-1].callback("result")
         self.successResultOf(self.ask("1"))
+        self.assertEqual(len(self.forgotten), 1)
         self.assertNoResult(self.ask("0"))
 
     def test_any_text_is_a_secret(self) -> None:

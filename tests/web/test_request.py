@@ -275,9 +275,18 @@ class StopTests(Base):
         self.bench.site.finish_up()
         self.assertTrue(self.bench.site.is_busy)
         self.bench.site.close_all()
-        self.assertEqual(client.ended, "aborted")
+        self.assertEqual(client.ended, "closed")
         client.transport.drop()
         self.assertFalse(self.bench.site.is_busy)
+
+    def test_and_while_an_answer_waits_for_its_client(self) -> None:
+        client = self.bench.connect()
+        client.send(head("/hello"))
+        self.assertFalse(self.bench.site.is_busy)
+        client.transport.unsent = 1
+        self.assertTrue(self.bench.site.is_busy)
+        self.bench.site.close_all()
+        self.assertEqual(client.ended, "aborted")
 
 
 class AccessLogTests(Base):

@@ -21,6 +21,7 @@ from twisted.internet.defer import Deferred
 
 from wsservice.auth.providers.base import Readiness
 from wsservice.messages import Broadcast, Disconnect, EndSession, Join, Leave, Renew, Target
+from wsservice.peers.nodes import Nodes
 
 if TYPE_CHECKING:
     from wsservice.adapters.local import Local
@@ -68,7 +69,13 @@ class Presence:
 
 
 class Adapter(ABC):
-    """One engine, such as Redis. Make one for each scheme of `--adapter`; the service calls `start` and `stop`."""
+    """One engine, such as Redis. Make one for each scheme of `--adapter`; the service calls `start` and `stop`.
+
+    Attributes:
+        nodes: who is in the cluster; known once `serve` was called.
+    """
+
+    nodes: Nodes
 
     @abstractmethod
     def serve(self, local: Local) -> None:

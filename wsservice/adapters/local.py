@@ -46,6 +46,10 @@ class Local:
         """Whether clients can join a namespace here."""
         return self._app.find(namespace) is not None
 
+    def has_namespace(self, namespace: str) -> bool:
+        """Whether it is one of these."""
+        return self.hub.registry.has_namespace(namespace) or namespace in self._app.names()
+
     def deliver(self, broadcast: Broadcast) -> int:
         """Deliver a broadcast; returns to how many. Raises as `Hub.deliver` does."""
         return self.hub.deliver(broadcast)

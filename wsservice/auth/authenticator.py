@@ -102,6 +102,10 @@ class Authenticator:
             verified = fail()
         return verified.addCallback(self._accept).addErrback(self._refuse, handshake)
 
+    def is_revoked(self, session: str) -> bool:
+        """Whether a session was signed out, perhaps since its handshake."""
+        return self._revocations.is_revoked(session)
+
     def _find_token(self, handshake: Handshake) -> str:
         cookie = read_token(handshake.header_values("cookie"), self._cookie_name)
         bearer = _read_bearer(handshake.header_values("authorization"))

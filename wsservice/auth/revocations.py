@@ -2,7 +2,7 @@
 
 A token that is verified offline stays good until its `exp`, whatever the provider was told. So a logout
 is remembered here, in this process, until then. The memory is bounded: when it is full, the entry that
-ends first makes room, since it protects for the shortest time.
+ends first makes room, since it protects for the shortest time; its tokens are good again, and somebody is told.
 """
 
 from __future__ import annotations
@@ -17,13 +17,17 @@ class Revocations:
     Args:
         now: POSIX seconds.
         capacity: sessions at most; 100,000 take about 20 MiB.
+        forgot: called for each session that made room.
     """
 
-    def __init__(self, now: Callable[[], float], capacity: int = 100_000) -> None:
+    def __init__(
+        self, now: Callable[[], float], capacity: int = 100_000, *, forgot: Callable[[], None] = lambda: None
+    ) -> None:
         if capacity < 1:
             raise ValueError("capacity must be at least 1")
         self._now = now
         self._capacity = capacity
+        self._forgot = forgot
         self._until: dict[str, float] = {}
         #: (until, session); an entry counts only while `_until` says the same
         self._queue: list[tuple[float, str]] = []
@@ -43,6 +47,7 @@ class Revocations:
             return
         if session not in self._until and len(self._until) >= self._capacity:
             self._drop_first()
+            self._forgot()
         self._until[session] = until
         heapq.heappush(self._queue, (until, session))
         if len(self._queue) > 2 * self._capacity:  # prolonged entries leave their old ones behind

@@ -31,16 +31,29 @@ def decode_object(data: bytes) -> dict[str, Any]:
     Raises:
         NotStrictJson: with the reason.
     """
+    value = decode_value(data)
+    if not isinstance(value, dict):
+        raise NotStrictJson("not a JSON object")
+    return value
+
+
+def decode_value(data: bytes, *, depth: int = MAX_DEPTH) -> Any:
+    """Decode a document of any JSON; see `decode_object`.
+
+    Args:
+        depth: levels of objects and lists.
+
+    Raises:
+        NotStrictJson: with the reason.
+    """
     try:
         value = _decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise NotStrictJson(_reason(error)) from None
-    if not isinstance(value, dict):
-        raise NotStrictJson("not a JSON object")
     structure = _structure(data)
     objects = structure.count(b"{")
-    if objects + structure.count(b"[") > MAX_DEPTH or objects > 1:
-        members = _count_members(value, MAX_DEPTH)
+    if objects + structure.count(b"[") > depth or objects > 1 or not isinstance(value, dict):
+        members = _count_members(value, depth)
     else:  # the common case: one object, perhaps with lists of strings
         members = len(value)
     # a member that was overwritten by a later one of its name is in the text and not in the value

@@ -169,6 +169,14 @@ class Client:
         """How the present transport frames messages; None for long-polling."""
         return None if self.socket is None else self.socket.framing
 
+    @property
+    def max_message(self) -> int:
+        """Bytes of a message or a body: few while it is not known whom it speaks for, since they cost memory."""
+        settings = self._table.settings
+        if self.namespaces.user_id is None:
+            return min(settings.max_unknown, settings.engine.max_payload)
+        return settings.engine.max_payload
+
     def identified(self) -> None:
         """Whom it speaks for is known now, or has changed: that user's rate counts."""
         self._traffic = None
@@ -200,6 +208,11 @@ class Client:
         """The client gave the GET up."""
         self._answer = None
         self._engine.poll_lost(self._table.now())
+        self.work()
+
+    def answer_lost(self, messages: int) -> None:
+        """The client did not take an answer, which had so many messages in it, before its connection ended."""
+        self._engine.answer_lost(messages, self._table.now())
         self.work()
 
     def post_begins(self) -> None:

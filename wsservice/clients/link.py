@@ -2,46 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from wsservice.close_codes import CloseCode
+from wsservice.close_codes import is_farewell
 from wsservice.errors import ClientError
-from wsservice.history import Saved
-from wsservice.recorded import Entry
+from wsservice.recovery import Trail
 from wsservice.wire import Link
 
 if TYPE_CHECKING:
     from wsservice.clients.client import Client
     from wsservice.connection import Connection
 
-#: an application's own close codes (RFC 6455 section 7.4.2) begin here
-_OWN_CODES = 3000
-
 
 class NamespaceLink(Link):
     """Sends for one namespace; the client's other namespaces share the transport.
 
     Attributes:
-        missed: what a recovered connection is sent before it is told that it is connected.
-        pid: the private id by which the connection can be recovered; None where that is off.
-        position: of the history, up to which the client has everything.
-        pinged_at: the position behind which the last ping was sent, until it is answered.
-        saved: what the connection continues; it is given back if the connection breaks before it is accepted.
+        trail: how far the client has come, to be recovered after a break; None where that is off.
     """
 
-    __slots__ = ("_client", "connection", "missed", "namespace", "pid", "pinged_at", "position", "saved")
+    __slots__ = ("_client", "connection", "namespace", "trail")
 
     connection: Connection
 
     def __init__(self, client: Client, namespace: str) -> None:
         self._client = client
         self.namespace = namespace
-        self.missed: Sequence[Entry] = ()
-        self.pid: str | None = None
-        self.position = 0
-        self.pinged_at: int | None = None
-        self.saved: Saved | None = None
+        self.trail: Trail | None = None
+
+    def entering(self) -> None:
+        """What was sent before is to be replayed."""
+        if self.trail is not None:
+            self.trail.enter()
 
     def accept(self) -> None:
         """Write CONNECT, before anything else of this namespace."""
@@ -68,7 +61,7 @@ class NamespaceLink(Link):
 
         In every other case the transport is closed without one, so that the client comes back by itself.
         """
-        if code == CloseCode.NORMAL or (code >= _OWN_CODES and code != CloseCode.SLOW_CONSUMER):
+        if is_farewell(code):
             self._client.namespaces.leave(self, reason)
         else:
             self._client.end(reason, code=code)

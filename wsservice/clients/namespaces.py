@@ -21,15 +21,14 @@ from twisted.python.failure import Failure
 from wsservice import close_codes
 from wsservice.auth.principal import Principal
 from wsservice.clients.link import NamespaceLink
-from wsservice.clients.secret_ids import make_secret
 from wsservice.clients.wires import SocketIoWire, to_frames
 from wsservice.connection import Connection
 from wsservice.errors import AuthenticationError, ClientError, ExpiredToken, KeysUnavailable
 from wsservice.frames import Framing
 from wsservice.handshake import Handshake
-from wsservice.history import Saved
 from wsservice.messages import ROOT, Ack, Event
-from wsservice.socketio.session import ConnectRequested, Incoming, Received, Session, TooManyNamespaces
+from wsservice.recovery import Claim
+from wsservice.socketio.session import ConnectRequested, Dropped, Incoming, Received, Session, TooManyNamespaces
 
 if TYPE_CHECKING:
     from wsservice.clients.client import Client
@@ -146,10 +145,12 @@ class Namespaces:
         """The application lets the connection in: first what it missed, then CONNECT."""
         self.session.accept(link.namespace)
         wire = self.wire(link.namespace)
-        for entry in link.missed:
-            self._client.write(wire.recoverable(entry))
-        link.missed = ()
-        self._client.write(wire.connect(link.connection.id, link.pid))
+        trail = link.trail
+        if trail is not None:
+            for entry in trail.missed:
+                self._client.write(wire.recoverable(entry))
+            trail.missed = ()
+        self._client.write(wire.connect(link.connection.id, None if trail is None else trail.pid))
 
     def refused(self, link: NamespaceLink, error: ClientError) -> None:
         """The application refuses the connection."""
@@ -171,18 +172,20 @@ class Namespaces:
     def pinged(self, position: int) -> None:
         """A ping is sent, behind everything up to this position of the history, to those who are accepted by now."""
         for link in self._links.values():
-            link.pinged_at = position if link.connection.is_accepted else None
+            if link.trail is not None:
+                link.trail.pinged(position)
 
     def ponged(self) -> None:
         """The ping was answered: what was sent before it has arrived."""
         for link in self._links.values():
-            if link.pinged_at is not None:
-                link.position = max(link.position, link.pinged_at)
-                link.pinged_at = None
+            if link.trail is not None:
+                link.trail.ponged()
 
     def end(self, reason: str) -> None:
         """The session is over: every connection ends, once."""
         self.session.close()
+        for asking in self._asking.values():
+            self._drop_early(asking)
         self._asking.clear()
         for link in list(self._links.values()):
             self._drop(link, reason)
@@ -200,16 +203,20 @@ class Namespaces:
             elif asking is not None:
                 asking.early.append((incoming.message, size))
                 asking.bytes += size
-                if asking.bytes >= self._table.hub.inbox_bytes:
+                if asking.bytes >= self._table.hub.inbox_bytes > asking.bytes - size:
+                    self._table.hub.counters.add("reading_paused", "inbox")
                     self._client.pause(asking)
         elif isinstance(incoming, ConnectRequested):
             self._identify(incoming)
+        elif isinstance(incoming, Dropped):
+            self._table.hub.counters.add("events_dropped", "closing")
         elif isinstance(incoming, TooManyNamespaces):
             self._table.hub.counters.add("namespaces_refused", "too_many")
             self._client.write(self.wire(incoming.namespace).connect_error(TOO_MANY_NAMESPACES))
         else:
             asked = self._asking.pop(incoming.namespace, None)
             if asked is not None:
+                self._drop_early(asked)
                 self._client.resume(asked)
             if link is not None:
                 self._drop(link, CLIENT_LEFT)
@@ -223,7 +230,7 @@ class Namespaces:
         """
         speaker = self._who()
         if isinstance(speaker, Principal):
-            seeking = self._table.seek(request, speaker)
+            seeking = self._seek(request, speaker)
             if seeking is None:
                 self._open(request, speaker)
             else:
@@ -256,36 +263,47 @@ class Namespaces:
     def _identified(self, principal: Principal, asking: _Asking) -> None:
         self._speaker, self._credentials = principal, None
         self._client.identified()
-        seeking = self._table.seek(asking.request, principal)
+        seeking = self._seek(asking.request, principal)
         if seeking is None:
             self._found(None, principal, asking)
         else:
             self._open_later(seeking, principal, asking)
 
     def _open_later(self, seeking: Deferred[None], principal: Principal, asking: _Asking) -> None:
-        """Open once it is known what the client comes back to, from another process; if that fails, to nothing."""
-        seeking.addErrback(self._unsought)
+        """Open once it is known what the client comes back to, from another process."""
         seeking.addCallback(self._found, principal, asking)
         seeking.addErrback(self._client.failed)
 
-    def _unsought(self, failure: Failure) -> None:
-        log.warn(
-            "a connection to be recovered could not be asked for: {reason}",
-            reason=failure.getErrorMessage(),
-            log_flood="recoveries without the other processes (--adapter)",
-        )
+    def _seek(self, request: ConnectRequested, principal: Principal) -> Deferred[None] | None:
+        recoveries = self._table.recoveries
+        return None if recoveries is None else recoveries.seek(_claim_of(request), principal, request.namespace)
 
     def _found(self, _: None, principal: Principal, asking: _Asking) -> None:
-        request = asking.request
-        if self._asking.get(request.namespace) is asking:
+        request, speaker = asking.request, self._who()
+        is_wanted = self._asking.get(request.namespace) is asking
+        if is_wanted:
             del self._asking[request.namespace]
-            self._open(request, principal)
+        if is_wanted and isinstance(speaker, Principal):
+            self._open(request, speaker)
             link = self._links.get(request.namespace)
-            if link is not None:
+            if link is None:
+                self._drop_early(asking)
+            else:
                 for message, size in asking.early:
                     link.connection.receive(message, size)
+        else:
+            self._give_up(request, principal)
+            if is_wanted and isinstance(speaker, AuthenticationError):  # signed out meanwhile
+                self._drop_early(asking)
+                self._refuse(request.namespace, speaker.message)
         self._client.resume(asking)
         self._client.work()
+
+    def _give_up(self, request: ConnectRequested, principal: Principal) -> None:
+        """The client took its request back, or has gone, while it was looked for what it comes back to."""
+        recoveries, claim = self._table.recoveries, _claim_of(request)
+        if recoveries is not None and claim is not None:
+            recoveries.give_up(claim, principal, request.namespace)
 
     def _unidentified(self, failure: Failure, asking: _Asking, credentials: Handshake) -> None:
         error = failure.value
@@ -297,9 +315,16 @@ class Namespaces:
         namespace = asking.request.namespace
         if self._asking.get(namespace) is asking:
             del self._asking[namespace]
+            self._drop_early(asking)
             self._refuse(namespace, error.message)
         self._client.resume(asking)
         self._client.work()
+
+    def _drop_early(self, asking: _Asking) -> None:
+        """The client does not come in: what it sent behind its request is not handled."""
+        events = sum(isinstance(message, Event) for message, _ in asking.early)
+        if events:
+            self._table.hub.counters.add("events_dropped", "closing", events)
 
     def _open(self, request: ConnectRequested, principal: Principal) -> None:
         name = request.namespace
@@ -309,8 +334,10 @@ class Namespaces:
             self._refuse(name, INVALID_NAMESPACE)
             return
         link = NamespaceLink(self._client, name)
-        saved = link.saved = self._recover(link, request, principal)
-        auth = {key: value for key, value in request.auth.items() if link.pid is None or key not in _RECOVERY_KEYS}
+        recoveries, auth = self._table.recoveries, request.auth
+        if recoveries is not None:
+            link.trail = recoveries.begin(_claim_of(request), principal, name)
+            auth = {key: value for key, value in auth.items() if key not in _RECOVERY_KEYS}
         link.connection = connection = Connection(
             self._table.hub,
             link,
@@ -319,11 +346,11 @@ class Namespaces:
             replace(self._handshake, given_auth=auth) if auth else self._handshake,
             namespace=name,
             handlers=handlers,
-            saved=saved,
+            saved=None if link.trail is None else link.trail.saved,
         )
         self._links[name] = link
-        if self._table.hub.history is not None and link.pid is not None:
-            self._table.hub.history.opened(link.pid, connection, link.position)
+        if link.trail is not None:
+            link.trail.open(connection)
         if self._table.hub.logs_debug:
             log.debug(
                 "connection of {user} to {namespace} opened",
@@ -352,48 +379,16 @@ class Namespaces:
             return
         del self._links[link.namespace]
         self._client.resume(link)
-        self._save(link, is_broken=not by_application and (reason in close_codes.RECOVERABLE or reason == REFUSED))
+        if link.trail is not None:
+            is_broken = reason in close_codes.RECOVERABLE or reason == REFUSED
+            link.trail.end(is_broken=is_broken and not by_application)
         link.connection.ended(reason)
 
-    # -- recovery
 
-    def _recover(self, link: NamespaceLink, request: ConnectRequested, principal: Principal) -> Saved | None:
-        """What the client comes back to, if it does; what it missed meanwhile is then in the link."""
-        history = self._table.hub.history
-        if history is None:
-            return None
-        saved, link.missed = self._table.recover(request, principal)
-        # Stock clients take another id than theirs for a failure; and what they are sent now may get lost as well.
-        link.pid, link.position = (saved.pid, saved.position) if saved else (make_secret(), history.position)
-        return saved
-
-    def _save(self, link: NamespaceLink, *, is_broken: bool) -> None:
-        """Keep what the client needs to come back to a connection that broke."""
-        history, connection = self._table.hub.history, link.connection
-        if history is None or link.pid is None:
-            return
-        if not is_broken:
-            history.closed(link.pid)
-            return
-        history.live.pop(link.pid, None)
-        if connection.is_accepted:
-            history.save(
-                Saved(
-                    id=connection.id,
-                    pid=link.pid,
-                    namespace=connection.namespace,
-                    user=connection.user.id,
-                    session=connection.user.session,
-                    rooms=frozenset(connection.rooms),
-                    data=connection.saved_data,
-                    position=link.position,
-                    node=history.node,
-                )
-            )
-        elif link.saved is not None:  # it has not got anything of it
-            history.give_back(link.saved)
-        else:
-            history.closed(link.pid)
+def _claim_of(request: ConnectRequested) -> Claim | None:
+    """What a client brings to come back, if it does; see SOCKETIO.md 1.17."""
+    pid = request.auth.get("pid")
+    return Claim(pid, request.auth.get("offset")) if isinstance(pid, str) else None
 
 
 def _equal_credentials(first: Handshake | None, second: Handshake) -> bool:

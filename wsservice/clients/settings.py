@@ -17,7 +17,10 @@ class Settings:
         max_queue, max_queue_messages: bytes and messages that may wait for a client that does not read or poll; past
             it the client is closed.
         max_attachments: of one packet; precedent: socket.io-parser 4.2.6.
+        max_attachment_bytes: of one packet with all its attachments.
         max_namespaces: that one client may join.
+        max_unknown: bytes of a message or a body while it is not known whom a client speaks for: enough to ask for a
+            namespace; precedent: a request head.
     """
 
     engine: EngineSettings = field(default_factory=EngineSettings)
@@ -25,4 +28,6 @@ class Settings:
     max_queue: int = 1024 * 1024
     max_queue_messages: int = 10_000
     max_attachments: int = 10
+    max_attachment_bytes: int = 5_000_000
     max_namespaces: int = 100
+    max_unknown: int = 16384

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from math import inf
-from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -13,7 +12,7 @@ from wsservice import close_codes
 from wsservice.admission import Admission
 from wsservice.auth.principal import Principal
 from wsservice.clients.client import Client, Socket
-from wsservice.clients.secret_ids import is_secret, make_secret
+from wsservice.clients.secret_ids import make_secret
 from wsservice.clients.settings import Settings
 from wsservice.clients.wires import Wires
 from wsservice.close_codes import CloseCode
@@ -21,10 +20,8 @@ from wsservice.deadlines import Deadlines, RunningClock
 from wsservice.engineio.session import Session as EngineSession
 from wsservice.errors import AuthenticationError
 from wsservice.handshake import Handshake
-from wsservice.history import Saved
 from wsservice.hub import Handlers, Hub
-from wsservice.recorded import Entry
-from wsservice.socketio.session import ConnectRequested
+from wsservice.recovery import Recoveries
 from wsservice.socketio.session import Session as SocketSession
 
 log = Logger()
@@ -61,9 +58,15 @@ class Clients:
         self.has_token = has_token
         self.now = clock.seconds
         self.wires = Wires()
+        #: where clients come back to after a break; None where that is off
+        self.recoveries = Recoveries.of(
+            hub, max_queue=settings.max_queue, max_queue_messages=settings.max_queue_messages
+        )
         self.deadlines = Deadlines(hub.clock, clock)
         self.draining = False
         self.client_class: type[Client] = Client
+        #: makes the sids of sessions on long-polling, whose requests may come to other nodes first
+        self.make_sid: Callable[[], str] = make_secret
         self._is_revoked = is_revoked
         self._wall_clock = wall_clock
         #: lets in the sessions that begin on long-polling, for which no connection stands; ask it before `prepare`
@@ -98,15 +101,17 @@ class Clients:
         Args:
             speaker: whom the handshake speaks for; an error is told when the client asks for a namespace.
             socket: where it begins on a WebSocket.
-            sid: made by `make_secret`.
+            sid: made by `make_secret`; else one is made.
         """
         settings, now = self.settings, self.now()
-        engine = EngineSession(sid or make_secret(), settings.engine, websocket=socket is not None, now=now)
+        sid = sid or (self.make_sid() if socket is None else make_secret())
+        engine = EngineSession(sid, settings.engine, websocket=socket is not None, now=now)
         sockets = SocketSession(
             now=now,
             connect_timeout=settings.connect_timeout,
             max_namespaces=settings.max_namespaces,
             max_attachments=settings.max_attachments,
+            max_binary_bytes=settings.max_attachment_bytes,
         )
         client = self.client_class(self, engine, sockets, handshake=handshake, speaker=speaker, socket=socket)
         self._by_sid[engine.sid] = client
@@ -157,56 +162,3 @@ class Clients:
     def is_valid(self, principal: Principal) -> bool:
         """Whether who was verified at the handshake still is."""
         return principal.expires_at > self._wall_clock() and not self._is_revoked(principal.session)
-
-    def seek(self, request: ConnectRequested, principal: Principal) -> Deferred[None] | None:
-        """Look for the connection that a client comes back to, in other processes; None: `recover` can be asked now."""
-        history, pid = self.hub.history, request.auth.get("pid")
-        if history is None or not isinstance(pid, str) or not is_secret(pid):
-            return None
-        return history.seek(pid, principal.id, request.namespace)
-
-    def recover(self, request: ConnectRequested, principal: Principal) -> tuple[Saved | None, list[Entry]]:
-        """The broken connection that a client comes back to, and what it missed; None and nothing if it cannot.
-
-        The private id is good once, for the same user and namespace; a connection of that id that still looks
-        alive, since nobody told us of its end, is ended for it.
-        """
-        history = self.hub.history
-        pid = request.auth.get("pid")
-        if history is None or not isinstance(pid, str):
-            return None, []
-        old = history.live.get(pid)
-        if old is not None and _belongs(old.user.id, old.namespace, request, principal):
-            old.disconnect(CloseCode.TRY_AGAIN_LATER, close_codes.TAKEN_OVER)
-        saved = history.take(pid)
-        if saved is None:
-            self.hub.counters.add("recoveries", "unknown")
-            return None, []
-        if not _belongs(saved.user, saved.namespace, request, principal):
-            history.give_back(saved)
-            self.hub.counters.add("recoveries", "foreign")
-            return None, []
-        missed = self._missed(saved, request.auth.get("offset"))
-        self.hub.counters.add("recoveries", "lost" if missed is None else "ok")
-        return (None, []) if missed is None else (saved, missed)
-
-    def _missed(self, saved: Saved, offset: Any) -> list[Entry] | None:
-        history = self.hub.history
-        assert history is not None
-        known = saved.position if offset is None else history.parse(offset)
-        position = None if known is None else max(known, saved.position)
-        missed = None if position is None else history.missed(saved, position)
-        # More would close the client for its slowness, again and again; and there is more to come.
-        if missed is None or 2 * _size(missed) > self.settings.max_queue:
-            return None
-        return missed if 2 * len(missed) <= self.settings.max_queue_messages else None
-
-
-def _size(entries: list[Entry]) -> int:
-    """Bytes for a polling client, whose attachments are base64."""
-    packets = [entry.encoded for entry in entries]
-    return sum(len(packet.text) + sum(len(one) * 4 // 3 for one in packet.attachments) for packet in packets)
-
-
-def _belongs(user: str, namespace: str, request: ConnectRequested, principal: Principal) -> bool:
-    return user == principal.id and namespace == request.namespace

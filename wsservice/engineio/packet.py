@@ -67,6 +67,11 @@ def count_packets(payload: bytes) -> int:
     return payload.count(b"\x1e") + 1
 
 
+def count_messages(payload: bytes) -> int:
+    """How many messages a polling payload holds; what follows one as a binary packet is part of it."""
+    return payload.count(b"\x1e4") + payload.startswith(b"4")
+
+
 def decode_payload(body: bytes) -> list[Packet]:
     """The packets in the body of a POST, in order.
 

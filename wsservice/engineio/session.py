@@ -250,6 +250,13 @@ class Session:
         if self.state is not State.WEBSOCKET:  # there, the GET had only a `6` to come
             self._end(TRANSPORT_ERROR)
 
+    def answer_lost(self, messages: int, now: float) -> None:
+        """An answer, with so many messages, went away with its connection: they are missing, and the session ends."""
+        self.handle_timer(now)
+        self._dropped_messages += messages
+        if messages or self.state is not State.WEBSOCKET:  # there, the last one was a `6`
+            self._end(TRANSPORT_ERROR)
+
     def post_begins(self, now: float) -> None:
         """The head of a POST arrived; `receive_payload` or `post_lost` must follow, once.
 

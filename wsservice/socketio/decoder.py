@@ -32,18 +32,21 @@ MAX_ATTACHMENTS = 10
 #: bytes of a packet and its attachments; precedent: half of what Node allows, ten messages of 1 MB
 MAX_BYTES = 5_000_000
 
-_HEADER = re.compile(r"([0-6])(?:([0-9]++)-)?+(?:(/[^,]*+),?)?+([0-9]*+)")
+# No possessive group in these: Python 3.11.0 to 3.11.4, Debian 12's among them, match some wrongly (gh-106052).
+_HEADER = re.compile(r"([0-6])(?:([0-9]++)-)?(?:(/[^,]*+),?)?([0-9]*+)")
 #: int() of more would be slow, or refused
 _MAX_DIGITS = 16
 _TYPES = tuple(PacketType)
 _BINARY_TYPES = {PacketType.BINARY_EVENT: PacketType.EVENT, PacketType.BINARY_ACK: PacketType.ACK}
 
-#: up to a surrogate's escape without its other half, which is group 2; as few matches as there are of those
+#: up to a surrogate's escape without its other half, which is group 2; few matches, and each of little memory: what a
+#: group has matched is remembered for as long as the match goes on
 _LONE = re.compile(
-    r"((?:[^\\]++|\\(?:[^u]|u(?![dD][89a-fA-F])|u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}))*+)"
+    r"((?:[^\\]++|\\(?:[^u]|u(?![dD][89a-fA-F])|u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})){0,1000})"
     r"(\\u[dD][89a-fA-F][0-9a-fA-F]{2})?"
 )
-_STRING = re.compile(r'"(?:[^"\\]++|\\.)*+"')
+#: in valid JSON; strings once these are gone
+_ESCAPE, _STRING = re.compile(r"\\."), re.compile(r'"[^"]*+"')
 #: brackets as signed steps of one byte
 _STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[{]}"))
@@ -285,7 +288,7 @@ def _depth(text: str) -> int:
     brackets = text.count("[") + text.count("{")
     if brackets <= MAX_DEPTH:
         return brackets
-    outside = _STRING.sub("", text).encode().translate(_STEPS, _NO_BRACKETS)
+    outside = _STRING.sub("", _ESCAPE.sub("", text)).encode().translate(_STEPS, _NO_BRACKETS)
     return max(accumulate(memoryview(outside).cast("b")))
 
 

@@ -16,7 +16,7 @@ Each namespace of a session goes its own way:
     LEFT         the client sent DISCONNECT. It may send the acknowledgement of an earlier event still (a stock
                  client's callback does), which is ignored, and CONNECT, at once if it likes; no event.
     DISMISSED    `refuse` or `leave`: the server ended it. What the client sends until it knows, of any kind, is
-                 ignored; CONNECT begins anew.
+                 ignored, but for events, which are given out as `Dropped`; CONNECT begins anew.
 
 What `TABLE` does not hold ends the whole session, with all its namespaces: ProtocolViolation. A packet with attachments
 is looked up twice: when its header arrives, so that nobody makes the service collect for a namespace that is not joined
@@ -79,6 +79,7 @@ class Action(Enum):
     DELIVER = "deliver"
     DELIVER_EARLY = "deliver early"
     COLLECT = "collect"
+    DROP = "drop"
     IGNORE = "ignore"
 
 
@@ -102,7 +103,7 @@ TABLE: dict[tuple[State, PacketType | Step], tuple[State, Action]] = {
     (State.LEFT, PacketType.ACK): (State.LEFT, Action.IGNORE),
     (State.LEFT, PacketType.BINARY_ACK): (State.LEFT, Action.COLLECT),
     (State.DISMISSED, PacketType.CONNECT): (State.CONNECTING, Action.REQUEST),
-    (State.DISMISSED, PacketType.EVENT): (State.DISMISSED, Action.IGNORE),
+    (State.DISMISSED, PacketType.EVENT): (State.DISMISSED, Action.DROP),
     (State.DISMISSED, PacketType.ACK): (State.DISMISSED, Action.IGNORE),
     (State.DISMISSED, PacketType.BINARY_EVENT): (State.DISMISSED, Action.COLLECT),
     (State.DISMISSED, PacketType.BINARY_ACK): (State.DISMISSED, Action.COLLECT),
@@ -160,7 +161,13 @@ class Left(msgspec.Struct, frozen=True):
     namespace: str
 
 
-Incoming: TypeAlias = ConnectRequested | TooManyNamespaces | Cancelled | Received | Left
+class Dropped(msgspec.Struct, frozen=True):
+    """An event for a namespace that the server ended before: count it, nothing else is to do."""
+
+    namespace: str
+
+
+Incoming: TypeAlias = ConnectRequested | TooManyNamespaces | Cancelled | Received | Left | Dropped
 
 
 class Session:
@@ -339,6 +346,8 @@ class Session:
         if action is Action.DELIVER_EARLY:
             self._count_early(namespace)
             return Received(namespace, _event(packet))
+        if action is Action.DROP:
+            return Dropped(namespace)
         if action is Action.IGNORE:
             return None
         if action is Action.REQUEST and len(self._joined) >= self._max_namespaces:

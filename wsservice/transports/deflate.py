@@ -13,10 +13,11 @@ from typing import Any
 from autobahn.websocket.compress import PerMessageDeflate, PerMessageDeflateOffer, PerMessageDeflateOfferAccept
 from autobahn.websocket.protocol import WebSocketProtocol
 
-from wsservice.envelope import RawWire
+from wsservice.envelope import EnvelopeWire, RawWire
 from wsservice.frames import PLAIN, Framing, deflate_framing
 
 _PLAIN_WIRE = RawWire(PLAIN)
+_PLAIN_ENVELOPES = EnvelopeWire(PLAIN)
 
 
 def negotiate(offered: list[str]) -> tuple[PerMessageDeflate | None, tuple[tuple[str, str], ...]]:
@@ -63,6 +64,16 @@ def raw_wire(compression: Any) -> RawWire:
     return _PLAIN_WIRE if compression is None else _deflate_wire(compression.server_max_window_bits)
 
 
+def envelope_wire(compression: Any) -> EnvelopeWire:
+    """The same of a connection whose client asked to recover."""
+    return _PLAIN_ENVELOPES if compression is None else _deflate_envelopes(compression.server_max_window_bits)
+
+
 @cache
 def _deflate_wire(window_bits: int) -> RawWire:
     return RawWire(deflate_framing(window_bits))
+
+
+@cache
+def _deflate_envelopes(window_bits: int) -> EnvelopeWire:
+    return EnvelopeWire(deflate_framing(window_bits))

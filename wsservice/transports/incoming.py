@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from wsservice.frames import PING, frame
 from wsservice.traffic import Traffic, Traffics
 from wsservice.transports.common_frames import next_common_frame
 from wsservice.transports.outgoing import OutgoingProtocol
@@ -20,7 +19,6 @@ _CALM = 5.0
 _CLOSE = 0x8
 #: seconds of a pause, at least: who is over its rate all the time must not cost a timer for each message
 _SHORTEST_PAUSE = 0.05
-_PING = frame(b"", PING)
 
 
 class IncomingProtocol(OutgoingProtocol):
@@ -122,16 +120,17 @@ class IncomingProtocol(OutgoingProtocol):
     # Pinged
 
     def ping(self) -> None:
-        """Ask whether the peer is there; behind what waits, since only who reads is."""
-        self.write(_PING)
+        """Ask whether the peer is there; behind what waits, since only who reads is. Not behind our close frame."""
+        if self.state == self.STATE_OPEN:
+            self.write(self.ping_frame)
 
     def onPong(self, payload: bytes) -> None:
         """It is."""
         self.pong_awaited = False
 
     def pong_missing(self) -> None:
-        """It is gone, or does not read. While we do not read ourselves, nobody knows."""
-        if self._pauses:
+        """It is gone, or does not read. While we do not read ourselves, nobody knows; a close has times of its own."""
+        if self._pauses or self.state != self.STATE_OPEN:
             return
         self.factory.counters.add("pings_unanswered")
         self.is_gone = True

@@ -1,16 +1,30 @@
-"""Where the service listens: host and port, or Twisted's endpoint strings, with TLS or without."""
+"""Where the service listens: host and port, or Twisted's endpoint strings, with TLS or without.
+
+Several processes listen at one address in one of two ways: each has a socket of its own (`SO_REUSEPORT`, the system
+shares new connections out), or all have the same one, which was handed over to them (systemd).
+"""
 
 from __future__ import annotations
 
 import os
 import re
 import select
+import socket
 from collections.abc import Sequence
 from typing import Any
 
 from OpenSSL import SSL, crypto
-from twisted.internet.endpoints import TCP4ServerEndpoint, TCP6ServerEndpoint, serverFromString, wrapServerTLS
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.endpoints import (
+    AdoptedStreamServerEndpoint,
+    TCP4ServerEndpoint,
+    TCP6ServerEndpoint,
+    serverFromString,
+    wrapServerTLS,
+)
 from twisted.internet.interfaces import IFileDescriptor, IListeningPort, IProtocolFactory, IStreamServerEndpoint
+from twisted.internet.unix import Port as UnixPort
+from zope.interface import implementer
 
 from wsservice.errors import ConfigurationError
 from wsservice.transports.tls import Certificate
@@ -19,6 +33,8 @@ from wsservice.transports.tls import Certificate
 _UNIX = re.compile(r"(?:haproxy:)?(?:unix:|systemd:(?:.*:)?domain=UNIX(?::|$))")
 #: endpoints that speak TLS by themselves, with a certificate of their own
 _TLS = re.compile(r"(?:haproxy:)?ssl:")
+#: listening sockets that are looked for among those that were handed over
+MOST_HANDED_OVER = 64
 #: hosts for which a browser on this machine takes `localhost`
 _ANY_HOST = ("", "0.0.0.0", "::", "127.0.0.1")  # noqa: S104
 
@@ -30,7 +46,94 @@ def make_endpoint(reactor: Any, host: str, port: int, backlog: int) -> IStreamSe
     return endpoint
 
 
-def parse_endpoint(reactor: Any, description: str, backlog: int) -> IStreamServerEndpoint:
+@implementer(IStreamServerEndpoint)
+class ReusePortEndpoint:
+    """A TCP endpoint at which other processes listen, too, each with a socket of its own."""
+
+    def __init__(self, reactor: Any, host: str, port: int, backlog: int) -> None:
+        self._reactor = reactor
+        self._family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._address = (host, port)
+        self._backlog = backlog
+
+    def listen(self, protocolFactory: IProtocolFactory) -> Deferred[IListeningPort]:
+        """Called by whoever listens."""
+        with socket.socket(self._family, socket.SOCK_STREAM) as made:
+            try:
+                made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+                made.setblocking(False)
+                made.bind(self._address)
+                made.listen(self._backlog)
+                return succeed(self._reactor.adoptStreamPort(made.fileno(), self._family, protocolFactory))
+            except OSError as error:
+                return fail(error)
+
+
+@implementer(IStreamServerEndpoint)
+class HandedOverEndpoint:
+    """A listening socket that was there before this process, and stays when this process ends.
+
+    Args:
+        adopted: Twisted's own endpoint for it.
+    """
+
+    def __init__(self, reactor: Any, adopted: AdoptedStreamServerEndpoint) -> None:
+        self._reactor = reactor
+        self._adopted = adopted
+
+    def listen(self, protocolFactory: IProtocolFactory) -> Deferred[IListeningPort]:
+        """Called by whoever listens."""
+        if self._adopted.addressFamily != socket.AF_UNIX:
+            listening: Deferred[IListeningPort] = self._adopted.listen(protocolFactory)
+            return listening
+        try:
+            return succeed(self._adopt_unix(protocolFactory))
+        except OSError as error:
+            return fail(error)
+
+    def _adopt_unix(self, factory: IProtocolFactory) -> IListeningPort:
+        """As `adoptStreamPort`, whose port gives the file other permissions, and takes it away in the end."""
+        os.set_blocking(self._adopted.fileno, False)
+        port: Any = UnixPort._fromListeningDescriptor(self._reactor, self._adopted.fileno, factory)
+        os.close(self._adopted.fileno)
+        port._bindPath = b"\0"  # that of no file
+        port._shouldShutdown = False  # which others with the same socket would feel
+        port.backlog = socket.SOMAXCONN
+        port.startListening()
+        adopted: IListeningPort = port
+        return adopted
+
+
+def handed_over(reactor: Any) -> list[tuple[str, str]]:
+    """The listening sockets that systemd has handed over to this process (`LISTEN_FDS`).
+
+    Returns:
+        The description of each, and the host of its address; empty for a Unix socket.
+    """
+    found = []
+    for index in range(MOST_HANDED_OVER):
+        try:
+            endpoint: Any = serverFromString(reactor, f"systemd:domain=INET:index={index}")
+        except IndexError:
+            break
+        try:
+            with socket.socket(fileno=os.dup(endpoint.fileno)) as one:
+                if one.type == socket.SOCK_STREAM:
+                    host = "" if one.family == socket.AF_UNIX else one.getsockname()[0]
+                    domain = socket.AddressFamily(one.family).name.removeprefix("AF_")
+                    found.append((f"systemd:domain={domain}:index={index}", host))
+        except OSError:  # no socket at all
+            continue
+    return found
+
+
+def is_handed_over(description: str) -> bool:
+    """Whether a description is that of a socket which other processes may have, too."""
+    return description.removeprefix("haproxy:").startswith("systemd:")
+
+
+def parse_endpoint(reactor: Any, description: str, backlog: int, *, option: str = "--listen") -> IStreamServerEndpoint:
     """An endpoint of Twisted's description, such as `tcp:3020`, `unix:/run/ws.sock`, `systemd:domain=INET:name=http`.
 
     Raises:
@@ -43,7 +146,9 @@ def parse_endpoint(reactor: Any, description: str, backlog: int) -> IStreamServe
     try:
         endpoint: IStreamServerEndpoint = serverFromString(reactor, whole)
     except Exception as error:  # the parser of each type reads the files and calls the functions that the text names
-        raise ConfigurationError(f"--listen {description}: {_fault(kind, error)}") from None
+        raise ConfigurationError(f"{option} {description}: {_fault(kind, error)}") from None
+    if isinstance(endpoint, AdoptedStreamServerEndpoint):
+        return HandedOverEndpoint(reactor, endpoint)
     return endpoint
 
 
@@ -89,7 +194,14 @@ def _bracketed(host: str) -> str:
 
 
 def make_endpoints(
-    reactor: Any, *, host: str, port: int, listen: Sequence[str], backlog: int, certificate: Certificate | None
+    reactor: Any,
+    *,
+    host: str,
+    port: int,
+    listen: Sequence[str],
+    backlog: int,
+    certificate: Certificate | None,
+    reuse_port: bool = False,
 ) -> list[tuple[str, IStreamServerEndpoint]]:
     """Every endpoint with its description; `listen`, if given, stands instead of host and port.
 
@@ -102,7 +214,8 @@ def make_endpoints(
     if listen:
         endpoints = [(description, parse_endpoint(reactor, description, backlog)) for description in listen]
     else:
-        endpoints = [(f"tcp:{port}:interface={host}", make_endpoint(reactor, host, port, backlog))]
+        make = ReusePortEndpoint if reuse_port else make_endpoint
+        endpoints = [(f"tcp:{port}:interface={host}", make(reactor, host, port, backlog))]
     if certificate is None:
         return endpoints
     return [
@@ -121,7 +234,9 @@ def someone_waits(ports: Sequence[IListeningPort]) -> bool:
 
 
 async def listen_on(
-    endpoints: Sequence[tuple[str, IStreamServerEndpoint]], factory: IProtocolFactory
+    endpoints: Sequence[tuple[str, IStreamServerEndpoint]],
+    factory: IProtocolFactory,
+    options: str = "--port, --host or --listen",
 ) -> list[IListeningPort]:
     """Listen on all of them, in order.
 
@@ -138,6 +253,6 @@ async def listen_on(
             cause = getattr(error, "socketError", error)
             raise ConfigurationError(
                 f"cannot listen on {name}: {getattr(cause, 'strerror', None) or cause}; "
-                "choose another --port, --host or --listen, or stop what uses it"
+                f"choose another {options}, or stop what uses it"
             ) from None
     return ports

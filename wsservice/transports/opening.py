@@ -27,7 +27,7 @@ from wsservice.admission import Admission
 from wsservice.auth.principal import Principal
 from wsservice.counters import Counters
 from wsservice.errors import AuthenticationError, BadHandshake, HandshakeError, Stopping
-from wsservice.handshake import Handshake, Network, make_request_id, parse_head
+from wsservice.handshake import MAX_HEADERS, Handshake, Network, make_request_id, parse_head
 from wsservice.transports.deflate import negotiate
 from wsservice.transports.incoming import IncomingProtocol
 from wsservice.transports.refusals import http_refusal
@@ -60,6 +60,8 @@ class OpeningFactory(_Factory):  # type: ignore[misc]
     lost: Callable[[str], None] = staticmethod(lambda peer: None)
     #: counts those whom a trusted proxy connects by their own address; set by whoever counts connections
     admission: Admission | None = None
+    #: header lines of a request; set by the port
+    max_headers = MAX_HEADERS
 
     def __init__(
         self,
@@ -146,6 +148,7 @@ class OpeningProtocol(IncomingProtocol):
         """Look at the head, and keep what comes behind it; called by Autobahn, whose own way this replaces."""
         if self._handshake is not None:
             if len(self.data) > MAX_EARLY:
+                self.factory.counters.add("reading_paused", "early")
                 self.pause_reading(EARLY)
             return
         end = self.data.find(b"\r\n\r\n")
@@ -153,7 +156,11 @@ class OpeningProtocol(IncomingProtocol):
             return
         try:
             self._handshake = handshake = parse_head(
-                self.data[: end + 4], self.peer or "", self.is_secure, self.factory.trusted_proxies
+                self.data[: end + 4],
+                self.peer or "",
+                self.is_secure,
+                self.factory.trusted_proxies,
+                max_headers=self.factory.max_headers,
             )
             _refuse_body(handshake)
             self.factory.authenticator.check_origin(handshake)

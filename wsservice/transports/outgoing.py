@@ -8,12 +8,18 @@ from typing import ClassVar
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
-from wsservice.transports.slim import ANY_REASON, SlimProtocol
+from wsservice.frames import PING, frame
+from wsservice.transports.closing import ClosingProtocol
+from wsservice.transports.slim import ANY_REASON
 from wsservice.transports.tcp import Send, TcpTransport
 from wsservice.transports.tls_transport import TlsTransport
+from wsservice.unsent import unsent
+
+#: sizes that are remembered of a transport that does not say when it is empty, at least
+_FEW = 32
 
 
-class OutgoingProtocol(SlimProtocol):
+class OutgoingProtocol(ClosingProtocol):
     """Writes finished frames; the transport says when it is full, by the push producer's calls."""
 
     __slots__ = ("_backlog", "_prompt")
@@ -25,8 +31,12 @@ class OutgoingProtocol(SlimProtocol):
     _backlog_bytes = 0
     #: whether the client was too slow, and something was dropped
     _gave_up = False
-    #: sizes of the messages that the transport was given since nothing waited in it; None for none
+    #: sizes of what the transport was given since nothing waited in it, below 0 of what is no message; None for none
     _handed: list[int] | None = None
+    #: of a transport that does not say when it is empty: how many sizes there may be before the old ones are forgotten
+    _forget_at = _FEW
+    #: what the client is pinged by, which is no message
+    ping_frame: ClassVar[bytes] = frame(b"", PING)
 
     def __init__(self) -> None:
         super().__init__()
@@ -71,7 +81,7 @@ class OutgoingProtocol(SlimProtocol):
         self._backlog.append(data)
         self._backlog_bytes += len(data)
         if self._backlog_bytes > self.max_backlog or len(self._backlog) > self.max_backlog_messages:
-            self.factory.counters.add("messages_dropped", "slow", len(self._backlog))
+            self.factory.counters.add("messages_dropped", "slow", self._count_waiting())
             self._backlog = deque()
             self._gave_up = True
             self.too_slow()
@@ -87,10 +97,12 @@ class OutgoingProtocol(SlimProtocol):
         """Whether something waits for the socket: while it does, `direct` gives nothing."""
         if not is_busy:
             self._handed = None
+        elif self._handed is None:
+            self._handed = []
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The transport is gone, and what waited for it or in it is lost; what the system had taken is not known."""
-        lost = len(self._backlog or ()) + self._count_unsent()
+        lost = self._count_waiting() + self._count_unsent()
         if lost:
             self.factory.counters.add("messages_dropped", "lost", lost)
         self._backlog = self._handed = None
@@ -107,8 +119,6 @@ class OutgoingProtocol(SlimProtocol):
             waiting, self._backlog = self._backlog or (), None
             for data in waiting:
                 self._hand(data)
-            if self._prompt is None:
-                self._handed = [len(data) for data in waiting]
             self._backlog = None  # it may have said again that it is full
             self.sendCloseFrame(code=code, reasonUtf8=reason.encode(), isReply=False)
 
@@ -145,22 +155,51 @@ class OutgoingProtocol(SlimProtocol):
     def stopProducing(self) -> None:
         """The transport is gone; `connectionLost` follows."""
 
-    def _hand(self, data: bytes) -> None:
-        """Give a message to the transport, and remember it until the transport is empty."""
-        self.write_now(data)
-        if self._prompt is not None and not self._prompt.is_clear:
-            if self._handed is None:
-                self._handed = []
-            self._handed.append(len(data))
+    def sendData(self, data: bytes, sync: bool = False, chopsize: int | None = None) -> None:
+        """Called by Autobahn for frames of its own: a pong, the close frame."""
+        self._hand(data, is_message=False)
+
+    def _hand(self, data: bytes, *, is_message: bool = True) -> None:
+        """Give frames to the transport, and remember their size until the transport is empty."""
+        prompt = self._prompt
+        if prompt is None:
+            self.transport.write(data)
+            size = len(data)
+        else:
+            before = 0 if self._handed is None else prompt.unsent
+            prompt.write_now(data)
+            if prompt.is_clear:
+                return
+            size = prompt.unsent - before  # over TLS more than its own
+        if self._handed is None:
+            self._handed = []
+        self._handed.append(size if is_message and data != self.ping_frame else -size)
+        if prompt is None and len(self._handed) >= self._forget_at:
+            self._forget_sent()
+
+    def _forget_sent(self) -> None:
+        """Forget the sizes of what is no longer in the transport."""
+        kept = self._unsent_sizes()
+        self._handed = kept[::-1]
+        self._forget_at = _FEW + 2 * len(kept)
+
+    def _unsent_sizes(self) -> list[int]:
+        """The sizes of what the transport has not sent whole, the last one first."""
+        found, left = [], unsent(self.transport)
+        for size in reversed(self._handed or ()):
+            if left <= 0:
+                break
+            found.append(size)
+            left -= abs(size)
+        if left > 0 and self._prompt is not None:  # before them all, one that was given to it by `direct`
+            found.append(left)
+        return found
 
     def _count_unsent(self) -> int:
-        """How many messages the transport has not sent whole; elsewhere, at most those of the close."""
-        handed = self._handed or []
-        left = sum(handed) if self._prompt is None and not self.wasClean else 0
-        if self._prompt is not None:
-            left = self._prompt.unsent
-        lost = 0
-        while left > 0 and lost < len(handed):
-            lost += 1
-            left -= handed[-lost]
-        return lost
+        """How many messages the transport has not sent whole."""
+        return sum(size > 0 for size in self._unsent_sizes())
+
+    def _count_waiting(self) -> int:
+        """How many messages wait for the transport."""
+        waiting = self._backlog
+        return 0 if waiting is None else len(waiting) - waiting.count(self.ping_frame)

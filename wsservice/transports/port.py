@@ -31,12 +31,13 @@ from wsservice.errors import (
     TooManyConnections,
     TooManyFromAddress,
 )
-from wsservice.handshake import make_request_id
+from wsservice.handshake import MAX_HEADERS, make_request_id
 from wsservice.transports.accepting import Accepting
 from wsservice.transports.handover import hand_over
 from wsservice.transports.lean_server import host_of_peer
 from wsservice.transports.probes import SPARE_TIME, is_probe
 from wsservice.transports.refusals import http_refusal
+from wsservice.transports.splice import SpliceFactory
 
 log = Logger()
 
@@ -62,10 +63,13 @@ class PortFactory(Factory):
         websockets: the factory of each WebSocket path.
         web: the site for everything else.
         head_timeout: seconds for the whole first request head.
+        max_head: its bytes.
+        max_headers: its header lines, for WebSockets; the site has limits of its own.
         probes: the paths of the site that are served when all places are taken, if there are spare ones.
         admission: counts the connections, from here to the end of the protocol that they are handed to, which says
             so by `lost`; by default, everybody is let in.
         accepting: knows when there are no more file descriptors.
+        splices: takes the WebSockets that are another node's (`wants`).
     """
 
     noisy = False
@@ -78,24 +82,30 @@ class PortFactory(Factory):
         clock: IReactorTime,
         counters: Counters,
         head_timeout: float,
+        max_head: int = MAX_HEAD,
+        max_headers: int = MAX_HEADERS,
         probes: frozenset[bytes] = frozenset(),
         admission: Admission | None = None,
         accepting: Accepting | None = None,
+        splices: SpliceFactory | None = None,
     ) -> None:
         alarms = Alarms(counters, clock.seconds)
         if admission is None:
             admission = Admission(most=sys.maxsize, per_address=0, alarms=alarms)
         self.admission = admission
         self.accepting = accepting or Accepting(clock, alarms, highest=sys.maxsize)
-        for factory in (web, *websockets.values()):
+        for factory in (web, *websockets.values(), *([] if splices is None else [splices])):
             factory.lost = self.admission.release
         for factory in websockets.values():
             factory.admission = self.admission
+            factory.max_headers = max_headers
         self.websockets = websockets
+        self.splices = splices
         self.web = web
         self.clock = clock
         self.counters = counters
         self.head_timeout = head_timeout
+        self.max_head = max_head
         self.probes = probes
         self.waiting: set[Port] = set()
         #: those in spare places, the first comer first
@@ -158,8 +168,8 @@ class Port(Protocol):
         if not self._head and not self._is_still_admitted():
             return
         self._head += data
-        end = self._head.find(b"\r\n\r\n")
-        if end > MAX_HEAD or (end < 0 and len(self._head) > MAX_HEAD):
+        end, most = self._head.find(b"\r\n\r\n"), self._factory.max_head
+        if end > most or (end < 0 and len(self._head) > most):
             self._refuse(HeadTooLarge("a head over the bound"))
         elif end >= 0:
             self._sort(self._head[: end + 4])
@@ -230,6 +240,9 @@ class Port(Protocol):
             self._refuse(Stopping("the service is stopping"))
             return
         factory = self._factory.web if path is None else self._factory.websockets.get(path, self._factory.web)
+        splices = self._factory.splices
+        if splices is not None and splices.wants(path, self._head):
+            factory = splices
         self._done()
         protocol = factory.buildProtocol(self._address)
         if protocol is None:

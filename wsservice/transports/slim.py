@@ -149,7 +149,7 @@ class SlimProtocol(_Base):  # type: ignore[misc]
     max_fragments: ClassVar[int] = 131_072
     _fragments = 0
 
-    #: cuts off a transport that does not come to its end
+    #: looks whether the transport comes to its end; see `closing`
     _cut: Any = None
 
     # Shared by all connections: sums nobody reads, and a queue that only chopped writes would use
@@ -253,15 +253,3 @@ class SlimProtocol(_Base):  # type: ignore[misc]
 
     def _onOpen(self) -> None:
         self.onOpen()
-
-    def _closeConnection(self, abort: bool = False) -> None:
-        # After a clean closing handshake a FIN is right (RFC 6455 section 7.1.1); Autobahn would reset.
-        if abort and not self.wasClean:
-            self.transport.abortConnection()
-        else:
-            # What is still unsent goes out first, which a client that does not read could put off for ever.
-            self.transport.loseConnection()
-            if self._cut is None:
-                self._cut = self.factory._batched_timer.call_later(
-                    self.closeHandshakeTimeout, self.transport.abortConnection
-                )

@@ -8,6 +8,7 @@ session is elsewhere gets its 101 and is then closed, which stock clients take b
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -24,7 +25,7 @@ from wsservice.close_codes import CloseCode
 from wsservice.engineio.query import BadRequest, Forbidden, RequestError, read_query
 from wsservice.engineio.session import TRANSPORT_CLOSE, TRANSPORT_ERROR
 from wsservice.errors import AuthenticationError
-from wsservice.frames import Framing
+from wsservice.frames import PLAIN, Framing
 from wsservice.handshake import Handshake, Network
 from wsservice.headers import security_headers
 from wsservice.transports.deflate import framing_of
@@ -45,6 +46,8 @@ class SocketIoFactory(OpeningFactory):
         clients: where their sessions are.
         max_fragments: frames of a message; more close 1008.
         cookie: the line of the sticky cookie for a sid, or None where there is none.
+        gate: raises `RequestError` for who may not come here at all.
+        unread_timeout: seconds in which a client must take something of what was sent before its close.
     """
 
     def __init__(
@@ -57,6 +60,8 @@ class SocketIoFactory(OpeningFactory):
         compression: bool = False,
         max_fragments: int = 131_072,
         cookie: Any = None,
+        gate: Callable[[Handshake], None] | None = None,
+        unread_timeout: float = 10.0,
     ) -> None:
         size = clients.settings.engine.max_payload
         super().__init__(
@@ -74,10 +79,12 @@ class SocketIoFactory(OpeningFactory):
                 "max_backlog_messages": clients.settings.max_queue_messages,
                 "patience": clients.hub.pause_timeout,
                 "traffics": clients.hub.traffics,
+                "unread_timeout": unread_timeout,
             },
         )
         self.clients = clients
         self.cookie = cookie
+        self.gate = gate
 
 
 class SocketIoProtocol(OpeningProtocol):
@@ -87,6 +94,7 @@ class SocketIoProtocol(OpeningProtocol):
 
     factory: SocketIoFactory
     framing: Framing
+    ping_frame = message_frame("2", PLAIN)
 
     def __init__(self) -> None:
         super().__init__()
@@ -100,6 +108,8 @@ class SocketIoProtocol(OpeningProtocol):
         """What Engine.IO asks of the query, before the 101."""
         clients = self.factory.clients
         try:
+            if self.factory.gate is not None:
+                self.factory.gate(handshake)
             query = read_query(
                 handshake.query, clients.settings.engine, method=handshake.method, is_upgrade=True, knows=clients
             )
@@ -153,17 +163,34 @@ class SocketIoProtocol(OpeningProtocol):
                 self.close(CloseCode.POLICY_VIOLATION, "Session elsewhere")
             else:
                 self._client = client
+                self._bound_messages()
             return
         speaker: Any = self._principal or self._refusal or AuthenticationError("no principal")
         self._principal = None
         self.factory.counters.add("handshakes", getattr(speaker, "word", "ok"))
         self._client = client = clients.prepare(handshake, speaker, socket=self, sid=self._new_sid)
+        self._bound_messages()
         client.begin()
+
+    def identified(self) -> None:
+        """It is known now whom the client speaks for."""
+        super().identified()
+        self._bound_messages()
+
+    def _bound_messages(self) -> None:
+        """Set what a message may have; the class has it for those who are known, as most are from the start."""
+        own: dict[str, Any] = self.__dict__
+        for name in ("maxMessagePayloadSize", "maxFramePayloadSize"):
+            own.pop(name, None)
+            if self._client is not None and self._client.max_message < getattr(self, name):
+                own[name] = self._client.max_message
 
     def received(self, message: str | bytes, size: int) -> None:
         """One message of the client; a fault of ours ends this client only."""
         client = self._client
-        if client is None:
+        if client is None:  # its session is elsewhere
+            if isinstance(message, bytes) or message.startswith("4"):
+                self.factory.counters.add("events_dropped", "closing")
             return
         self.count(size)
         try:

@@ -21,9 +21,11 @@ from typing import Any, ClassVar
 
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.tcp import Port, Server
+from twisted.python.failure import Failure
 
 from wsservice.transports.lean_server import LeanServer
 from wsservice.transports.reads import Reads
+from wsservice.unsent import untaken
 
 #: a socket's `send`: gives how many bytes the system took
 Send = Callable[[bytes], int]
@@ -41,6 +43,9 @@ class TcpTransport(LeanServer):
 
     reads: ClassVar[Reads | None] = None
     is_watched: bool
+    #: see `unsent.remember_untaken`
+    remembers_untaken = False
+    untaken_at_end = 0
 
     def __init__(self, *arguments: Any) -> None:
         """Called by the port."""
@@ -81,6 +86,13 @@ class TcpTransport(LeanServer):
                 return
             data = data[sent:]
         self.write(data)
+
+    def connectionLost(self, reason: Failure) -> None:
+        """Called by Twisted, and closes the socket."""
+        # Of one that we closed ourselves the system brings what it has; of one that was reset, nobody does.
+        if self.remembers_untaken and self.connected and (self._aborting or not self.disconnecting):
+            self.untaken_at_end = untaken(self)
+        super().connectionLost(reason)
 
     def startReading(self) -> None:
         """Called by Twisted."""

@@ -50,6 +50,8 @@ class TlsTransport(TLSMemoryBIOProtocol):
     _tcp: TcpTransport | None = None
     #: the same, while OpenSSL takes what is given: after the handshake, while nothing waits for it, before any end
     _open: TcpTransport | None = None
+    #: bytes of TLS's own that were written behind everything else, at the end
+    _alert = 0
 
     @cached_property
     def _records(self) -> Records:
@@ -81,9 +83,9 @@ class TlsTransport(TLSMemoryBIOProtocol):
 
     @property
     def unsent(self) -> int:
-        """Bytes that wait here for the system to take them, about: most are encrypted already."""
+        """Bytes of the protocol that wait here for the system to take them, about: most are encrypted already."""
         waiting: int = sum(map(len, self._appSendBuffer))
-        return waiting if self._tcp is None else waiting + self._tcp.unsent
+        return waiting if self._tcp is None else waiting + max(0, self._tcp.unsent - self._alert)
 
     def send(self, data: bytes) -> int:
         """As a socket's `send`, but it takes everything: what the system does not take now follows by itself."""
@@ -129,7 +131,10 @@ class TlsTransport(TLSMemoryBIOProtocol):
 
     def _shutdownTLS(self) -> None:
         self._open = None
+        before = 0 if self._tcp is None else self._tcp.unsent
         super()._shutdownTLS()
+        if self._tcp is not None:
+            self._alert += self._tcp.unsent - before
 
     def _tlsShutdownFinished(self, reason: Failure | None) -> None:
         self._open = None

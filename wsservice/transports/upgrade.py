@@ -23,12 +23,14 @@ class UpgradeResource(Resource):
     Args:
         factory: builds the protocol that takes the connection over; its `counters` know of those that are refused.
         otherwise: answers what is no upgrade; by default, that one is needed.
+        splices: takes the WebSockets that are another node's (`wants`).
     """
 
     isLeaf = True
 
-    def __init__(self, factory: Any, otherwise: IResource | None = None) -> None:
+    def __init__(self, factory: Any, otherwise: IResource | None = None, splices: Any = None) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        self._splices = splices
         self._factory = factory
         self._otherwise = otherwise
 
@@ -53,7 +55,9 @@ class UpgradeResource(Resource):
         # The channel stays its producer otherwise, and a connection could not register itself.
         transport.unregisterProducer()
         transport.resumeProducing()  # before what is handed over, which may have it pause again
-        hand_over(transport, self._factory.buildProtocol(transport.getPeer()), head + behind)
+        is_elsewhere = self._splices is not None and self._splices.wants(path, head)
+        factory = self._splices if is_elsewhere else self._factory
+        hand_over(transport, factory.buildProtocol(transport.getPeer()), head + behind)
         return NOT_DONE_YET
 
     def _refuse(self, request: Request, status: HTTPStatus, message: str) -> bytes:

@@ -3,7 +3,7 @@
 opened: a client whose token was refused is closed with 1008 or 1013 and the reason in words, since a browser
   |     shows nothing of an HTTP answer (`reject="http"` answers 401 or 503 instead)
   v
-a Connection: every message becomes an event
+a Connection: every message becomes an event; of a client that comes back, the one that it had (comeback.py)
   v
 onClose: the Connection has ended
 """
@@ -18,16 +18,19 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from wsservice import close_codes
-from wsservice.close_codes import CloseCode
+from wsservice.auth.principal import Principal
+from wsservice.close_codes import CloseCode, is_farewell
 from wsservice.connection import Connection
 from wsservice.envelope import decode_binary, decode_text
 from wsservice.errors import AuthenticationError, ClientError
 from wsservice.handshake import Handshake, Network
 from wsservice.hub import Hub
 from wsservice.pings import Pings
-from wsservice.transports.deflate import raw_wire
-from wsservice.transports.opening import OpeningFactory, OpeningProtocol
-from wsservice.wire import Link
+from wsservice.recovery import Recoveries
+from wsservice.transports.comeback import ComebackProtocol, read_comeback, without_claim
+from wsservice.transports.deflate import envelope_wire, raw_wire
+from wsservice.transports.opening import OpeningFactory
+from wsservice.wire import Link, Wire
 
 if TYPE_CHECKING:
     from wsservice.auth.authenticator import Authenticator
@@ -47,6 +50,7 @@ class Settings:
         reject_by_http: answer 401 or 503 instead of 101 and a close.
         trusted_proxies: whose `X-Forwarded-*` headers count.
         ping_interval, ping_timeout: seconds, between two pings, and for an answer.
+        unread_timeout: seconds in which a client must take something of what was sent before its close.
     """
 
     max_message_size: int = 65536
@@ -58,6 +62,7 @@ class Settings:
     trusted_proxies: tuple[Network, ...] = ()
     ping_interval: float = 25.0
     ping_timeout: float = 20.0
+    unread_timeout: float = 10.0
 
 
 class RawFactory(OpeningFactory):
@@ -84,14 +89,18 @@ class RawFactory(OpeningFactory):
                 "max_backlog_messages": settings.send_queue_messages,
                 "patience": hub.pause_timeout,
                 "traffics": hub.traffics,
+                "unread_timeout": settings.unread_timeout,
             },
         )
         self.hub = hub
         self.settings = settings
         self.pings = Pings(clock, interval=settings.ping_interval, timeout=settings.ping_timeout)
+        self.recoveries = Recoveries.of(
+            hub, max_queue=settings.send_queue_bytes, max_queue_messages=settings.send_queue_messages
+        )
 
 
-class RawProtocol(OpeningProtocol, Link):
+class RawProtocol(ComebackProtocol, Link):
     """One client of `/ws`."""
 
     __slots__ = ("_connection",)
@@ -117,6 +126,8 @@ class RawProtocol(OpeningProtocol, Link):
         """End this connection, since the service stops."""
         if self._connection is not None:
             self._connection.disconnect(CloseCode.GOING_AWAY, close_codes.SHUTTING_DOWN)
+        elif self.comeback is not None:
+            self.close(CloseCode.GOING_AWAY, close_codes.SHUTTING_DOWN)
 
     def opened(self, handshake: Handshake) -> None:
         """Make the connection, or close with the refusal."""
@@ -130,9 +141,25 @@ class RawProtocol(OpeningProtocol, Link):
         self.watch_transport()
         self.factory.pings.add(self)
         self._handshake = self._principal = None
+        comeback = read_comeback(handshake)
+        if comeback is None:
+            self.connect(raw_wire(self._perMessageCompress), principal, handshake)
+        else:
+            self.come_back(comeback, principal, without_claim(handshake))
+
+    def connect(self, wire: Wire, principal: Principal, handshake: Handshake) -> None:
+        """Make the connection."""
+        trail = self.trail
         self._connection = connection = Connection(
-            self.factory.hub, self, raw_wire(self._perMessageCompress), principal, handshake.without_secrets()
+            self.factory.hub,
+            self,
+            wire,
+            principal,
+            handshake.without_secrets(),
+            saved=None if trail is None else trail.saved,
         )
+        if trail is not None:
+            trail.open(connection)
         if self.factory.hub.logs_debug:
             log.debug(
                 "connection of {user} opened",
@@ -146,7 +173,8 @@ class RawProtocol(OpeningProtocol, Link):
     def received(self, message: str | bytes, size: int) -> None:
         """One message of the client; a fault of ours ends this connection only."""
         connection = self._connection
-        if connection is None:
+        if connection is None:  # refused
+            self.factory.counters.add("events_dropped", "closing")
             return
         self.count(size)
         try:
@@ -159,13 +187,15 @@ class RawProtocol(OpeningProtocol, Link):
     def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:
         """The connection is over, whoever ended it."""
         connection, self._connection = self._connection, None
-        if connection is None:
+        if connection is None and self.comeback is None:
             return
         self.factory.pings.discard(self)
         end = "transport close" if wasClean else "parse error" if self.failedByMe else "transport error"
         if self.is_gone:
             end = "ping timeout"
         sent = self.count_close()
+        if connection is None:  # it was still looked for what the client comes back to
+            return
         if self.factory.hub.logs_debug:
             log.debug(
                 "connection closed: {end} {code}",
@@ -174,16 +204,32 @@ class RawProtocol(OpeningProtocol, Link):
                 connection_id=connection.id,
                 request_id=connection.handshake.request_id,
             )
+        if self.trail is not None:
+            self.trail.end(is_broken=end in close_codes.RECOVERABLE and sent != CloseCode.NORMAL)
         connection.ended(end)
 
     # Link, beside what OutgoingProtocol has
 
     def accept(self) -> None:
-        """What was sent meanwhile follows by itself."""
+        """What was sent meanwhile follows by itself, behind the welcome of a client that asked to recover."""
+        comeback, connection = self.comeback, self._connection
+        if comeback is not None and connection is not None:
+            for data in comeback.frames(connection, envelope_wire(self._perMessageCompress)):
+                self.write(data)
 
     def refuse(self, error: ClientError) -> None:
         """Close, with the reason in words."""
+        if self.trail is not None:
+            self.trail.end(is_broken=True)
         self.close(*error.close)
+
+    def close(self, code: int, reason: str) -> None:
+        """Start the closing handshake; for who may come back to the connection, that one has ended."""
+        super().close(code, reason)
+        connection = self._connection
+        if self.trail is not None and connection is not None:
+            self.trail.end(is_broken=reason in close_codes.RECOVERABLE and not is_farewell(code))
+            connection.ended(reason)
 
     def writing_changed(self, *, is_busy: bool) -> None:
         """The connection may, or may no longer, write to the socket itself."""

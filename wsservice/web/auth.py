@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from twisted.internet import defer
@@ -71,14 +72,15 @@ class AuthRoutes:
     def __init__(self, services: AuthServices, settings: AuthSettings) -> None:
         self._services = services
         self._settings = settings
-        seconds = services.clock.seconds
-        self._logins_of_address = Buckets(settings.login_rate, seconds)
-        self._logins_of_user = Buckets(settings.login_rate, seconds)
-        self._refreshes_of_address = Buckets(settings.refresh_rate, seconds)
-        self._refreshes_of_user = Buckets(settings.user_refresh_rate, seconds)
-        self._sessions_of_address = Buckets(settings.session_rate, seconds)
+        full = partial(services.counters.add, "tables_full")
+        buckets = partial(Buckets, now=services.clock.seconds, forgot=partial(full, "rates"))
+        self._logins_of_address = buckets(settings.login_rate)
+        self._logins_of_user = buckets(settings.login_rate)
+        self._refreshes_of_address = buckets(settings.refresh_rate)
+        self._refreshes_of_user = buckets(settings.user_refresh_rate)
+        self._sessions_of_address = buckets(settings.session_rate)
         self._refreshing: SharedCalls[tuple[Tokens, Principal]] = SharedCalls(
-            services.clock, keep=settings.refresh_keep
+            services.clock, keep=settings.refresh_keep, forgot=partial(full, "refreshes")
         )
 
     async def login(self, request: WsRequest) -> Answer:

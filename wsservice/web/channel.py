@@ -32,6 +32,7 @@ from twisted.web.http_headers import Headers
 from wsservice.errors import BadHandshake, HandshakeError, HeadTooLarge, RequestTimeout
 from wsservice.handshake import Handshake, check_header, choose_request_id, make_handshake, read_header
 from wsservice.headers import security_headers
+from wsservice.unsent import finish, left_untaken, remember_untaken, unsent, untaken
 from wsservice.web.answers import RequestRefused, error_answer, reason_phrase, too_large
 from wsservice.web.short_way import ShortRequest, ShortWay
 
@@ -75,6 +76,9 @@ class WsChannel(HTTPChannel):
         self._header_lines = 0
         self._deadline: IDelayedCall | None = None
         self._unread: IDelayedCall | None = None
+        self._untaken = 0
+        #: told if the connection ends before the client has taken all that was written
+        self._lost: Callable[[], None] | None = None
         self._is_last = False
         #: requests since others had their turn; and what ends that turn
         self._answered = 0
@@ -91,8 +95,9 @@ class WsChannel(HTTPChannel):
     def connectionMade(self) -> None:
         """Wait for a request, but not for ever."""
         limits = self.site.limits
-        self.MAX_LENGTH = limits.head_bytes
+        self.MAX_LENGTH = self.totalHeadersSize = limits.head_bytes
         self.site.channels.add(self)
+        remember_untaken(self.transport)
         super().connectionMade()
         # At once, where the transport's class can: that of TLS passes names that it lacks on to the one below.
         can_write_now = hasattr(type(self.transport), "write_now")
@@ -115,6 +120,8 @@ class WsChannel(HTTPChannel):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Leave nothing behind."""
         self.state = State.CLOSING
+        lost, self._lost = self._lost, None
+        is_lost = lost is not None and left_untaken(self.transport) > 0
         self.site.channels.discard(self)
         self.site.lost(self.peer)
         self._expect_nothing()
@@ -123,6 +130,25 @@ class WsChannel(HTTPChannel):
             self._turn.cancel()
             self._turn = None
         super().connectionLost(reason)
+        if lost is not None and is_lost:
+            lost()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a request is under way, or an answer is not yet with the system."""
+        return self.state in (State.READING, State.ANSWERING) or unsent(self.transport) > 0
+
+    def on_lost(self, told: Callable[[], None]) -> None:
+        """Call `told` if the connection ends before the client has taken what is written next; the last one counts."""
+        self._lost = told
+
+    def cut_off(self) -> None:
+        """The service ends now: what the system has, it brings to the client without us."""
+        if unsent(self.transport):
+            self.transport.abortConnection()
+        else:
+            self.transport.unregisterProducer()
+            finish(self.transport)
 
     def pauseProducing(self) -> None:
         """The client does not read: from now on it must, within the time for that."""
@@ -354,15 +380,26 @@ class WsChannel(HTTPChannel):
 
     def _watch_reading(self) -> None:
         if self._unread is None:
-            self._unread = self.callLater(self.site.limits.write_timeout, self._give_up)
+            self._untaken = untaken(self.transport)
+            self._unread = self.callLater(self.site.limits.write_timeout, self._look_at_reading)
 
     def _stop_watching(self) -> None:
         if self._unread is not None:
             self._unread.cancel()
             self._unread = None
 
-    def _give_up(self) -> None:
+    def _look_at_reading(self) -> None:
+        """Wait on for a client that has taken something since the last look."""
         self._unread = None
+        left = untaken(self.transport)
+        if left != self._untaken:
+            self._watch_reading()
+        elif left or self.state is not State.CLOSING:
+            self._give_up()
+        else:  # it has read everything, and does not answer TLS's own end
+            finish(self.transport)
+
+    def _give_up(self) -> None:
         self.site.counters.add("http_dropped", "unread")
         log.debug("{peer} does not read its answer: cut off", peer=self.peer)
         self.transport.abortConnection()

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -23,12 +24,13 @@ from wsservice.auth.origin import OriginPolicy
 from wsservice.auth.principal import Principal
 from wsservice.clients.client import Client
 from wsservice.clients.table import Clients
-from wsservice.engineio.packet import ParseError
-from wsservice.engineio.query import BadRequest, Forbidden, RequestError, read_query
+from wsservice.engineio.packet import ParseError, count_messages
+from wsservice.engineio.query import BadRequest, Forbidden, RequestError, UnknownSid, read_query
 from wsservice.engineio.states import SessionError
 from wsservice.errors import AuthenticationError, HandshakeError, OriginNotAllowed, Stopping
 from wsservice.handshake import Handshake
 from wsservice.headers import Headers
+from wsservice.peers.sids import Owner
 from wsservice.web.answers import (
     Answer,
     RequestRefused,
@@ -36,8 +38,10 @@ from wsservice.web.answers import (
     error_answer,
     not_allowed,
     not_found,
+    too_large,
 )
 from wsservice.web.compression import THRESHOLD, choose_coding, compress
+from wsservice.web.passing import PassedUpload, Passing
 from wsservice.web.request import WsRequest
 from wsservice.web.short_way import PollRequest
 from wsservice.web.uploads import Upload
@@ -45,7 +49,7 @@ from wsservice.web.uploads import Upload
 if TYPE_CHECKING:
     from wsservice.auth.authenticator import Authenticator
 
-#: seconds for the body of a POST, which may be a megabyte on a slow line
+#: see `PollingSettings`
 UPLOAD_TIMEOUT = 30.0
 _NO_STORE = (b"Cache-Control", b"no-store")
 _TEXT = (b"Content-Type", b"text/plain; charset=UTF-8")
@@ -59,10 +63,12 @@ class PollingSettings:
     Attributes:
         compression: whether larger bodies are compressed for those who accept it.
         cookie: the line of the sticky cookie for a sid; None where there is none.
+        upload_timeout: seconds for the body of a POST, which may be a megabyte on a slow line.
     """
 
     compression: bool = True
     cookie: Callable[[str], str] | None = None
+    upload_timeout: float = UPLOAD_TIMEOUT
 
 
 class PollingUpload(Upload):
@@ -78,9 +84,10 @@ class PollingUpload(Upload):
         client: Client | None = None,
         refusal: RequestError | SessionError | None = None,
         *,
+        timeout: float = UPLOAD_TIMEOUT,
         headers: Headers = (),
     ) -> None:
-        super().__init__(limit, UPLOAD_TIMEOUT, is_kept=refusal is None, headers=headers)
+        super().__init__(limit, timeout, is_kept=refusal is None, headers=headers)
         self.refusal = refusal
         self._client = client
 
@@ -102,14 +109,25 @@ class PollingResource(Resource):
     Args:
         clients: the sessions.
         authenticator: who decides on the request that begins one.
+        passing: for the sessions of other nodes; None where there are none, and where others pass theirs on to us.
+        gate: raises `RequestError` for who may not come here at all.
     """
 
     isLeaf = True
 
     def __init__(
-        self, clients: Clients, authenticator: Authenticator, origins: OriginPolicy, settings: PollingSettings
+        self,
+        clients: Clients,
+        authenticator: Authenticator,
+        origins: OriginPolicy,
+        settings: PollingSettings,
+        *,
+        passing: Passing | None = None,
+        gate: Callable[[Handshake], None] | None = None,
     ) -> None:
         super().__init__()
+        self._passing = passing
+        self._gate = gate
         self._clients = clients
         self._authenticator = authenticator
         self._origins = origins
@@ -122,15 +140,18 @@ class PollingResource(Resource):
 
     def open_upload(self, handshake: Handshake) -> Upload:
         """The head of a POST arrived: what may come behind it."""
-        limit = self.max_body
+        limit, timeout = self.max_body, self._settings.upload_timeout
         cors = self._cors(handshake)
         try:
             client = self._clients.get(self._check(handshake))
             assert client is not None  # a POST without a session is refused
             client.post_begins()
         except (RequestError, SessionError) as error:
-            return PollingUpload(limit, refusal=error, headers=cors)
-        return PollingUpload(limit, client, headers=cors)
+            owner = self._owner(handshake, error)
+            if owner is not None and self._passing is not None:
+                return self._passing.upload(handshake, owner, limit=limit, timeout=timeout, headers=cors)
+            return PollingUpload(limit, refusal=error, timeout=timeout, headers=cors)
+        return PollingUpload(client.max_message, client, timeout=timeout, headers=cors)
 
     def render(self, request: WsRequest) -> int:
         """Answer, now or later."""
@@ -150,10 +171,16 @@ class PollingResource(Resource):
                 request.send(empty_answer(((b"Allow", _METHODS.encode()), *self._preflight(handshake))))
             elif isinstance(request.upload, PollingUpload):
                 self._post(request, request.upload)
+            elif isinstance(request.upload, PassedUpload):
+                self._pass_on(request, request.upload.owner)
             else:
                 self._get(request)
         except RequestError as error:
-            self._refuse(request, error.http_status, error)
+            owner = self._owner(handshake, error)
+            if owner is not None and handshake.method == "GET":
+                self._pass_on(request, owner)
+            else:
+                self._refuse(request, error.http_status, error)
         except SessionError as error:
             self._refuse(request, 400, error)
         except ParseError:
@@ -178,6 +205,8 @@ class PollingResource(Resource):
         Raises:
             RequestError: see its classes.
         """
+        if self._gate is not None:
+            self._gate(handshake)
         try:
             self._authenticator.check_origin(handshake)
         except OriginNotAllowed:
@@ -193,6 +222,24 @@ class PollingResource(Resource):
         if query.transport != "polling":  # an upgrade by another method than GET
             raise BadRequest
         return query.sid
+
+    def _owner(self, handshake: Handshake, error: Exception) -> Owner | None:
+        """The other node to which a request belongs that was refused for its sid."""
+        if self._passing is None or not isinstance(error, UnknownSid):
+            return None
+        return self._passing.owner(handshake.query["sid"])
+
+    def _pass_on(self, request: PollRequest, owner: Owner) -> None:
+        assert self._passing is not None
+        body = request.body() if request.handshake.method == "POST" else b""
+        self._passing.pass_on(request, owner, body, partial(self._refuse_passed, request))
+
+    def _refuse_passed(self, request: PollRequest, error: Exception) -> None:
+        """Refuse a request that could not be passed on."""
+        if isinstance(error, RequestError):
+            self._refuse(request, error.http_status, error)
+        elif isinstance(error, HandshakeError):
+            self._refuse_session(request, error)
 
     def _begin(self, request: PollRequest) -> None:
         """A new session, for whomever the cookie speaks; a refusal is told when it asks for a namespace."""
@@ -232,6 +279,7 @@ class PollingResource(Resource):
             if body is None:
                 self._refuse_session(request, Stopping("the session ends"))
                 return
+            request.on_lost(partial(client.answer_lost, count_messages(body)))
             request.send(self._answer(request.handshake, body, headers))
 
         client.open_poll(answer)
@@ -246,8 +294,12 @@ class PollingResource(Resource):
         if (handshake.header("content-type") or "").partition(";")[0].strip().lower() == "application/octet-stream":
             client.post_lost()
             raise BadRequest
+        body = request.body()
+        if len(body) > upload.limit:  # by the short way, which does not know the client
+            client.post_lost()
+            raise too_large(upload.limit)
         client.receive_post(
-            request.body(),
+            body,
             handshake,
             lambda: request.send(Answer(200, b"ok", (_TEXT, _NO_STORE, *upload.headers))),
         )

@@ -33,20 +33,32 @@ class Buckets:
         now: seconds of a clock that never goes back.
         capacity: keys at most. Past it the key that was used longest ago starts anew: to profit from that, an
             attacker must come under as many other keys in the meantime.
+        forgot: called for each key that starts anew so.
     """
 
-    def __init__(self, rate: Rate, now: Callable[[], float], *, capacity: int = 10_000) -> None:
+    def __init__(
+        self,
+        rate: Rate,
+        now: Callable[[], float],
+        *,
+        capacity: int = 10_000,
+        forgot: Callable[[], None] = lambda: None,
+    ) -> None:
         self._rate = rate
         self._now = now
         self._capacity = capacity
+        self._forgot = forgot
         self._full_at: OrderedDict[str, float] = OrderedDict()
 
     def __len__(self) -> int:
         """How many keys are remembered."""
         return len(self._full_at)
 
-    def take(self, key: str) -> None:
+    def take(self, key: str, amount: int = 1) -> None:
         """Count an attempt.
+
+        Args:
+            amount: how many it counts for. If one would pass, all do, and the next must wait for as much longer.
 
         Raises:
             RateLimited: it came too early and was not counted; `retry_after` says when one will pass.
@@ -56,7 +68,10 @@ class Buckets:
         excess = full_at - now - self._rate.burst * self._rate.seconds
         if excess > 1e-9:  # what doubles lose
             raise RateLimited("too many attempts", retry_after=ceil(excess))
-        self._full_at[key] = full_at
+        self._full_at[key] = full_at + (amount - 1) * self._rate.seconds
         self._full_at.move_to_end(key)
-        while len(self._full_at) > self._capacity or next(iter(self._full_at.values())) <= now:
+        while next(iter(self._full_at.values())) <= now:
             self._full_at.popitem(last=False)
+        if len(self._full_at) > self._capacity:
+            self._full_at.popitem(last=False)
+            self._forgot()

@@ -30,12 +30,21 @@ class SharedCalls(Generic[T]):
     Args:
         keep: seconds that a good result answers later calls; failures are not kept.
         capacity: calls under way at most, and results kept at most.
+        forgot: called for each result that made room before its time.
     """
 
-    def __init__(self, clock: IReactorTime, *, keep: float = KEEP, capacity: int = 1000) -> None:
+    def __init__(
+        self,
+        clock: IReactorTime,
+        *,
+        keep: float = KEEP,
+        capacity: int = 1000,
+        forgot: Callable[[], None] = lambda: None,
+    ) -> None:
         self._clock = clock
         self._keep = keep
         self._capacity = capacity
+        self._forgot = forgot
         self._waiting: dict[bytes, list[Deferred[T]]] = {}
         #: digest -> the result and until when it counts; the oldest first
         self._kept: OrderedDict[bytes, tuple[T, float]] = OrderedDict()
@@ -68,6 +77,7 @@ class SharedCalls(Generic[T]):
         self._kept[key] = (result, self._clock.seconds() + self._keep)
         if len(self._kept) > self._capacity:
             self._kept.popitem(last=False)
+            self._forgot()
         for waiting in self._waiting.pop(key):
             waiting.callback(result)
 

@@ -11,7 +11,7 @@ from time import time
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IPushProducer, IReactorTime
 from twisted.logger import Logger, LogLevel
 from twisted.python.failure import Failure
 from twisted.web.error import UnsupportedMethod
@@ -32,7 +32,7 @@ from wsservice.web.answers import (
     reason_phrase,
     too_large,
 )
-from wsservice.web.channel import State, WsChannel
+from wsservice.web.channel import WsChannel
 from wsservice.web.limits import Limits
 from wsservice.web.short_way import Polls
 from wsservice.web.uploads import Upload, Uploads
@@ -149,6 +149,11 @@ class WsRequest(Request):
         """Call `told` if the client goes away before its answer; the last one counts."""
         self._gone = told
 
+    def on_lost(self, told: Callable[[], None]) -> None:
+        """Call `told` if the connection ends before the client has taken the answer; before `send`."""
+        if not self.gone:
+            self.channel.on_lost(told)
+
     def render(self, resource: IResource) -> None:
         """Let a resource answer; for those that are not ours, in JSON where twisted.web would send HTML."""
         channel = self.channel
@@ -178,6 +183,32 @@ class WsRequest(Request):
             self.setHeader(b"Content-Length", b"%d" % len(answer.body))
         self.write(answer.body)
         self.finish()
+
+    def stream(self, answer: Answer, length: int, producer: IPushProducer) -> None:
+        """See `short_way.PollRequest`."""
+        if self.gone:
+            return
+        self.setResponseCode(answer.status, reason_phrase(answer.status))
+        for name, value in answer.headers:
+            self.responseHeaders.addRawHeader(name, value)
+        self.setHeader(b"Content-Length", b"%d" % length)
+        self.registerProducer(producer, True)
+
+    def write_piece(self, data: bytes) -> None:
+        """See `short_way.PollRequest`."""
+        if not self.gone:
+            self.write(data)
+
+    def end_stream(self) -> None:
+        """See `short_way.PollRequest`."""
+        if not self.gone:
+            self.unregisterProducer()
+            self.finish()
+
+    def cut(self) -> None:
+        """See `short_way.PollRequest`."""
+        if not self.gone:
+            self.channel.transport.abortConnection()
 
     def refuse(self, error: RequestRefused) -> None:
         """Count a refusal, and send it."""
@@ -273,12 +304,12 @@ class WsSite(Site):
 
     @property
     def busy(self) -> int:
-        """How many connections have a request under way."""
-        return sum(channel.state in (State.READING, State.ANSWERING) for channel in self.channels)
+        """How many connections have a request under way, or an answer that is not yet with the system."""
+        return sum(channel.is_busy for channel in self.channels)
 
     @property
     def is_busy(self) -> bool:
-        """Whether a request is under way."""
+        """Whether there are any."""
         return self.busy > 0
 
     def finish_up(self) -> None:
@@ -290,7 +321,7 @@ class WsSite(Site):
     def close_all(self) -> None:
         """Cut every connection off."""
         for channel in list(self.channels):
-            channel.transport.abortConnection()
+            channel.cut_off()
 
     def date(self) -> bytes:
         """The Date header of this second (RFC 9110 section 6.6.1), formatted once."""

@@ -38,7 +38,7 @@ from wsservice.web.request import WsRequest
 
 log = Logger()
 
-#: bytes of a JSON body; the largest there is, the answer to a challenge, holds a session of 4,096
+#: bytes of a JSON body from a browser; the largest there is, the answer to a challenge, holds a session of 4,096
 MAX_JSON = 8192
 #: characters of an error's text in the log
 _LOGGED = 200
@@ -136,18 +136,28 @@ def read_json(request: WsRequest, *, may_be_empty: bool = False) -> dict[str, An
         RequestRefused: 415 for another Content-Type (a page can send `application/json` to another origin only
             after a preflight), 413 over `MAX_JSON`, 400 for all that is no object in strict JSON.
     """
-    types = request.handshake.header_values("content-type")
-    if len(types) != 1 or types[0].partition(";")[0].strip().lower() != "application/json":
-        raise RequestRefused(415, "unsupported_media_type", "Send the header Content-Type: application/json.")
-    body = request.content.read()
-    if len(body) > MAX_JSON:
-        raise too_large(MAX_JSON)
+    body = read_body(request, MAX_JSON)
     if not body and may_be_empty:
         return {}
     try:
         return decode_object(body)
     except NotStrictJson:
         raise bad_request("The body must be a JSON object.") from None
+
+
+def read_body(request: WsRequest, most: int) -> bytes:
+    """A body that is said to be JSON.
+
+    Raises:
+        RequestRefused: 415 for another Content-Type, 413 over so many bytes.
+    """
+    types = request.handshake.header_values("content-type")
+    if len(types) != 1 or types[0].partition(";")[0].strip().lower() != "application/json":
+        raise RequestRefused(415, "unsupported_media_type", "Send the header Content-Type: application/json.")
+    body = request.body()
+    if len(body) > most:
+        raise too_large(most)
+    return body
 
 
 def _check_fetch_metadata(handshake: Handshake) -> None:

@@ -60,7 +60,7 @@ def make_site(
         (b"/auth", auth_resource(services, settings or AuthSettings())),
         *(mount or {}).items(),
     ):
-        _put(root, path, resource)
+        put(root, path, resource)
     return WsSite(
         root,
         clock=services.clock,
@@ -83,7 +83,12 @@ def _add_pages(root: Branch, pages: Mapping[str, Page]) -> None:
     root.putChild(b"static", static)
 
 
-def _put(root: Branch, path: bytes, resource: IResource) -> None:
+def put(root: Branch, path: bytes, resource: IResource) -> None:
+    """Mount a resource at a path, which may be below folders that are not there yet.
+
+    Raises:
+        ValueError: there is one already.
+    """
     *folders, name = path.strip(b"/").split(b"/")
     branch = root
     for folder in folders:

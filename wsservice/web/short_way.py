@@ -12,12 +12,16 @@ everything that is to be refused for its head or its size. So there is one place
 `tests/web/test_short_way.py` shows that both ways answer the same.
 """
 
+# mypy: allow-untyped-calls
+# (twisted.web has few annotations)
+
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from twisted.internet.interfaces import IPushProducer
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -38,8 +42,6 @@ log = Logger()
 _REQUEST_LINE = re.compile(rb"(GET|POST) (/[!\"$-~]*) HTTP/1\.1\r\n")
 #: they change what follows, or whose turn it is
 _SPECIAL = frozenset({"transfer-encoding", "expect", "upgrade"})
-#: bytes of a head without its line ends, by twisted.web
-_MOST = 16384
 #: bytes of header lines that a connection keeps for each method; precedent: what browsers keep for a cookie
 _KEPT = 4096
 #: digits of a Content-Length
@@ -78,8 +80,26 @@ class PollRequest(Protocol):
     def send(self, answer: Answer) -> None:
         """Send an answer whole; call it once. Nothing happens if the client is gone."""
 
+    def stream(self, answer: Answer, length: int, producer: IPushProducer) -> None:
+        """Send the head of an answer; `write_piece` for each of so many bytes, then `end_stream` or `cut` must follow.
+
+        The producer is told when the client does not keep up.
+        """
+
+    def write_piece(self, data: bytes) -> None:
+        """A piece of the body. Nothing happens if the client is gone."""
+
+    def end_stream(self) -> None:
+        """The body is whole."""
+
+    def cut(self) -> None:
+        """The rest of the body will not come."""
+
     def on_gone(self, told: Callable[[], None]) -> None:
         """Call `told` if the client goes away before its answer."""
+
+    def on_lost(self, told: Callable[[], None]) -> None:
+        """Call `told` if the connection ends before the client has taken the answer; before `send`."""
 
     def processingFailed(self, reason: Failure) -> None:
         """A bug: the log has the traceback, the client an `internal_error`."""
@@ -139,7 +159,7 @@ class ShortWay:
             if len(head.lines) <= _KEPT:
                 self._known[method] = head
         end = begin + len(head.lines)
-        if end > self._limits.head_bytes or end > _MOST:
+        if end > self._limits.head_bytes:
             return None
         if len(data) - end != head.length or head.length > polls.max_body:
             return None
@@ -150,7 +170,9 @@ class ShortWay:
         if end < 4:
             return None
         try:
-            handshake = parse_head(data[:end], self._peer, self._secure, self._trusted)
+            handshake = parse_head(
+                data[:end], self._peer, self._secure, self._trusted, max_headers=self._limits.headers
+            )
         except HandshakeError:
             return None
         headers = dict(handshake.headers)
@@ -226,6 +248,11 @@ class ShortRequest:
         """Call `told` if the client goes away before its answer; the last one counts."""
         self._gone = told
 
+    def on_lost(self, told: Callable[[], None]) -> None:
+        """Call `told` if the connection ends before the client has taken the answer; before `send`."""
+        if not self.gone:
+            self._channel.on_lost(told)
+
     def send(self, answer: Answer) -> None:
         """Send an answer whole; call it once. Nothing happens if the client is gone."""
         if self.gone:
@@ -243,6 +270,36 @@ class ShortRequest:
         )
         self.site.log(self)
         self._channel.requestDone(self)
+
+    def stream(self, answer: Answer, length: int, producer: IPushProducer) -> None:
+        """See `PollRequest`."""
+        if self.gone:
+            return
+        self.code, self.sentLength = answer.status, length
+        self._channel.registerProducer(producer, True)  # before the first byte that may have it wait
+        self._channel.write_whole(
+            b"%s%s%sContent-Length: %d\r\n\r\n"
+            % (_status_line(answer.status), self._own_headers, _encode(answer.headers), length)
+        )
+
+    def write_piece(self, data: bytes) -> None:
+        """See `PollRequest`."""
+        if not self.gone:
+            self._channel.write_whole(data)
+
+    def end_stream(self) -> None:
+        """See `PollRequest`."""
+        if self.gone:
+            return
+        self.finished = True
+        self._channel.unregisterProducer()
+        self.site.log(self)
+        self._channel.requestDone(self)
+
+    def cut(self) -> None:
+        """See `PollRequest`."""
+        if not self.gone:
+            self._channel.transport.abortConnection()
 
     def processingFailed(self, reason: Failure) -> None:
         """A bug: the log has the traceback, the client an `internal_error`."""

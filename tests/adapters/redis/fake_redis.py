@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -75,7 +76,8 @@ class FakeRedis:
     def be_late(self) -> None:
         """What connections had sent that are gone is done now."""
         while self.late:
-            self.late.popleft()()
+            with suppress(RedisRefused):
+                self.late.popleft()()
 
     def publish(self, channel: bytes, message: bytes) -> None:
         """Give a message to all who are subscribed."""
@@ -114,6 +116,8 @@ class FakeRedis:
                 return 1
             case [b"XRANGE", _, first, last, *count]:
                 return self.range(first, last, int(count[1]) if count else 1 << 30)
+            case [b"XREVRANGE", _, last, first, _, count]:
+                return self.range(first, last, 1 << 30)[::-1][: int(count)]
             case [b"GETRANGE", key, first, last]:
                 return (self.get(key) or b"")[int(first) : int(last) + 1]
             case [b"PEXPIRE", key, ms]:
@@ -225,6 +229,8 @@ class FakeLink:
         self.on_up: list[Callable[[], None]] = []
         self.on_down: list[Callable[[], None]] = []
         self.on_deaf: list[Callable[[], None]] = []
+        self.before_messages: Callable[[], Deferred[None]] = lambda: succeed(None)
+        self.name = ""
         self.has_commands = self.hears = self._was_up = False
         #: messages that wait for Redis; commands that are sent; answers and messages that are on their way
         self.queued: list[Callable[[], Any]] = []
@@ -252,6 +258,9 @@ class FakeLink:
 
     def publish(self, channel: bytes, message: bytes) -> None:
         self.queue(b"PUBLISH", channel, message)
+
+    def say(self, channel: bytes, message: bytes) -> None:
+        self.tell(b"PUBLISH", channel, message)
 
     def queue(self, *args: Any) -> None:
         words = [_bytes(one) for one in args]
@@ -364,6 +373,8 @@ class FakeLink:
         self.sent.clear()
         self.answers.clear()
         self.messages.clear()
+        self.before_messages: Callable[[], Deferred[None]] = lambda: succeed(None)
+        self.name = ""
         self.has_commands = self.hears = False
 
     def publish_to(self, channel: bytes, message: bytes) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 import tracemalloc
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
@@ -98,16 +97,14 @@ class MessagePackTests(SynchronousTestCase):
         self.assertEqual(unpack_exactly(payload), row.value)
 
     @rows(BAD)
-    def test_what_is_none_is_refused_quickly_and_with_flat_memory(self, row: Bad) -> None:
+    def test_what_is_none_is_refused_with_flat_memory(self, row: Bad) -> None:
         tracemalloc.start()
-        began = time.perf_counter()
         try:
             self.assertEqual(self.assertRaises(ForeignMessage, unpack, row.payload).word, row.word)
             peak = tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()
         self.assertLess(peak, 40_000_000)
-        self.assertLess(time.perf_counter() - began, 3)
 
     @given(VALUES)
     def test_both_ways_read_the_same(self, value: Any) -> None:

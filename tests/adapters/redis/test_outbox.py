@@ -64,10 +64,42 @@ class OutboxTests(SynchronousTestCase):
         self.outbox.add(b"1")
         self.outbox.add(b"q", question, False)
         self.outbox.add(b"2")
-        self.outbox.drop_commands("lost")
+        self.outbox.hold("lost")
+        self.outbox.release()
         self.failureResultOf(question, RedisUnavailable)
         self.assertEqual(self.data(), [b"1", b"2"])
         self.assertEqual(self.counters.items(), [])
+
+    def test_while_messages_are_held_all_else_passes_them(self) -> None:
+        self.outbox.add(b"1")
+        self.outbox.hold("lost")
+        self.outbox.add(b"2")
+        self.outbox.add(b"q", Deferred(), False)
+        self.assertTrue(self.outbox.is_ready)
+        self.assertEqual(self.data(), [b"q"])
+        self.assertFalse(self.outbox.is_ready)
+        self.assertEqual((len(self.outbox), self.data()), (2, []))
+        self.outbox.hold("lost again")
+        self.outbox.release()
+        self.outbox.add(b"3")
+        self.assertEqual(self.data(), [b"1", b"2", b"3"])
+
+    def test_those_that_are_held_count_for_the_bound(self) -> None:
+        self.outbox.hold("lost")
+        for number in range(8):
+            self.outbox.add(b"%010d" % number)
+        self.assertEqual(self.counters.items(), [("cluster_dropped", "queue_full", 3)])
+        self.outbox.release()
+        self.assertEqual(self.data(), [b"%010d" % number for number in range(3, 8)])
+
+    def test_a_part_is_taken_while_others_are_held(self) -> None:
+        self.outbox.hold("lost")
+        self.outbox.add(b"1")
+        for name in (b"q1", b"q2"):
+            self.outbox.add(name, None, False)
+        self.assertEqual(self.data(2), [b"q1"])
+        self.outbox.drop_all("stopped")
+        self.assertEqual(self.counters.items(), [("cluster_dropped", "stopped", 1)])
 
 
 class RepliesTests(SynchronousTestCase):

@@ -202,3 +202,18 @@ class OwnersTests(Case):
         self.assertIsNot(self.entry(self.one), None)
         self.cluster.advance(30.0)
         self.assertIs(self.entry(self.one), None)
+
+    def test_how_far_a_quiet_client_has_come_is_known_when_its_node_is_killed(self) -> None:
+        other = self.cluster.client(self.first, "bob")
+        bob = next(one for one in self.first.bench.connections() if one.user.id == "bob")
+        for number in range(1, 100):  # for others than alice
+            self.first.bench.app.emit("said", number, room=bob.id)
+            self.cluster.advance(1.0)
+            for peer in self.first.bench.socketeers:
+                peer.listen()
+        self.first.kill()
+        other.lose()
+        self.one.lose()
+        self.come(self.one, self.second)
+        self.assertTrue(self.one.recovered)
+        self.assertEqual(self.one.events, [])

@@ -15,6 +15,7 @@ from wsservice.adapters.redis.channels import Channels
 from wsservice.adapters.redis.classic import Classic
 from wsservice.adapters.redis.control import Control
 from wsservice.adapters.redis.direct import Direct
+from wsservice.adapters.redis.gathering import Gathering
 from wsservice.adapters.redis.keys import Keys
 from wsservice.adapters.redis.link import RedisLink
 from wsservice.adapters.redis.marks import Marks
@@ -30,7 +31,7 @@ from wsservice.adapters.redis.users import Users
 from wsservice.auth.providers.base import Readiness
 from wsservice.close_codes import CloseCode
 from wsservice.connection import Connection
-from wsservice.messages import Broadcast, Disconnect, EndSession, Join, Leave, Renew, Target
+from wsservice.messages import ROOT, Broadcast, Disconnect, EndSession, Join, Leave, Renew, Target
 
 if TYPE_CHECKING:
     from wsservice.adapters.local import Local
@@ -42,7 +43,6 @@ class RedisAdapter(Adapter):
     Args:
         prefix: of all channels and keys; the same on all nodes.
         python_channel: of python-socketio's RedisManager; empty for none.
-        address: where other nodes reach this one; empty for nowhere.
         queue_bytes: of recorded events that may wait for Redis.
     """
 
@@ -52,14 +52,12 @@ class RedisAdapter(Adapter):
         prefix: str,
         *,
         python_channel: str = "",
-        address: str = "",
         queue_bytes: int = 16 * 1024 * 1024,
     ) -> None:
         self.link = link
         self._queue_bytes = queue_bytes
         self._prefix = prefix
         self._python_channel = python_channel
-        self._address = address
         self.nodes: Nodes
 
     def serve(self, local: Local) -> None:
@@ -67,7 +65,7 @@ class RedisAdapter(Adapter):
         hub, link, keys = local.hub, self.link, Keys(self._prefix)
         clock = hub.clock
         self._local = local
-        self.nodes = nodes = Nodes(link, keys, clock, address=self._address)
+        self.nodes = nodes = Nodes(link, keys, clock)
         refusals = Refusals(hub.counters)
         self._questions = Questions(link, nodes, refusals, clock)
         self._classic = self._questions.classic = Classic(
@@ -111,9 +109,10 @@ class RedisAdapter(Adapter):
         else:
             self._broadcasts = Direct(link, nodes.id, local, self._classic, refusals)
         self._control = Control(link, keys, nodes.id, local, taken=self._check_taken, refusals=refusals, now=time.time)
+        self._gathering = Gathering(link, lambda: self._classic.channels(ROOT).request, clock)
         self._marks = Marks(link, nodes, clock)
-        self._presence = RoomPresence(link, keys, self._marks, hub.registry)
-        self._users = Users(link, keys, self._marks, nodes, hub, self._control.replace)
+        self._presence = RoomPresence(link, keys, self._marks, nodes, hub.registry)
+        self._users = Users(link, keys, self._marks, hub, self._control.replace)
         if self._python_channel:
             PythonBridge(link, self._python_channel, local, refusals, self._broadcasts.foreign)
         for namespace in local.namespaces():
@@ -125,6 +124,7 @@ class RedisAdapter(Adapter):
         self.link.start()
         self.nodes.start()
         self._marks.start()
+        self._gathering.start()
         self._broadcasts.start()
         if self._saved is not None:
             self._saved.start()
@@ -134,6 +134,7 @@ class RedisAdapter(Adapter):
         self._broadcasts.stop()
         if self._saved is not None:
             self._saved.stop()
+        self._gathering.stop()
         self._marks.stop()
         self.nodes.stop()
         return self.link.stop().addCallback(self._ended)

@@ -82,10 +82,12 @@ class Stream:
             return False
         first, now = _number(first_id), int(seconds) * 1000 + int(micros) // 1000
         if not self._has_begun:
-            since = _number(b"%d-0" % max(0, now - int(history.window * 1000)))
-            history.begin(max(since, before(first)))
+            beginning = await self._find_beginning(max(0, now - int(history.window * 1000)))
+            if not is_current():
+                return False
+            history.begin(before(first) if beginning is None else beginning)
             self._has_begun = True
-            self._start = history.recorded
+            self._start = history.recorded if beginning is None else -1
         elif not has or (not last and first > recorded):
             self._lost(first, _number(b"%d-0" % now))
         while True:
@@ -98,6 +100,15 @@ class Stream:
                 self._read_entry(_number(offset), fields)
             if len(page) < _PAGE and not self._held.has_let_go:
                 return True
+
+    async def _find_beginning(self, since: int) -> int | None:
+        """The position of the last entry before the window, if there is one.
+
+        A client that has seen no later one has missed nothing that is read now, whenever this node was started.
+        """
+        command = b"XREVRANGE", self._keys.events, b"%d-0" % since, b"-", b"COUNT", 1
+        found: list[Any] = await self._link.command(*command)
+        return _number(found[0][0]) if found else None
 
     def _lost(self, first: int, now: int) -> None:
         self._give_up(first)

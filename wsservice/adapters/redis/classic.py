@@ -6,6 +6,7 @@ it can be served, and whatever is asked is answered, whoever asks. SOCKETIO.md s
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -65,6 +66,8 @@ class Classic:
         self._answer = answer
         self._call_timeout = call_timeout
         self._open: dict[str, Channels] = {}
+        #: how many questions are asked in a namespace
+        self._asking: Counter[str] = Counter()
 
     def channels(self, namespace: str) -> Channels:
         """The channels of a namespace, whether it is open here or not."""
@@ -92,9 +95,32 @@ class Classic:
         for channel in (channels.request, channels.response, channels.response_to(self._node)):
             self._link.unsubscribe(channel)
 
+    def begin_asking(self, namespace: str) -> None:
+        """Take part in a namespace for as long as a question is asked, whether it has clients here or not.
+
+        Answers come to those who are subscribed. `end_asking` must follow.
+        """
+        self._asking[namespace] += 1
+        self.open(namespace)
+
+    def end_asking(self, namespace: str) -> None:
+        """That question is over."""
+        self._asking[namespace] -= 1
+        if not self._asking[namespace]:
+            del self._asking[namespace]
+            self._close_if_unused(namespace)
+
+    def _close_if_unused(self, namespace: str) -> None:
+        if namespace not in self._asking and not self._local.has_namespace(namespace):
+            self.close(namespace)
+
     def send(self, namespace: str, request: requests.Request) -> None:
-        """Ask all nodes for something."""
+        """Ask all nodes to do something."""
         self._link.publish(self.channels(namespace).request, encode_request(request))
+
+    def ask(self, namespace: str, question: requests.Request) -> None:
+        """Ask all nodes something, whose answer nobody wants later."""
+        self._link.say(self.channels(namespace).request, encode_request(question))
 
     # Requests of others
 
@@ -206,7 +232,7 @@ class Classic:
             running.addCallback(respond)
 
     def _respond(self, channels: Channels, response: responses.Response) -> None:
-        self._link.publish(channels.response, encode_response(response, self._node))
+        self._link.say(channels.response, encode_response(response, self._node))
 
     # Who is here
 
@@ -216,8 +242,7 @@ class Classic:
 
     def removed(self, connection: Connection) -> None:
         """The last one of a namespace that only clients name has ended."""
-        if connection.namespace not in self._local.namespaces():
-            self.close(connection.namespace)
+        self._close_if_unused(connection.namespace)
 
 
 def _first(value: Any) -> Any:

@@ -154,16 +154,24 @@ class CommandConnection(RedisConnection):
 
 
 class SubscriberConnection(RedisConnection):
-    """Carries all subscriptions, so that the order of messages is Redis's."""
+    """Carries all subscriptions, so that the order of messages is Redis's.
 
-    def __init__(self, url: RedisUrl, counters: Counters, subscriptions: Subscriptions) -> None:
+    Args:
+        name: tells others whose it is, in `CLIENT LIST`; empty for none.
+    """
+
+    def __init__(self, url: RedisUrl, counters: Counters, subscriptions: Subscriptions, name: str = "") -> None:
         super().__init__(url, counters, max_bulk=MAX_MESSAGE, database=None)
+        self._name = name
         self._subscriptions = subscriptions
         self._asked: set[tuple[str, bytes]] = set()
         self._prepared = False
 
     def prepare(self) -> Deferred[Any]:
         """Subscribe to everything: answers are in order, so that with PING's all are in force."""
+        if self._name:  # before the first subscription: after it no other command is taken
+            named, self._name = self.execute_command("CLIENT", "SETNAME", self._name), ""
+            named.addErrback(lambda _: None)  # who may not set it does without
         wanted = {("SUBSCRIBE", channel) for channel in self._subscriptions.channels}
         wanted |= {("PSUBSCRIBE", pattern) for pattern in self._subscriptions.patterns}
         new = sorted(wanted - self._asked)

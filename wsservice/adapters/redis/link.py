@@ -65,6 +65,8 @@ class RedisLink:
         on_up: are called each time when commands work and all subscriptions are in force.
         on_down: are called each time when that is over; not by `stop`.
         on_deaf: are called, before that, each time when the subscriptions are no longer in force.
+        before_messages: is called when Redis is back after an outage; what waited goes out when its Deferred fires.
+        name: of the connection that is subscribed, in Redis's `CLIENT LIST`; no spaces.
 
     Raises:
         ConfigurationError: the URL's file of authorities cannot be used.
@@ -82,6 +84,8 @@ class RedisLink:
         chance: Callable[[], float] = random.random,
         endpoint: IStreamClientEndpoint | None = None,
     ) -> None:
+        self.before_messages: Callable[[], Deferred[None]] = lambda: succeed(None)
+        self.name = ""
         self.on_up: list[Callable[[], None]] = []
         self.on_down: list[Callable[[], None]] = []
         self.on_deaf: list[Callable[[], None]] = []
@@ -103,7 +107,7 @@ class RedisLink:
             "commands", make=lambda: CommandConnection(url, counters, self._scripts)
         )
         self._subscriber: Line[SubscriberConnection] = keep(
-            "subscriptions", make=lambda: SubscriberConnection(url, counters, self._subscriptions)
+            "subscriptions", make=lambda: SubscriberConnection(url, counters, self._subscriptions, self.name)
         )
         self._commands.on_up, self._commands.on_down = self._commands_up, self._commands_down
         self._commands.on_heard = self._answered
@@ -157,6 +161,16 @@ class RedisLink:
             if self._flushing is None:
                 self._flush_soon()
 
+    def say(self, channel: bytes, message: bytes) -> None:
+        """Send a message that nobody wants later, such as an answer: it passes those that are held.
+
+        Nothing while Redis is away.
+        """
+        if len(message) > MAX_MESSAGE:
+            self._counters.add("cluster_dropped", "too_large")
+        else:
+            self.tell(b"PUBLISH", channel, message)
+
     def command(self, *args: Argument) -> Deferred[Any]:
         """One command; fires with the answer: None, text of a status, a number, bytes, or a list of these.
 
@@ -209,6 +223,14 @@ class RedisLink:
         """End it: the receiver is not called again. Nothing if there is none."""
         self._unsubscribe("PUNSUBSCRIBE", self._subscriptions.patterns, pattern)
 
+    def in_force(self) -> Deferred[Any]:
+        """Fires when all that was subscribed to until now is in force: answers come in the order of the commands."""
+        connection = self._subscriber.connection
+        if connection is None or not self._subscriber.is_up:
+            return fail(RedisUnavailable(f"Redis is away: {self._subscriber.reason or 'stopping'}"))
+        pinged: Deferred[Any] = connection.ping()
+        return pinged.addTimeout(self._timeout, self._reactor, _too_late)
+
     def _subscribe(self, command: str, table: dict[bytes, Received], name: bytes, received: Received) -> None:
         if name in table:
             raise ValueError(f"{name!r} has a receiver already")
@@ -258,24 +280,32 @@ class RedisLink:
         if connection is None or not self._commands.is_up:
             return
         room = WINDOW - connection.replyQueue.unanswered
-        if room > 0 and len(self._outbox):
+        if room > 0 and self._outbox.is_ready:
             connection.send(self._outbox.take(room))
 
     def _answered(self) -> None:
         """Answers came: there may be room for more."""
-        if self._flushing is None and len(self._outbox):
+        if self._flushing is None and self._outbox.is_ready:
             self._flush()
         connection = self._commands.connection
         if self._drained is not None and connection is not None and not connection.replyQueue.waiting:
             self._end_draining()
 
     def _commands_up(self) -> None:
+        if self._outbox.holding:
+            connection = self._commands.connection
+            self.before_messages().addCallback(lambda _: self._release(connection))
         self._flush()
         self._changed()
 
+    def _release(self, connection: CommandConnection | None) -> None:
+        if connection is self._commands.connection:  # else it is away again
+            self._outbox.release()
+            self._flush()
+
     def _commands_down(self) -> None:
         self._counters.add("cluster_connections_lost", "commands")
-        self._outbox.drop_commands(f"the connection was lost: {self._commands.reason}")
+        self._outbox.hold(f"the connection was lost: {self._commands.reason}")
         self._end_draining()
         self._changed()
 
@@ -300,6 +330,7 @@ class RedisLink:
     async def _stop(self) -> None:
         if self._flushing is not None:
             self._flushing.cancel()
+        self._outbox.release()
         self._flush()
         connection = self._commands.connection
         if self._commands.is_up and connection is not None and connection.replyQueue.waiting:

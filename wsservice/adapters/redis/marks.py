@@ -1,8 +1,8 @@
 """Marks in Redis that say "this connection is here": fields of hashes, which a dead node's connections do not outlive.
 
 A field is `<the node's tag>:<connection id>`. Whoever reads a hash leaves out what no living node has marked, and
-takes it away. A hash ends by itself unless a living node prolongs it. When Redis was away everything is marked anew, by
-a new tag.
+takes it away. A hash ends by itself unless a living node prolongs it. When a node begins anew (see `nodes`) it marks
+everything again, by its new tag.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Marks:
         self._marks: dict[bytes, dict[str, bytes]] = {}
         self._loop = LoopingCall(self._prolong)
         self._loop.clock = clock
-        link.on_up.append(self._again)
+        nodes.on_anew.append(self._again)
 
     def start(self) -> None:
         """Begin to prolong."""
@@ -48,9 +48,14 @@ class Marks:
                 self._link.tell(b"HDEL", key, *map(self.field, members))
         self._marks.clear()
 
+    @property
+    def tag(self) -> str:
+        """What this node's marks begin with."""
+        return self._nodes.own.tag
+
     def field(self, connection_id: str) -> bytes:
         """How a connection of this node is marked."""
-        return f"{self._nodes.own.tag}:{connection_id}".encode()
+        return f"{self.tag}:{connection_id}".encode()
 
     def is_live(self, field: bytes) -> bool:
         """Whether a field is a living node's."""
@@ -102,6 +107,7 @@ class Marks:
                 continue
             if anew:
                 for connection_id, value in members.items():
+                    self._link.tell(b"HDEL", key, f"{self._nodes.last_tag}:{connection_id}")
                     self._link.tell(b"HSET", key, self.field(connection_id), value)
             self._link.tell(b"EXPIRE", key, _LIFE)
         self._clock.callLater(0, lambda: self._write(keys, anew=anew))

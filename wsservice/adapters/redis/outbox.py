@@ -29,6 +29,8 @@ Command = tuple[bytes, "Deferred[Any] | None", bool]
 class Outbox:
     """Commands in order that are not written yet; past the bound the oldest are dropped.
 
+    While it is `holding`, messages wait, and other commands pass them.
+
     Args:
         counters: count ("cluster_dropped", why) for each message that was dropped.
         max_bytes: of all together, with `OVERHEAD` for each; one alone may be larger.
@@ -39,21 +41,29 @@ class Outbox:
         self._max_bytes = max_bytes
         self._bytes = 0
         self._commands: deque[Command] = deque()
+        #: messages that are held, older than all those in `_commands`
+        self._held: deque[Command] = deque()
+        self.holding = False
 
     def __len__(self) -> int:
-        return len(self._commands)
+        return len(self._commands) + len(self._held)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether there is anything to take."""
+        return bool(self._commands)
 
     def add(self, data: bytes, answer: Deferred[Any] | None = None, is_message: bool = True) -> None:
         """Append a command."""
-        self._commands.append((data, answer, is_message))
+        (self._held if is_message and self.holding else self._commands).append((data, answer, is_message))
         self._bytes += len(data) + OVERHEAD
-        while self._bytes > self._max_bytes and len(self._commands) > 1:
+        while self._bytes > self._max_bytes and len(self) > 1:
             self._drop("queue_full")
 
     def take(self, size: int) -> list[Command]:
         """Take the oldest from it, until they have so many bytes."""
         commands = self._commands
-        if self._bytes <= size:
+        if self._bytes <= size and not self._held:
             taken = list(commands)
             commands.clear()
             self._bytes = 0
@@ -66,23 +76,33 @@ class Outbox:
             self._bytes -= len(command[0]) + OVERHEAD
         return taken
 
-    def drop_commands(self, reason: str) -> None:
-        """Drop what is no message: who asked is told, and would not want it later."""
-        commands, self._commands, self._bytes = self._commands, deque(), 0
+    def hold(self, reason: str) -> None:
+        """Hold messages from now on. Drop what is none: who asked is told, and would not want it later."""
+        self.holding = True
+        commands, held = (*self._held, *self._commands), self._held
+        self._commands.clear()
+        held.clear()
+        self._bytes = 0
         for data, answer, is_message in commands:
             if is_message:
-                self._commands.append((data, answer, is_message))
+                held.append((data, answer, is_message))
                 self._bytes += len(data) + OVERHEAD
             else:
                 _fail(answer, reason)
 
+    def release(self) -> None:
+        """Let the messages go out."""
+        self.holding = False
+        self._commands.extend(self._held)
+        self._held.clear()
+
     def drop_all(self, reason: str) -> None:
         """Drop what is left, and count it."""
-        while self._commands:
+        while len(self):
             self._drop(reason)
 
     def _drop(self, reason: str) -> None:
-        data, answer, is_message = self._commands.popleft()
+        data, answer, is_message = (self._held or self._commands).popleft()
         self._bytes -= len(data) + OVERHEAD
         if is_message:
             self._counters.add("cluster_dropped", reason)

@@ -8,6 +8,7 @@ from wsservice.adapters.base import Presence, Present
 from wsservice.adapters.redis.keys import Keys
 from wsservice.adapters.redis.link import RedisLink
 from wsservice.adapters.redis.marks import Marks
+from wsservice.adapters.redis.nodes import Nodes
 from wsservice.connection import Connection
 from wsservice.errors import ClusterError
 from wsservice.messages import Target
@@ -17,10 +18,11 @@ from wsservice.registry import Registry
 class RoomPresence:
     """Marks this process's connections in their rooms, and reads everybody's."""
 
-    def __init__(self, link: RedisLink, keys: Keys, marks: Marks, registry: Registry[Connection]) -> None:
+    def __init__(self, link: RedisLink, keys: Keys, marks: Marks, nodes: Nodes, registry: Registry[Connection]) -> None:
         self._link = link
         self._keys = keys
         self._marks = marks
+        self._nodes = nodes
         self._registry = registry
 
     def added(self, connection: Connection) -> None:
@@ -46,11 +48,16 @@ class RoomPresence:
         if not self._link.is_up:
             return succeed(self._own(namespace, room))
         key = self._keys.room(namespace, room)
-        reading: Deferred[list[bytes]] = self._link.command(b"HGETALL", key)
-        return reading.addCallbacks(
-            lambda found: self._read(key, found),
-            lambda failure: self._own(namespace, room) if failure.check(ClusterError) else failure,
-        )
+        return Deferred.fromCoroutine(self._ask(key, namespace, room))
+
+    async def _ask(self, key: bytes, namespace: str, room: str | None) -> Presence:
+        try:
+            found: list[bytes] = await self._link.command(b"HGETALL", key)
+        except ClusterError:
+            return self._own(namespace, room)
+        if not all(map(self._marks.is_live, found[::2])):  # of nodes that are dead, or new
+            await self._nodes.look()
+        return self._read(key, found)
 
     def _read(self, key: bytes, found: list[bytes]) -> Presence:
         members: list[Present] = []

@@ -49,13 +49,21 @@ class Question:
 
     Args:
         ours: the nodes of our kind that will answer.
-        others: how many of Node's will.
+        others: how many more will: Node's, and ours that are so new that they are not known yet.
         answered: gets each response.
+        silent: the nodes of our kind that are known and not waited for.
     """
 
-    def __init__(self, ours: set[str], others: int, answered: Callable[[Response], None]) -> None:
+    def __init__(
+        self,
+        ours: set[str],
+        others: int,
+        answered: Callable[[Response], None],
+        silent: frozenset[str] = frozenset(),
+    ) -> None:
         self.done: Deferred[None] = Deferred()
         self._others = others
+        self._silent = silent
         self._answered = answered
         self._tallies: dict[str | None, _Tally] = {name: _Tally() for name in (*ours, None)}
         self._look()
@@ -65,8 +73,10 @@ class Question:
         if self.done.called:
             return
         tally = self._tallies.get(node)
-        if tally is None:  # one that was thought to be silent
+        if tally is None:
             tally = self._tallies[node] = _Tally()
+            if node not in self._silent:  # a new one, which was counted with Node's
+                self._others -= 1
         if isinstance(response, responses.ClientCount):
             tally.answers += 1
             tally.asked += response.count
@@ -79,6 +89,7 @@ class Question:
 
     def forget(self, nodes: frozenset[str]) -> None:
         """These will answer no more."""
+        self._silent |= nodes
         for node in nodes:
             self._tallies.pop(node, None)
         self._look()
@@ -183,11 +194,12 @@ class Questions:
         found: list[Any],
     ) -> None:
         request_id = secrets.token_urlsafe(12)
+        self.classic.begin_asking(namespace)
         try:
-            ours, others = await self._count(namespace)
-            question = self._open[request_id] = Question(ours, others, answered)
+            ours, others, silent = await self._count(namespace)
+            question = self._open[request_id] = Question(ours, others, answered, silent)
             if not question.done.called:
-                self.classic.send(namespace, make(request_id))
+                self.classic.ask(namespace, make(request_id))
                 await question.done.addTimeout(seconds, self._clock, _too_late)
         except ClusterError as error:
             raise CallTimeout(f"the other processes cannot be asked: {error}", answers=tuple(found)) from error
@@ -195,18 +207,34 @@ class Questions:
             raise CallTimeout(str(error), answers=tuple(found)) from None
         finally:
             self._open.pop(request_id, None)
+            self.classic.end_asking(namespace)
 
-    async def _count(self, namespace: str) -> tuple[set[str], int]:
-        """Who will answer: those of our kind by name, and the number of the others."""
-        channels, known = self.classic.channels(namespace), sorted(self._nodes.others)
-        own = [channels.response_to(node) for node in known]
-        found = await self._link.command(
-            b"PUBSUB", b"NUMSUB", channels.request, *own, channels.response_to(self._nodes.id)
-        )
-        counts = [int(number) for number in found[1::2]]
+    async def _count(self, namespace: str) -> tuple[set[str], int, frozenset[str]]:
+        """Who will answer: those of our kind by name, and the number of the others; and who is known and will not."""
+        known = self._nodes.others
+        counted = await self._count_known(namespace, known)
+        if counted[1]:  # Node's, or so new that they are not known here, and may be silent by now
+            await self._nodes.look()
+            if self._nodes.others != known:
+                counted = await self._count_known(namespace, self._nodes.others)
+        return counted
+
+    async def _count_known(self, namespace: str, nodes: frozenset[str]) -> tuple[set[str], int, frozenset[str]]:
+        channels, known = self.classic.channels(namespace), sorted(nodes)
+        answers_to = [channels.response_to(node) for node in (*known, self._nodes.id)]
+        counts = await self._subscribers(channels.request, *answers_to)
+        if not counts[-1]:  # this node has just begun to take part: who answers at once would not be heard
+            await self._link.in_force()
+            counts = await self._subscribers(channels.request, *answers_to)
         subscribed = {node for node, count in zip(known, counts[1:-1], strict=True) if count}
         others = counts[0] - len(subscribed) - counts[-1]
-        return {node for node in subscribed if node in self._nodes.live}, max(0, others)
+        ours = {node for node in subscribed if node in self._nodes.live}
+        return ours, max(0, others), nodes - ours
+
+    async def _subscribers(self, *channels: bytes) -> list[int]:
+        """How many are subscribed to each."""
+        found = await self._link.command(b"PUBSUB", b"NUMSUB", *channels)
+        return [int(number) for number in found[1::2]]
 
     def _died(self, nodes: frozenset[str]) -> None:
         for question in list(self._open.values()):

@@ -2,7 +2,7 @@
 
 Written when a connection opens, and in the turn in which its rooms change; the application's notes
 (`connection.data`) within a second of their change, since nobody tells of that. An entry ends by itself unless its
-node lives and prolongs it.
+node lives and prolongs it; how far the client has come is written then: a quiet one has not missed what is long gone.
 
 A client that comes back makes its entry that node's, which tells the node that it had been on. No other node writes
 or removes it from then on: who tries, learns that the client is no longer its own.
@@ -81,6 +81,7 @@ class _Open(msgspec.Struct, gc=False):
     connection: Connection
     position: int
     written: bytes = b""
+    written_position: int = -1
 
 
 _decode = msgspec.msgpack.Decoder(_State).decode
@@ -154,6 +155,12 @@ class SavedConnections:
         self._open[pid] = _Open(connection, position)
         self._pids[connection.id] = pid
         self._mark(pid)
+
+    def marked(self, pid: str, position: int) -> None:
+        """Its client has come so far; written when the entry is prolonged."""
+        opened = self._open.get(pid)
+        if opened is not None:
+            opened.position = position
 
     def closed(self, pid: str) -> None:
         """Nobody comes back to it."""
@@ -257,6 +264,7 @@ class SavedConnections:
             opened = self._open.get(pid)
             if opened is not None:
                 opened.written = self._write(self._saved(pid, opened), self._lifetime)
+                opened.written_position = opened.position
 
     def _saved(self, pid: str, opened: _Open) -> Saved:
         connection = opened.connection
@@ -306,8 +314,11 @@ class SavedConnections:
                 self._mark(pid)
 
     def _prolong(self) -> None:
-        for pid in self._open:
-            self._link.tell(b"PEXPIRE", self._keys.saved(pid), self._lifetime)
+        for pid, opened in self._open.items():
+            if opened.position == opened.written_position:
+                self._link.tell(b"PEXPIRE", self._keys.saved(pid), self._lifetime)
+            else:
+                self._mark(pid)
 
     def _down(self) -> None:
         self._away_since = self._clock.seconds()

@@ -34,6 +34,9 @@ class Elsewhere(Protocol):
     def opened(self, pid: str, connection: Connection, position: int) -> None:
         """A connection opened here, with everything up to that position."""
 
+    def marked(self, pid: str, position: int) -> None:
+        """Its client has everything up to that position by now."""
+
     def closed(self, pid: str) -> None:
         """It ended, and nobody comes back to it."""
 
@@ -178,6 +181,11 @@ class SharedHistory(History):
         self._taken.pop(pid, None)
         if self.elsewhere is not None:
             self.elsewhere.opened(pid, connection, position)
+
+    def marked(self, pid: str, position: int) -> None:
+        """How far its client has come is to be known if this node is killed, too."""
+        if self.elsewhere is not None:
+            self.elsewhere.marked(pid, position)
 
     def closed(self, pid: str) -> None:
         """It ended."""

@@ -11,24 +11,35 @@ from twisted.python.failure import Failure
 from wsservice.adapters.redis.keys import Keys
 from wsservice.adapters.redis.link import RedisLink
 from wsservice.adapters.redis.marks import Marks
-from wsservice.adapters.redis.nodes import Nodes
+from wsservice.adapters.redis.nodes import DEAD_AFTER
 from wsservice.adapters.redis.script import Script
 from wsservice.connection import Connection
 from wsservice.hub import Hub
 
-#: takes away what dead nodes have marked, then counts. KEYS: the user's hash. ARGV: the field, the time, the limit,
-#: whether the oldest makes room, the tags of the nodes that live. Gives whether it may open, and the field of the one
+#: takes away what dead nodes have marked, then counts. It finds out itself who lives: a new node is not known here yet.
+#: KEYS: the user's hash, those of `Nodes`. ARGV: the field, the time, the limit, whether the oldest makes room,
+#: milliseconds after which a silent node is dead, this node's tag. Gives whether it may open, and the field of the one
 #: replaced.
 _ADMIT = Script(
     """
-local live = {}
-for i = 5, #ARGV do live[ARGV[i]] = true end
+local time = redis.call('TIME')
+local since = time[1] * 1000 + math.floor(time[2] / 1000) - ARGV[5]
+local known = {[ARGV[6]] = true}
+local function is_live(tag)
+    if known[tag] == nil then
+        local id, epoch = string.match(tag, '^([^.]*)%.(%d+)$')
+        local seen = id and redis.call('ZSCORE', KEYS[2], id)
+        local about = seen and tonumber(seen) > since and redis.call('HGET', KEYS[3], id)
+        known[tag] = about and string.match(about, '"epoch":(%d+)') == epoch or false
+    end
+    return known[tag]
+end
 local all, count, oldest, oldest_time = redis.call('HGETALL', KEYS[1]), 0, nil, nil
 for i = 1, #all, 2 do
-    if live[string.match(all[i], '^[^:]*')] then
+    if is_live(string.match(all[i], '^[^:]*')) then
         count = count + 1
-        local since = tonumber(all[i + 1])
-        if not oldest_time or since < oldest_time then oldest, oldest_time = all[i], since end
+        local opened = tonumber(all[i + 1]) or 0
+        if not oldest_time or opened < oldest_time then oldest, oldest_time = all[i], opened end
     else
         redis.call('HDEL', KEYS[1], all[i])
     end
@@ -52,13 +63,10 @@ class Users:
         replace: closes a connection of another node, by its id, since its user opened one too many.
     """
 
-    def __init__(
-        self, link: RedisLink, keys: Keys, marks: Marks, nodes: Nodes, hub: Hub, replace: Callable[[str], None]
-    ) -> None:
+    def __init__(self, link: RedisLink, keys: Keys, marks: Marks, hub: Hub, replace: Callable[[str], None]) -> None:
         self._link = link
         self._keys = keys
         self._marks = marks
-        self._nodes = nodes
         self._hub = hub
         self._replace = replace
 
@@ -73,13 +81,14 @@ class Users:
             return None
         asking: Deferred[list[bytes]] = self._link.script(
             _ADMIT,
-            [self._keys.user(connection.user.id)],
+            [self._keys.user(connection.user.id), self._keys.nodes, self._keys.about_nodes],
             [
                 self._marks.field(connection.id),
                 now,
                 limits.per_user,
                 int(limits.when_full == "replace"),
-                *(node.tag for node in self._nodes.live.values()),
+                int(DEAD_AFTER * 1000),
+                self._marks.tag,
             ],
         )
         answer: Deferred[bool] = asking.addCallbacks(

@@ -24,11 +24,12 @@ export const ADVICE = Object.freeze({
 
 export const EXPIRED = "Authentication expired";
 export const SIGNED_OUT = "Signed out";
+export const TAKEN_OVER = "Continued on another connection";
 export const MISSING_TOKEN = "Missing authentication token";
 export const INVALID_TOKEN = "Invalid authentication token";
 
-/** Reasons of a 1008 after which a refresh is of no use. */
-export const STOP_REASONS = Object.freeze([SIGNED_OUT]);
+/** Reasons after which a client stays away, whatever the code. */
+export const STOP_REASONS = Object.freeze([SIGNED_OUT, TAKEN_OVER]);
 
 /** Reasons of a 1008 that speak of the session; any other is the application's own refusal. */
 export const SESSION_REASONS = Object.freeze([MISSING_TOKEN, INVALID_TOKEN, EXPIRED]);

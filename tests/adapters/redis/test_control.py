@@ -1,0 +1,97 @@
+"""What nodes tell each other beside events."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.adapters.redis.node import KEYS, Process
+from wsservice.adapters.redis.control import Control
+from wsservice.errors import RedisUnavailable
+from wsservice.messages import EndSession, Renew
+
+
+class ControlTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.process = Process()
+        self.link = self.process.link
+        self.taken: list[str] = []
+        self.control = self.make("me")
+        self.alice = self.process.connect("alice")
+
+    def make(self, node: str) -> Control:
+        return Control(
+            self.link,
+            KEYS,
+            node,
+            self.process.local,
+            taken=self.taken.append,
+            refusals=self.process.refusals,
+            now=self.process.core.clock.seconds,
+        )
+
+    def receive(self, **members: Any) -> None:
+        self.link.receive(KEYS.control, json.dumps({"node": "other", **members}).encode())
+
+    def sent(self) -> list[Any]:
+        published, self.link.published = self.link.published, []
+        self.assertEqual({channel for channel, _ in published}, {KEYS.control})
+        return [json.loads(payload) for _, payload in published]
+
+    def test_what_is_sent_is_understood_by_another_node_and_not_by_this_one(self) -> None:
+        bob = self.process.connect("bob")
+        self.control.renew(Renew("session-alice", "alice", 9000.0))
+        self.control.end_session(EndSession("session-bob", 5000.0))
+        self.control.take("pid")
+        payloads = [payload for _, payload in self.link.published]
+        for payload in payloads:
+            self.link.receive(KEYS.control, payload)
+        self.assertEqual((self.alice.connection.expires_at, bob.link.closes, self.taken), (3600.0, [], []))
+        self.make("another")
+        for payload in payloads:
+            self.link.receive(KEYS.control, payload)
+        self.assertEqual(self.alice.connection.expires_at, 9000.0)
+        self.assertEqual(bob.link.closes, [(1008, "Signed out")])
+        self.assertEqual(self.taken, ["pid"])
+
+    def test_who_has_signed_out_stands_in_redis_too(self) -> None:
+        self.control.end_session(EndSession("s", 5000.0))
+        self.assertEqual(self.link.queued, [(b"ZADD", KEYS.ended, "5000.0", "s")])
+
+    def test_one_too_many_is_closed_here_and_the_others_are_told(self) -> None:
+        self.control.replace(self.alice.connection.id)
+        self.assertEqual(self.alice.link.closes, [(4409, "Replaced by a newer connection")])
+        self.assertEqual(self.sent(), [{"type": "replaced", "node": "me", "connection": self.alice.connection.id}])
+        bob = self.process.connect("bob")
+        self.receive(type="replaced", connection=bob.connection.id)
+        self.receive(type="replaced", connection="nobody")
+        self.assertEqual(bob.link.closes, [(4409, "Replaced by a newer connection")])
+
+    def test_what_was_missed_is_read_when_redis_is_there(self) -> None:
+        self.process.core.clock.advance(100)
+        self.link.come_up()
+        self.assertEqual(self.link.told, [(b"ZREMRANGEBYSCORE", KEYS.ended, b"-inf", "100.0")])
+        words = self.link.answer([b"session-alice", b"5000", b"\xff", b"6000"])
+        self.assertEqual(words, (b"ZRANGEBYSCORE", KEYS.ended, "100.0", b"+inf", b"WITHSCORES"))
+        self.assertEqual(self.alice.link.closes, [(1008, "Signed out")])
+        self.assertTrue(self.process.revocations.is_revoked("session-alice"))
+        self.link.come_up()
+        self.link.answer(RedisUnavailable("gone"))
+
+    def test_what_is_no_message_is_refused(self) -> None:
+        for payload in (
+            b"",
+            b"{}",
+            b"\x80\x04K\x01.",
+            b"[" * 10_000,
+            b'{"type":"ended","node":"n"}',
+            b'{"type":"ended","node":"n","session":5,"until":1}',
+            b'{"type":"stop","node":"n"}',
+            b'{"type":"taken","node":"n","pid":"%s"}' % (b"x" * 20_000),
+            b'{"type":"taken","node":"n","pid":"\xff"}',
+        ):
+            self.link.receive(KEYS.control, payload)
+        self.assertEqual(self.process.refused(), {"malformed": 9})
+        self.assertEqual(self.taken, [])
