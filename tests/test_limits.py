@@ -56,6 +56,7 @@ NO_LIMIT = {
     "cluster_dropped uncertain": "Redis was away",
     "cluster_faults": "what Redis, or no node, did",
     "cluster_gaps": "Redis has forgotten",
+    "cluster_lost": "dropped by its sender, or Redis has forgotten",
     "connections_closed": "by whoever; each limit that closes has a count of its own",
     "connections_expired": "the token's end",
     "connections_refused": "by the application; the limit of a user has an alarm in the code",

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from twisted.internet.defer import Deferred, fail
-from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
 from wsservice.adapters.redis.link import RedisLink
@@ -23,11 +22,8 @@ class Barriers:
         in_turn: does a step behind what is held.
     """
 
-    def __init__(
-        self, link: RedisLink, clock: IReactorTime, channel: bytes, in_turn: Callable[[Callable[[], None]], None]
-    ) -> None:
+    def __init__(self, link: RedisLink, channel: bytes, in_turn: Callable[[Callable[[], None]], None]) -> None:
         self._link = link
-        self._clock = clock
         self._channel = channel
         self._in_turn = in_turn
         self._last = 0

@@ -102,7 +102,7 @@ class Recording:
         self._own = OwnEvents(self._record, self._dropped, max_bytes)
         self._held = Held(max_bytes)
         self._stream = Stream(link, keys, history, self._held, self._apply_entry)
-        self._barriers = Barriers(link, clock, keys.barrier(node), self._hold_or)
+        self._barriers = Barriers(link, keys.barrier(node), self._hold_or)
         self._others = Others(
             link, keys, clock, node, deliver=self._deliver_unrecorded, barrier=self.barrier, counters=self._counters
         )
