@@ -118,6 +118,8 @@ class FakeRedis:
                 return self.range(first, last, int(count[1]) if count else 1 << 30)
             case [b"XREVRANGE", _, last, first, _, count]:
                 return self.range(first, last, 1 << 30)[::-1][: int(count)]
+            case [b"PING"]:
+                return "PONG"
             case [b"GETRANGE", key, first, last]:
                 return (self.get(key) or b"")[int(first) : int(last) + 1]
             case [b"PEXPIRE", key, ms]:

@@ -105,10 +105,10 @@ class OwnEvents:
             self._in_flight -= event.size
             self._send_more()
 
-    def refused(self, event: OwnEvent) -> None:
-        """It will not be recorded, however often Redis is asked."""
+    def refused(self, event: OwnEvent, reason: str = "refused") -> None:
+        """It will not be recorded: however often Redis is asked, or since the link had no room for it."""
         if self._sent.pop(event.serial, None) is not None:
-            self._dropped(event, "refused")
+            self._dropped(event, reason)
         self.answered(event)
 
     def come_back(self, serial: int) -> OwnEvent | None:

@@ -179,10 +179,11 @@ class Recording:
 
     def _not_sent(self, event: OwnEvent) -> None:
         if not self._is_behind and self._link.is_up:
-            self._own.refused(event)
+            self._own.refused(event, "queue_full")
 
     def _dropped(self, event: OwnEvent, reason: str) -> None:
         if not event.is_early:
+            self._deliver_waiting(event.serial)  # those before it come before it
             self._deliver_early(event)
         self._counters.add("cluster_dropped", reason)
 
@@ -199,9 +200,9 @@ class Recording:
         if oldest is not None and oldest.since < self._clock.seconds() - PATIENCE:
             self._deliver_waiting()
 
-    def _deliver_waiting(self) -> None:
+    def _deliver_waiting(self, end: int | None = None) -> None:
         for event in self._own:
-            if not event.is_early:
+            if not event.is_early and (end is None or event.serial < end):
                 try:
                     self._deliver_early(event)
                 except (TypeError, ValueError, ForeignMessage):

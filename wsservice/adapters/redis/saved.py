@@ -11,6 +11,7 @@ or removes it from then on: who tries, learns that the client is no longer its o
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 #: seconds between two looks at the applications' notes
 _LOOK = 1.0
+#: entries that are written in one turn
+_SLICE = 200
 #: seconds for which a client that comes back waits for a Redis that was there lately, or may be soon; and at all
 _SOON, _PATIENCE = 3.0, 10.0
 
@@ -256,15 +259,20 @@ class SavedConnections:
     def _mark(self, pid: str) -> None:
         if not self._changed:
             self._clock.callLater(0, self._write_changed)
-        self._changed[pid] = None
+        self._changed.setdefault(pid)
 
     def _write_changed(self) -> None:
-        changed, self._changed = self._changed, {}
+        """Write what has changed; of much, a slice when the one before is answered, so that the link has room."""
+        changed = list(islice(self._changed, _SLICE))
         for pid in changed:
+            del self._changed[pid]
             opened = self._open.get(pid)
             if opened is not None:
                 opened.written = self._write(self._saved(pid, opened), self._lifetime)
                 opened.written_position = opened.position
+        if self._changed and self._link.is_up:
+            asking = self._link.command(b"PING")
+            asking.addCallback(lambda _: self._write_changed()).addErrback(_ignore)
 
     def _saved(self, pid: str, opened: _Open) -> Saved:
         connection = opened.connection
@@ -307,7 +315,9 @@ class SavedConnections:
         return int((self._window + max(_LOOK, self._window / 3)) * 1000)
 
     def _look(self) -> None:
-        """Write the connections whose notes have changed."""
+        """Write the connections whose notes have changed, and what is left where Redis did not answer."""
+        if self._changed:
+            self._write_changed()
         for pid, opened in self._open.items():
             data = opened.connection.saved_data
             if (data or opened.written not in (b"", _NOTHING)) and _encode_notes(data) != opened.written:
@@ -326,6 +336,7 @@ class SavedConnections:
     def _again(self) -> None:
         """Redis was away, or has forgotten everything."""
         self._away_since = None
+        self._changed.clear()
         for pid in self._open:
             self._mark(pid)
         for saved in self._broken():
