@@ -200,9 +200,14 @@ class Trail:
 
     def enter(self) -> None:
         """It enters the registry: what was sent while it had to wait for that was missed, too."""
-        history = self._history
-        if self.saved is not None and history.position != self._seen:
+        history, connection = self._history, self._connection
+        if history.position == self._seen:
+            return
+        if self.saved is not None:
             self.missed = [*self.missed, *(history.missed(self.saved, self._seen) or ())]
+        elif connection is not None:  # a fresh one begins here
+            self.position = self.start = history.position
+            history.opened(self.pid, connection, self.position)
 
     def pinged(self, position: int) -> None:
         """A ping is sent, behind everything up to this position; it counts for who is accepted by now."""

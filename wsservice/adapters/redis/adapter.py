@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred
 from wsservice import close_codes
 from wsservice.adapters.base import Adapter, Presence, RemoteConnection
 from wsservice.adapters.redis import classic_requests as requests
+from wsservice.adapters.redis.beginning import Beginning
 from wsservice.adapters.redis.channels import Channels
 from wsservice.adapters.redis.classic import Classic
 from wsservice.adapters.redis.control import Control
@@ -78,6 +79,7 @@ class RedisAdapter(Adapter):
             answer=self._questions.received,
             call_timeout=hub.call_timeout,
         )
+        self._beginning = beginning = Beginning(clock)
         self._saved: SavedConnections | None = None
         self._broadcasts: Direct | Recording
         history = hub.history
@@ -94,6 +96,7 @@ class RedisAdapter(Adapter):
                 history,
                 prefix=self._prefix,
                 max_bytes=self._queue_bytes,
+                begun=beginning.over,
             )
             self._saved = history.elsewhere = SavedConnections(
                 link,
@@ -108,6 +111,7 @@ class RedisAdapter(Adapter):
             )
         else:
             self._broadcasts = Direct(link, nodes.id, local, self._classic, refusals)
+            link.on_up.append(beginning.over)
         self._control = Control(link, keys, nodes.id, local, taken=self._check_taken, refusals=refusals, now=time.time)
         self._gathering = Gathering(link, lambda: self._classic.channels(ROOT).request, clock)
         self._marks = Marks(link, nodes, clock)
@@ -121,6 +125,7 @@ class RedisAdapter(Adapter):
 
     def start(self) -> None:
         """Begin to connect."""
+        self._beginning.start()
         self.link.start()
         self.nodes.start()
         self._marks.start()
@@ -131,6 +136,7 @@ class RedisAdapter(Adapter):
 
     def stop(self) -> Deferred[None]:
         """Take back what is marked, send what waits, and close."""
+        self._beginning.over()
         self._broadcasts.stop()
         if self._saved is not None:
             self._saved.stop()
@@ -243,4 +249,11 @@ class RedisAdapter(Adapter):
 
     def admit(self, connection: Connection) -> Deferred[bool] | None:
         """Whether one more connection of its user may open."""
-        return self._users.admit(connection)
+        begins = self._beginning.wait()
+        if begins is None:
+            return self._users.admit(connection)
+        return begins.addCallback(self._admit_later, connection)
+
+    def _admit_later(self, _: None, connection: Connection) -> Deferred[bool] | bool:
+        admitted = self._users.admit(connection)
+        return True if admitted is None else admitted

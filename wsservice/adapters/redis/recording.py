@@ -68,6 +68,7 @@ class Recording:
         prefix: of the channels of broadcasts.
         node: this node's id.
         max_bytes: of events that wait.
+        begun: is called whenever the stream has been read.
     """
 
     def __init__(
@@ -83,6 +84,7 @@ class Recording:
         *,
         prefix: str,
         max_bytes: int,
+        begun: Callable[[], None],
     ) -> None:
         self._link = link
         self._keys = keys
@@ -93,6 +95,7 @@ class Recording:
         self._refusals = refusals
         self._history = history
         self._counters = local.hub.counters
+        self._begun = begun
         #: own events cannot be recorded
         self._is_behind = True
         #: something may be missing between the last entry that is here and what is heard
@@ -356,3 +359,4 @@ class Recording:
         self._deliver_waiting()
         self._own.send_again()
         self._others.caught_up()
+        self._begun()
