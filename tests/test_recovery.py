@@ -90,6 +90,7 @@ class TrailTests(Base):
         self.add(1)
         trail.enter()
         self.assertEqual(trail.missed, ())
+        self.assertEqual((trail.position, trail.start), (1, 1))  # where it entered, however long it had to wait
 
 
 class PingTests(Base):
