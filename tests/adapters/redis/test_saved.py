@@ -100,6 +100,21 @@ class ComingBackTests(Case):
         self.cluster.settle()
         self.assertIsBack(third)
 
+    def test_who_was_there_before_redis_can_come_back_elsewhere(self) -> None:
+        for says_goodbye in (False, True):
+            third = Node(self.cluster)
+            self.cluster.nodes.append(third)
+            client = self.cluster.client(third)
+            third.link.connect()
+            self.cluster.settle()
+            if says_goodbye:
+                client.cut()
+                self.cluster.settle()
+            third.kill()
+            client.lose()
+            self.come(client, self.second)
+            self.assertTrue(client.recovered)
+
     def test_without_redis_for_long_nobody_waits(self) -> None:
         self.second.link.cut_commands()
         self.cluster.advance(4.0)

@@ -22,7 +22,7 @@ from twisted.python.failure import Failure
 
 from wsservice.adapters.redis.keys import Keys
 from wsservice.adapters.redis.link import RedisLink
-from wsservice.adapters.redis.positions import parse_position, write_position
+from wsservice.adapters.redis.positions import entry_of, parse_position, write_position
 from wsservice.adapters.redis.script import Script
 from wsservice.errors import RedisUnavailable
 from wsservice.history import Saved
@@ -164,6 +164,13 @@ class SavedConnections:
         opened = self._open.get(pid)
         if opened is not None:
             opened.position = position
+
+    def begun(self, pid: str, position: int) -> None:
+        """It opened before this node had Redis; written at once."""
+        opened = self._open.get(pid)
+        if opened is not None and not entry_of(opened.position):
+            opened.position = position
+            self._mark(pid)
 
     def closed(self, pid: str) -> None:
         """Nobody comes back to it."""

@@ -37,6 +37,9 @@ class Elsewhere(Protocol):
     def marked(self, pid: str, position: int) -> None:
         """Its client has everything up to that position by now."""
 
+    def begun(self, pid: str, position: int) -> None:
+        """This node has begun to read the stream there: who was here before is no farther back."""
+
     def closed(self, pid: str) -> None:
         """It ended, and nobody comes back to it."""
 
@@ -61,7 +64,7 @@ class SharedHistory(History):
         self.node = ""
         self.elsewhere: Elsewhere | None = None
         self.serials = Serials()
-        self._recorded = 0
+        self._recorded = self._beginning = 0
         #: the last of this node's events that is delivered and not recorded; 0 for none
         self._early = 0
         self._early_positions: dict[int, int] = {}
@@ -82,6 +85,10 @@ class SharedHistory(History):
         self._recorded = max(self._recorded, entry_of(position))
         self._number = max(self._number, self._marked(position))
         self._floor = max(self._floor, position)
+        self._beginning = position
+        if self.elsewhere is not None:
+            for pid in self.live:  # who was here before Redis gets all that is read now
+                self.elsewhere.begun(pid, position)
 
     def lose(self, position: int, elsewhere: int) -> None:
         """What was recorded behind the last entry that is here, up to this position, is lost.
@@ -197,6 +204,8 @@ class SharedHistory(History):
         """Keep it, here and for all nodes; unless its client came back elsewhere."""
         if saved.pid in self._taken:
             return
+        if not entry_of(saved.position):
+            saved = replace(saved, position=self._beginning)
         super().save(saved)
         if self.elsewhere is not None:
             self.elsewhere.save(saved)
