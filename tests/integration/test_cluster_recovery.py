@@ -178,4 +178,5 @@ class RawRecoveryTests(RecoveryTests):
         self.assertEqual(self.come_back(raw, self.second).read_until(5), list(range(5)))
         again = stock.come_back(self.second.port, self.provider.cookie("bob"))
         self.addCleanup(again.cut)
+        self.assertEqual((again.sid, again.pid), (stock.sid, stock.pid), self.second.log)
         self.assertEqual(again.read_until(5), list(range(5)))
