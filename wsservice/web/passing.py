@@ -2,14 +2,17 @@
 
 Here it costs what a poll of ours does: its body was read within the same bounds, an answer of common size is sent
 whole, and a longer one as the client takes it. A client that goes away ends the request to the owner, which ends the
-session as it would there.
+session as it would there; so it does when it is told that a client has not taken an answer.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
 
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IPushProducer
 
 from wsservice.counters import Counters
@@ -17,12 +20,15 @@ from wsservice.engineio.query import RequestError
 from wsservice.errors import Stopping
 from wsservice.handshake import Handshake
 from wsservice.headers import Headers
-from wsservice.peers.heads import AnswerHead, request_head
+from wsservice.peers.heads import ASKS_LIMIT, LIMIT, LOST, AnswerHead, request_head
 from wsservice.peers.nodes import Nodes
 from wsservice.peers.sids import Owner, Sids
 from wsservice.web.answers import Answer
 from wsservice.web.short_way import PollRequest
 from wsservice.web.uploads import Upload
+
+if TYPE_CHECKING:
+    from wsservice.peers.links import Receiver
 
 #: bytes of a body that is sent whole; precedent: what a transport takes before it tells to wait
 _WHOLE = 65536
@@ -55,7 +61,7 @@ class Exchange(Protocol):
 class Exchanges(Protocol):
     """Connections to the other nodes; see `peers.links.Links`."""
 
-    def exchange(self, owner: Owner, request: bytes, receiver: PassedPoll) -> Exchange:
+    def exchange(self, owner: Owner, request: bytes, receiver: Receiver) -> Exchange:
         """Send a request; the receiver may be told at once."""
 
     def tell(self, owner: Owner, data: bytes) -> None:
@@ -65,6 +71,9 @@ class Exchanges(Protocol):
 class PassedUpload(Upload):
     """The body of a POST for another node's session; it is passed on once it is whole.
 
+    How much a client may send depends on whom it speaks for, which the owner knows: it is asked before a body is read
+    that is more than any client may send.
+
     Args:
         lost: tells the owner that it will not come.
     """
@@ -73,10 +82,48 @@ class PassedUpload(Upload):
         super().__init__(limit, timeout, is_kept=True, headers=headers)
         self.owner = owner
         self._tell = lost
+        self._asking: Exchange | None = None
+
+    def ask(self, ask: Callable[[Receiver], Exchange], least: int) -> None:
+        """Ask the owner; without an answer, it is `least`."""
+        deciding: Deferred[None] = Deferred()
+        self.deciding = deciding
+
+        def decided(limit: int) -> None:
+            self._asking = None
+            self.limit = min(self.limit, max(least, limit))
+            deciding.callback(None)
+
+        asking = ask(_Question(decided))
+        if not deciding.called:
+            self._asking = asking
 
     def lost(self) -> None:
         """Aborted, too slow, or too large: packets are missing, and the session must end."""
+        if self._asking is not None:
+            self._asking.abort()
         self._tell()
+
+
+class _Question:
+    """How much a client may send; a `Receiver`."""
+
+    def __init__(self, told: Callable[[int], None]) -> None:
+        self._told = told
+        self._limit = 0
+
+    def began(self, head: AnswerHead, producer: IPushProducer) -> None:
+        values = [value for name, value in head.headers if name == LIMIT and value.isdigit()]
+        self._limit = int(values[0]) if values else 0
+
+    def received(self, data: bytes) -> None:
+        pass
+
+    def ended(self) -> None:
+        self._told(self._limit)
+
+    def failed(self, word: str) -> None:
+        self._told(0)
 
 
 class Passing:
@@ -115,21 +162,35 @@ class Passing:
             refuse(Stopping(_ANOTHERS))
             return
         handshake = request.handshake
-        poll = PassedPoll(request, refuse, self._live.discard)
+        is_post = handshake.method == "POST"
+        lost = None if is_post else partial(self._lost_poll, handshake, owner)
+        poll = PassedPoll(request, refuse, self._live.discard, lost)
         self._live.add(poll)
-        self._counters.add("passed_on", "post" if handshake.method == "POST" else "poll")
+        self._counters.add("passed_on", "post" if is_post else "poll")
         exchange = self._links.exchange(owner, self._head(handshake, owner, len(body)) + body, poll)
         poll.begin(exchange)
 
-    def upload(self, handshake: Handshake, owner: Owner, *, limit: int, timeout: float, headers: Headers) -> Upload:
-        """The body of a POST for another node."""
+    def upload(
+        self, handshake: Handshake, owner: Owner, *, least: int, limit: int, timeout: float, headers: Headers
+    ) -> Upload:
+        """The body of a POST for another node.
+
+        Args:
+            least: bytes that any client may send.
+            limit: the most that anybody may.
+        """
 
         def lost() -> None:
             # The head of a body that never comes: to the owner the client itself has broken off.
             self._counters.add("passed_on", "lost_post")
             self._links.tell(owner, self._head(handshake, owner, 1))
 
-        return PassedUpload(limit, timeout, owner=owner, headers=headers, lost=lost)
+        upload = PassedUpload(limit, timeout, owner=owner, headers=headers, lost=lost)
+        length = handshake.header("content-length") or ""
+        if not length.isdecimal() or least < int(length) <= limit:
+            head = self._head(replace(handshake, method="OPTIONS"), owner, 0, note=ASKS_LIMIT)
+            upload.ask(partial(self._links.exchange, owner, head), least)
+        return upload
 
     def drain(self) -> None:
         """The service stops: whose poll is under way, or comes from now on, is refused as anybody who comes."""
@@ -137,19 +198,32 @@ class Passing:
         for poll in list(self._live):
             poll.stop()
 
-    def _head(self, handshake: Handshake, owner: Owner, length: int) -> bytes:
+    def _lost_poll(self, handshake: Handshake, owner: Owner) -> None:
+        self._counters.add("passed_on", "lost_poll")
+        self._links.tell(owner, self._head(replace(handshake, method="POST"), owner, 1, note=LOST))
+
+    def _head(self, handshake: Handshake, owner: Owner, length: int, *, note: str = "") -> bytes:
         secret = self._nodes.secret
         assert secret is not None  # without it there are no owners
-        return request_head(handshake, node=owner.node, secret=secret, now=self._now(), length=length)
+        return request_head(handshake, node=owner.node, secret=secret, now=self._now(), length=length, note=note)
 
 
 class PassedPoll:
-    """One request, and what comes back for it."""
+    """One request, and what comes back for it.
+
+    Args:
+        lost: tells the owner that the client has not taken the answer; None if nothing is lost by that.
+    """
 
     def __init__(
-        self, request: PollRequest, refuse: Callable[[Exception], None], over: Callable[[PassedPoll], None]
+        self,
+        request: PollRequest,
+        refuse: Callable[[Exception], None],
+        over: Callable[[PassedPoll], None],
+        lost: Callable[[], None] | None,
     ) -> None:
         self._request = request
+        self._lost = lost
         self._refuse = refuse
         self._over = over
         self._exchange: Exchange | None = None
@@ -172,6 +246,8 @@ class PassedPoll:
     def _gone(self) -> None:
         self._abort()
         self._end()
+        if self._lost is not None and self._head is not None:  # the owner may have sent all of it
+            self._lost()
 
     def _abort(self) -> None:
         if self._exchange is not None:
@@ -189,6 +265,8 @@ class PassedPoll:
     def began(self, head: AnswerHead, producer: IPushProducer) -> None:
         """The owner answers."""
         self._head = head
+        if head.status != 200:
+            self._lost = None
         if head.length > _WHOLE:
             self._is_streamed = True
             self._request.stream(Answer(head.status, b"", head.headers), head.length, producer)
@@ -205,6 +283,8 @@ class PassedPoll:
         body, head = b"".join(self._body), self._head
         assert head is not None
         self._end()
+        if self._lost is not None:
+            self._request.on_lost(self._lost)
         if self._is_streamed:
             self._request.end_stream()
         else:

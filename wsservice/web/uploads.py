@@ -5,6 +5,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 
+from twisted.internet.defer import Deferred
+
 from wsservice.handshake import Handshake
 from wsservice.headers import Headers
 
@@ -17,7 +19,12 @@ class Upload(ABC):
         timeout: seconds from the head to the body's end.
         is_kept: whether anybody will look at it; else it is only read.
         headers: for the answer, where the body is refused before its end.
+
+    Attributes:
+        deciding: fires once `limit` is what counts; until then nothing of the body is read. None: it always was.
     """
+
+    deciding: Deferred[None] | None = None
 
     def __init__(self, limit: int, timeout: float, *, is_kept: bool, headers: Headers = ()) -> None:
         self.limit = limit
