@@ -63,6 +63,14 @@ def finish(transport: Any) -> None:
         below.loseConnection()
 
 
+def cut_off(transport: Any) -> None:
+    """End a connection now: what the system has, it brings to the peer without us; what waits here is lost."""
+    if unsent(transport):
+        transport.abortConnection()
+    else:
+        finish(transport)
+
+
 class Pace:
     """Whether a peer still takes what it was sent; asked now and then.
 

@@ -23,7 +23,7 @@ from typing import Any, ClassVar
 
 from wsservice.transports.slim import SlimProtocol
 from wsservice.transports.tcp import TcpTransport
-from wsservice.unsent import Pace, finish, unsent, untaken
+from wsservice.unsent import Pace, cut_off, finish, unsent, untaken
 
 #: seconds for all that was sent before a close, at any pace
 LONGEST = 60.0
@@ -44,11 +44,8 @@ class ClosingProtocol(SlimProtocol):
         return Pace(now, left, patience=self.unread_timeout, longest=LONGEST)
 
     def cut_off(self) -> None:
-        """The service ends now: what the system has, it brings to the client without us; what we have is lost."""
-        if unsent(self.transport):
-            self.transport.abortConnection()
-        else:
-            finish(self.transport)
+        """The service ends now."""
+        cut_off(self.transport)
 
     def sendCloseFrame(self, code: int | None = None, reasonUtf8: bytes | None = None, isReply: bool = False) -> None:
         """Called for the first close frame of either side, and perhaps again."""

@@ -34,7 +34,7 @@ from wsservice.peers.nodes import Nodes
 from wsservice.peers.sids import Owner, Sids
 from wsservice.transports.closing import LONGEST
 from wsservice.transports.refusals import http_answer, http_refusal
-from wsservice.unsent import Pace, finish, unsent, untaken
+from wsservice.unsent import Pace, cut_off, finish, unsent, untaken
 
 log = Logger()
 
@@ -186,11 +186,8 @@ class Splice(Protocol):
             other.end()
 
     def cut_off(self) -> None:
-        """The service ends now: what the system has, it brings to the client without us; what we have is lost."""
-        if unsent(self.transport):
-            self.transport.abortConnection()
-        else:
-            finish(self.transport)
+        """The service ends now."""
+        cut_off(self.transport)
 
     def drain(self) -> None:
         """The service stops: the client connects again, to another node."""

@@ -32,7 +32,7 @@ from twisted.web.http_headers import Headers
 from wsservice.errors import BadHandshake, HandshakeError, HeadTooLarge, RequestTimeout
 from wsservice.handshake import Handshake, check_header, choose_request_id, make_handshake, read_header
 from wsservice.headers import security_headers
-from wsservice.unsent import finish, left_untaken, remember_untaken, unsent, untaken
+from wsservice.unsent import cut_off, finish, left_untaken, remember_untaken, unsent, untaken
 from wsservice.web.answers import RequestRefused, error_answer, reason_phrase, too_large
 from wsservice.web.short_way import ShortRequest, ShortWay
 
@@ -150,12 +150,9 @@ class WsChannel(HTTPChannel):
         self._lost = (*self._lost[-_SLICE:], told)
 
     def cut_off(self) -> None:
-        """The service ends now: what the system has, it brings to the client without us."""
-        if unsent(self.transport):
-            self.transport.abortConnection()
-        else:
-            self.transport.unregisterProducer()
-            finish(self.transport)
+        """The service ends now."""
+        self.transport.unregisterProducer()
+        cut_off(self.transport)
 
     def pauseProducing(self) -> None:
         """The client does not read: from now on it must, within the time for that."""
