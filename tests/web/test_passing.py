@@ -244,6 +244,10 @@ class LimitTests(PassingCase):
         self.send("POST", body=b"4" * 16384, short=False)
         self.assertTrue(self.passed().request.startswith(b"POST "))
 
+    def test_nor_does_what_came_in_one_read(self) -> None:
+        self.send("POST", body=b"4" * 50_000)
+        self.assertTrue(self.passed().request.startswith(b"POST "))
+
 
 class GoneTests(PassingCase):
     def test_a_client_that_goes_away_ends_the_request_to_the_owner(self) -> None:

@@ -212,9 +212,10 @@ class WsChannel(HTTPChannel):
             return
         self._expect_more(request.body_timeout)
         super().allHeadersReceived()
-        if request.upload is not None and request.upload.deciding is not None:
+        deciding = None if request.upload is None else request.upload.decide()
+        if deciding is not None:
             self.transport.pauseProducing()
-            request.upload.deciding.addCallback(self._decided, request)
+            deciding.addCallback(self._decided, request)
 
     def _decided(self, _: None, request: WsRequest) -> None:
         """It is known now how much of a body may come."""
@@ -335,8 +336,7 @@ class WsChannel(HTTPChannel):
         upload = self.requests[-1].upload if self.requests else None
         if upload is not None:
             self.requests[-1].lose_upload()
-            if upload.deciding is not None:
-                self.transport.resumeProducing()
+            self.transport.resumeProducing()  # it may wait for its limit
         self.setTimeout(None)
         self.clearLineBuffer()
         self.setRawMode()

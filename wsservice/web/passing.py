@@ -76,27 +76,43 @@ class PassedUpload(Upload):
 
     Args:
         lost: tells the owner that it will not come.
+        ask: asks the owner; None if anybody may send so much.
+        least: what any client may send: the limit, if the owner does not say.
     """
 
-    def __init__(self, limit: int, timeout: float, *, owner: Owner, headers: Headers, lost: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        limit: int,
+        timeout: float,
+        *,
+        owner: Owner,
+        headers: Headers,
+        lost: Callable[[], None],
+        ask: Callable[[Receiver], Exchange] | None,
+        least: int,
+    ) -> None:
         super().__init__(limit, timeout, is_kept=True, headers=headers)
         self.owner = owner
         self._tell = lost
+        self._ask = ask
+        self._least = least
         self._asking: Exchange | None = None
 
-    def ask(self, ask: Callable[[Receiver], Exchange], least: int) -> None:
-        """Ask the owner; without an answer, it is `least`."""
+    def decide(self) -> Deferred[None] | None:
+        """Ask the owner."""
+        if self._ask is None:
+            return None
         deciding: Deferred[None] = Deferred()
-        self.deciding = deciding
 
         def decided(limit: int) -> None:
             self._asking = None
-            self.limit = min(self.limit, max(least, limit))
+            self.limit = min(self.limit, max(self._least, limit))
             deciding.callback(None)
 
-        asking = ask(_Question(decided))
+        asking = self._ask(_Question(decided))
         if not deciding.called:
             self._asking = asking
+        return deciding
 
     def lost(self) -> None:
         """Aborted, too slow, or too large: packets are missing, and the session must end."""
@@ -185,12 +201,21 @@ class Passing:
             self._counters.add("passed_on", "lost_post")
             self._links.tell(owner, self._head(handshake, owner, 1))
 
-        upload = PassedUpload(limit, timeout, owner=owner, headers=headers, lost=lost)
-        length = handshake.header("content-length") or ""
-        if not length.isdecimal() or least < int(length) <= limit:
+        def ask(receiver: Receiver) -> Exchange:
             head = self._head(replace(handshake, method="OPTIONS"), owner, 0, note=ASKS_LIMIT)
-            upload.ask(partial(self._links.exchange, owner, head), least)
-        return upload
+            return self._links.exchange(owner, head, receiver)
+
+        length = handshake.header("content-length") or ""
+        is_small = length.isdecimal() and int(length) <= least
+        return PassedUpload(
+            limit,
+            timeout,
+            owner=owner,
+            headers=headers,
+            lost=lost,
+            ask=None if is_small else ask,
+            least=least,
+        )
 
     def drain(self) -> None:
         """The service stops: whose poll is under way, or comes from now on, is refused as anybody who comes."""

@@ -19,18 +19,21 @@ class Upload(ABC):
         timeout: seconds from the head to the body's end.
         is_kept: whether anybody will look at it; else it is only read.
         headers: for the answer, where the body is refused before its end.
-
-    Attributes:
-        deciding: fires once `limit` is what counts; until then nothing of the body is read. None: it always was.
     """
-
-    deciding: Deferred[None] | None = None
 
     def __init__(self, limit: int, timeout: float, *, is_kept: bool, headers: Headers = ()) -> None:
         self.limit = limit
         self.timeout = timeout
         self.is_kept = is_kept
         self.headers = headers
+
+    def decide(self) -> Deferred[None] | None:
+        """Called once, before a body is read that did not come with its head.
+
+        Returns:
+            What fires once `limit` counts: nothing is read before. None: it does.
+        """
+        return None
 
     @abstractmethod
     def lost(self) -> None:
