@@ -16,6 +16,9 @@ and counted, since what the system had for it is lost. All of it may take `LONGE
 goes its way without us (a FIN), and who has not even let us hand it all to the system is reset.
 """
 
+# mypy: allow-untyped-calls
+# (twisted.internet has few annotations)
+
 from __future__ import annotations
 
 from functools import cached_property

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IPushProducer
@@ -26,9 +26,6 @@ from wsservice.peers.sids import Owner, Sids
 from wsservice.web.answers import Answer
 from wsservice.web.short_way import PollRequest
 from wsservice.web.uploads import Upload
-
-if TYPE_CHECKING:
-    from wsservice.peers.links import Receiver
 
 #: bytes of a body that is sent whole; precedent: what a transport takes before it tells to wait
 _WHOLE = 65536
@@ -61,7 +58,7 @@ class Exchange(Protocol):
 class Exchanges(Protocol):
     """Connections to the other nodes; see `peers.links.Links`."""
 
-    def exchange(self, owner: Owner, request: bytes, receiver: Receiver) -> Exchange:
+    def exchange(self, owner: Owner, request: bytes, receiver: PassedPoll | _Question) -> Exchange:
         """Send a request; the receiver may be told at once."""
 
     def tell(self, owner: Owner, data: bytes) -> None:
@@ -88,7 +85,7 @@ class PassedUpload(Upload):
         owner: Owner,
         headers: Headers,
         lost: Callable[[], None],
-        ask: Callable[[Receiver], Exchange] | None,
+        ask: Callable[[_Question], Exchange] | None,
         least: int,
     ) -> None:
         super().__init__(limit, timeout, is_kept=True, headers=headers)
@@ -122,7 +119,7 @@ class PassedUpload(Upload):
 
 
 class _Question:
-    """How much a client may send; a `Receiver`."""
+    """How much a client may send: what a `PassedPoll` is to the answer of a poll."""
 
     def __init__(self, told: Callable[[int], None]) -> None:
         self._told = told
@@ -201,7 +198,7 @@ class Passing:
             self._counters.add("passed_on", "lost_post")
             self._links.tell(owner, self._head(handshake, owner, 1))
 
-        def ask(receiver: Receiver) -> Exchange:
+        def ask(receiver: _Question) -> Exchange:
             head = self._head(replace(handshake, method="OPTIONS"), owner, 0, note=ASKS_LIMIT)
             return self._links.exchange(owner, head, receiver)
 
