@@ -158,6 +158,8 @@ class PollTests(PeerCase):
             client.sendall(f"POST {session.path} HTTP/1.1\r\nHost: a\r\nContent-Length: 990000\r\n\r\n".encode())
             client.sendall(b"4" * 980_000)
             self.assertTrue(client.recv(1000).startswith(b"HTTP/1.1 413 "))
+        while session.get(self.one)[0] == 200:  # until it has been told
+            pass
         self.assertUnknown(session.get(self.one))
         self.assertEqual(self.joined().post(self.two, '42["echo","' + "x" * 900_000 + '"]'), (200, b"ok"))
 
