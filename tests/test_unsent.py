@@ -25,7 +25,7 @@ SMALL = 8192
 
 class PaceTests(SynchronousTestCase):
     def pace(self) -> Pace:
-        return Pace(100.0, patience=10, longest=60)
+        return Pace(100.0, 5, patience=10, longest=60)
 
     def test_who_takes_nothing_is_stuck_at_the_instant(self) -> None:
         pace = self.pace()

@@ -18,7 +18,7 @@ import stat
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from ipaddress import ip_network
 from pathlib import Path
@@ -35,6 +35,7 @@ from wsservice.clients.table import Clients
 from wsservice.config import Config
 from wsservice.errors import ConfigurationError
 from wsservice.handshake import Handshake, Network
+from wsservice.peers.heads import MORE_BYTES, MORE_LINES
 from wsservice.peers.links import Links
 from wsservice.peers.nodes import Nodes
 from wsservice.peers.proofs import NotAPeer, check
@@ -127,6 +128,8 @@ def make_outgoing(config: Config, reactor: Any, nodes: Nodes, clients: Clients, 
             counters=counters,
             now=time.time,
             trusted=config.trusted_proxy,
+            max_headers=config.max_headers,
+            unread_timeout=config.unread_timeout,
         ),
     )
 
@@ -147,12 +150,14 @@ def make_incoming(
     """What serves peers.
 
     Args:
+        limits: of our clients; the head of a request that is passed on may be longer.
         admission: counts WebSockets by their clients' own addresses, with those that come here themselves.
 
     Raises:
         ConfigurationError: `--peer-listen` cannot be used.
     """
     counters = clients.hub.counters
+    limits = for_peers(limits)
 
     def gate(handshake: Handshake) -> None:
         try:
@@ -198,12 +203,23 @@ def make_incoming(
         clock=reactor,
         counters=counters,
         head_timeout=config.handshake_timeout,
+        max_head=limits.head_bytes,
+        max_headers=limits.headers,
         accepting=accepting,
     )
     socketio.admission = admission  # rather than that of the port, which counts peers
     name = config.peer_listen or _own_socket(os.environ, nodes.id)
     endpoint = parse_endpoint(reactor, name, config.backlog, option="--peer-listen")
     return Incoming(web, socketio, port, name, endpoint, partial(_address, config.peer_address))
+
+
+def for_peers(limits: Limits) -> Limits:
+    """What a head may cost that a peer has made of one within these limits."""
+    return replace(
+        limits,
+        head_bytes=2 * limits.head_bytes + limits.headers + MORE_BYTES,
+        headers=limits.headers + MORE_LINES,
+    )
 
 
 def private_folder(environ: Mapping[str, str]) -> Path:

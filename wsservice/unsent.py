@@ -13,7 +13,6 @@ from __future__ import annotations
 import fcntl
 import struct
 import termios
-from math import inf
 from typing import Any
 
 from twisted.internet.abstract import FileDescriptor
@@ -64,11 +63,20 @@ def finish(transport: Any) -> None:
         below.loseConnection()
 
 
+def cut_off(transport: Any) -> None:
+    """End a connection now: what the system has, it brings to the peer without us; what waits here is lost."""
+    if unsent(transport):
+        transport.abortConnection()
+    else:
+        finish(transport)
+
+
 class Pace:
     """Whether a peer still takes what it was sent; asked now and then.
 
     Args:
         now: seconds, when it began.
+        left: what it had to take then.
         patience: seconds in which it must take something.
         longest: seconds in which it must take everything.
 
@@ -78,8 +86,8 @@ class Pace:
 
     __slots__ = ("_end", "_left", "_patience", "_since", "is_stuck")
 
-    def __init__(self, now: float, *, patience: float, longest: float) -> None:
-        self._left: float = inf
+    def __init__(self, now: float, left: int, *, patience: float, longest: float) -> None:
+        self._left = left
         self._since = now
         self._patience = patience
         self._end = now + longest
@@ -87,9 +95,8 @@ class Pace:
 
     def goes_on(self, now: float, left: int) -> bool:
         """Whether to wait on for one who has this much left to take."""
-        if left != self._left and self._left != inf:
-            self._since = now
-        self._left = left
+        if left != self._left:
+            self._since, self._left = now, left
         self.is_stuck = left > 0 and now - self._since >= self._patience
         return left > 0 and not self.is_stuck and now < self._end
 

@@ -165,6 +165,24 @@ class SteadyTests(ClosingCase):
             self.assertEqual(self.watcher.counter("messages_dropped lost"), 0)
             self.comes_back(victim, before)
 
+    def test_so_it_is_however_short_the_time_to_read_is(self) -> None:
+        victim = self.start_dev("--send-queue-bytes", str(8 * MIB), "--unread-timeout", "2")
+        readers = self.closed_behind_two_mebibytes(victim)
+        self.assertEqual(victim.request("POST", "/auth/logout", {}, cookie=self.bob).status, 204)
+        self.assertEqual(self.ends(readers), [((1008, "Signed out"), "fin")] * 2)
+        self.assertEqual([one.messages for one in readers], [128, 128])
+        self.assertEqual(self.watcher.counter("connections_cut unread"), 0)
+
+    def test_who_closes_and_goes_on_sending_gets_what_was_sent_before(self) -> None:
+        victim = self.start_dev("--send-queue-bytes", str(8 * MIB))
+        readers = self.readers(victim, 800_000)
+        self.watcher.ask("burst", {"room": "room", "size": 16384, "count": 100})
+        for one in readers:
+            one.sock.sendall(frame(b"\x03\xe8", CLOSE) + frame(b"x" * 100_000))
+            one.begin()
+        self.assertEqual([end for _, end in self.ends(readers)], ["fin"] * 2)
+        self.assertEqual([one.messages for one in readers], [100, 100])
+
     def test_a_stop_behind_two_mebibytes_is_seen_and_nothing_is_lost(self) -> None:
         for tls in (False, True):
             victim = (self.start_tls if tls else self.start_dev)("--send-queue-bytes", str(8 * MIB))
@@ -197,11 +215,15 @@ class StuckTests(ClosingCase):
         victim = self.start_dev("--unread-timeout", "4")
         before = self.holds(victim)
         with self.unnoticed(victim):
-            self.readers(victim, 0)
+            readers = self.readers(victim, 0)
             self.watcher.ask("burst", {"room": "room", "size": 16384, "count": 512})
             began = time.monotonic()
             until(lambda: self.watcher.counter("connections_closed 4408") == 2, seconds=15)
             self.assertGreater(time.monotonic() - began, 3)
+        for one in readers:
+            one.rate = 64 * MIB
+            one.begin()
+        self.assertEqual([end for _, end in self.ends(readers)], ["ConnectionResetError"] * 2)
         self.assertEqual(self.watcher.counter("connections_cut unread"), 2)
         self.assertIn("unread", victim.ready["checks"]["limits"]["detail"])
         self.comes_back(victim, before)
@@ -309,6 +331,18 @@ class PollingTests(ClosingCase):
         self.assertEqual(self.ask(victim, path, b'42["join","room"]'), (200, b"ok"))
         until(lambda: self.watcher.ask("members", "room") == 1)
         return victim, path
+
+    def test_who_asks_on_has_the_answer_whatever_becomes_of_the_next_ones(self) -> None:
+        victim, path = self.session()
+        polling = self.poll(victim, path)
+        self.watcher.ask("burst", {"room": "room", "size": 5, "count": 1})
+        self.assertEqual(self.read(polling), (200, b'42["flood","xxxxx"]'))
+        polling.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n" * 200)
+        time.sleep(0.5)
+        polling.close()
+        self.watcher.ask("burst", {"room": "room", "size": 6, "count": 1})
+        self.assertEqual(self.ask(victim, path), (200, b'42["flood","xxxxxx"]'))
+        self.assertEqual(self.watcher.counter("messages_dropped lost"), 0)
 
     def test_an_answer_that_is_read_slowly_but_steadily_arrives_whole(self) -> None:
         victim, path = self.session()

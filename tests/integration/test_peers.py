@@ -6,6 +6,7 @@ import json
 import signal
 import socket
 import ssl
+import time
 from typing import Any
 
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -113,6 +114,54 @@ class PollTests(PeerCase):
         while session.get(self.one)[0] == 200:
             pass
         self.assertUnknown(session.get(self.one))
+
+    def test_an_answer_that_was_not_taken_ends_the_session(self) -> None:
+        for size in (300_000, 20_000):
+            session = self.joined()
+            for number in range(3):
+                self.assertEqual(session.post(self.one, f'42{number}["echo","{"x" * size}"]'), (200, b"ok"))
+            with socket.socket() as client:
+                client.settimeout(PATIENCE)
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
+                client.connect(("127.0.0.1", self.two.port))
+                client.sendall(f"GET {session.path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+                self.assertTrue(client.recv(500).startswith(b"HTTP/1.1 200 "))
+                time.sleep(1)
+            time.sleep(1)
+            self.assertUnknown(session.get(self.one))
+        self.assertEqual(self.stopped(self.two)["passed_on/lost_poll"], 2)
+        self.assertEqual(self.stopped(self.one)["messages_dropped/lost"], 6)
+
+    def test_a_head_of_the_largest_size_arrives(self) -> None:
+        session = self.joined()
+        lines = [f"a:{number}" for number in range(97)]
+        for request, status in (
+            (f"POST {session.path} HTTP/1.1\r\nHost:{{}}\r\nContent-Length:1\r\n", 200),
+            (
+                _upgrade(session.path.replace("polling", "websocket"))
+                .replace("Host: a", "Host:{}")
+                .removesuffix("\r\n"),
+                101,
+            ),
+        ):
+            fixed = "\r\n".join([request + lines[0], *lines[1 : 99 - request.count("\r\n")], "", ""])
+            head = fixed.format("a" * (16384 + 2 - len(fixed)))
+            self.assertEqual(len(head), 16384)
+            with socket.create_connection(("127.0.0.1", self.two.port), timeout=PATIENCE) as client:
+                client.sendall(f"{head}3".encode() if status == 200 else head.encode())
+                self.assertTrue(client.recv(1000).startswith(f"HTTP/1.1 {status} ".encode()), request)
+
+    def test_who_speaks_for_nobody_may_send_little(self) -> None:
+        session = RawPolling(self.one, "")
+        with socket.create_connection(("127.0.0.1", self.two.port), timeout=10) as client:
+            client.sendall(f"POST {session.path} HTTP/1.1\r\nHost: a\r\nContent-Length: 990000\r\n\r\n".encode())
+            client.sendall(b"4" * 980_000)
+            self.assertTrue(client.recv(1000).startswith(b"HTTP/1.1 413 "))
+        while session.get(self.one)[0] == 200:  # until it has been told
+            pass
+        self.assertUnknown(session.get(self.one))
+        self.assertEqual(self.joined().post(self.two, '42["echo","' + "x" * 900_000 + '"]'), (200, b"ok"))
 
     def test_forged_and_foreign_sids_reach_nobody(self) -> None:
         session = self.joined()

@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from wsservice.handshake import Handshake, parse_head
-from wsservice.peering import EVERYWHERE
+from wsservice.peering import EVERYWHERE, for_peers
 from wsservice.peers.heads import AnswerHead, BadAnswer, read_answer, request_head
 from wsservice.peers.proofs import WINDOW, NotAPeer, check
+from wsservice.web.limits import Limits
 
 SECRET = b"s" * 32
 NOW = 1_800_000_000.7
@@ -54,6 +55,20 @@ class RequestTests(SynchronousTestCase):
         self.assertEqual(passed(post, length=0).header("content-length"), "0")
         upgrade = passed(length=None)
         self.assertEqual((upgrade.header("upgrade"), upgrade.header("connection")), ("websocket", "upgrade"))
+
+    def test_what_is_made_of_the_longest_head_is_within_the_bounds_of_peers(self) -> None:
+        limits = Limits()
+        lines = [f"a:{number}" for number in range(limits.headers - 2)]
+        fixed = "\r\n".join(["GET /?x=1 HTTP/1.1", *lines, "Expect:", "Host:{}", "", ""])
+        head = fixed.format("h" * (limits.head_bytes - len(fixed) + 2)).encode()
+        self.assertEqual(len(head), limits.head_bytes)
+        handshake = parse_head(head, "2001:db8:1111:2222:3333:4444:5555:6666", True, max_headers=limits.headers)
+        for length, note in ((None, ""), (10**9, "lost"), (0, "limit?")):
+            made = request_head(handshake, node="n" * 64, secret=SECRET, now=NOW, length=length, note=note)
+            self.assertGreater(len(made), limits.head_bytes)
+            bounds = for_peers(limits)
+            self.assertLessEqual(len(made), bounds.head_bytes)
+            parse_head(made, "", False, EVERYWHERE, max_headers=bounds.headers)
 
     def test_without_a_query_or_an_address_there_is_none(self) -> None:
         handshake = parse_head(b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n", "", False)

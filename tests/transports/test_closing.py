@@ -11,7 +11,10 @@ from wsservice.transports.closing import LONGEST
 
 class ClosingTests(SynchronousTestCase):
     def setUp(self) -> None:
-        self.service = Service(unread_timeout=10.0)
+        self.start()
+
+    def start(self, unread_timeout: float = 10.0) -> None:
+        self.service = Service(unread_timeout=unread_timeout)
         self.client = MemoryClient(self.service.factory)
         self.client.deliver()
         self.transport = self.client.transport
@@ -19,8 +22,8 @@ class ClosingTests(SynchronousTestCase):
     def close(self, unsent: int = 0) -> None:
         """The service closes, and the client does not answer."""
         (connection,) = self.service.app.connections()
-        connection.disconnect(1001, "Going away")
         self.transport.unsent = unsent
+        connection.disconnect(1001, "Going away")
 
     def pass_time(self, seconds: float, *, taking: int = 0) -> None:
         """The client takes so many bytes a second."""
@@ -54,6 +57,15 @@ class ClosingTests(SynchronousTestCase):
         self.assertEnded(None)
         self.pass_time(4)
         self.assertEnded("aborted", cut=1)
+
+    def test_so_it_is_however_short_the_time_is(self) -> None:
+        for seconds in (1.0, 2.0, 3.0):
+            self.start(seconds)
+            self.close(100_000)
+            self.pass_time(20, taking=1)
+            self.assertEnded(None)
+            self.pass_time(2 * seconds)
+            self.assertEnded("aborted", cut=1)
 
     def test_who_gets_to_the_end_of_it_answers_as_anybody_does(self) -> None:
         self.close(400_000)

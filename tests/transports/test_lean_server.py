@@ -8,7 +8,7 @@ from typing import Any
 
 from twisted.internet import reactor as _reactor
 from twisted.internet.defer import Deferred
-from twisted.internet.error import ConnectionLost
+from twisted.internet.error import ConnectionAborted, ConnectionLost
 from twisted.internet.protocol import Factory
 from twisted.internet.tcp import Server
 from twisted.internet.threads import deferToThread
@@ -100,6 +100,14 @@ class LeanServerTests(TestCase):
         self.assertIs(server.reason.type, ConnectionLost)
         transport.connectionLost(Failure(ConnectionLost()))
         self.assertFalse(hasattr(transport, "socket") or hasattr(transport, "protocol"))
+
+    async def test_one_that_is_aborted_resets_its_peer(self) -> None:
+        server, client = await self.connect()
+        server.transport.abortConnection()
+        await server.lost
+        self.assertIs(server.reason.type, ConnectionAborted)
+        with self.assertRaises(ConnectionResetError):
+            client.recv(100)
 
     async def test_once_it_has_ended_it_has_no_socket_and_takes_nothing(self) -> None:
         server, _ = await self.connect()

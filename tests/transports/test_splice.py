@@ -173,10 +173,35 @@ class SplicedTests(SpliceCase):
 
     def test_a_client_that_does_not_take_it_is_cut_off(self) -> None:
         client, owner = self.spliced()
+        client.unsent = 1000
         owner.finish()
         client.ended = None
+        for _ in range(3):
+            self.bench.clock.advance(LINGER)
+            self.assertIsNone(client.ended)
         self.bench.clock.advance(LINGER)
         self.assertEqual(client.ended, "aborted")
+        self.assertEqual(self.bench.counters.get("connections_cut", "unread"), 1)
+
+    def test_one_that_takes_it_slowly_is_waited_for(self) -> None:
+        client, owner = self.spliced()
+        client.unsent = 1000
+        owner.finish()
+        client.ended = None
+        while client.unsent:
+            self.bench.clock.advance(LINGER)
+            self.assertIsNone(client.ended)
+            client.unsent -= 100
+        self.bench.clock.advance(LINGER)
+        self.assertEqual(client.ended, "lost")
+        self.assertEqual(self.bench.counters.get("connections_cut", "unread"), 0)
+
+    def test_at_the_end_of_the_service_what_the_system_has_is_left_to_it(self) -> None:
+        for left, end in ((0, "lost"), (1, "aborted")):
+            client, _ = self.spliced()
+            client.unsent = left
+            client.protocol.cut_off()
+            self.assertEqual(client.ended, end)
 
     def test_the_clients_end_is_the_owners(self) -> None:
         client, owner = self.spliced()

@@ -173,6 +173,13 @@ class HeadTests(Base):
         self.client.send(head("/hello", *["X: y"] * 11))
         self.check_refused(431, "head_too_large")
 
+    def test_it_may_have_as_many_lines_as_it_is_allowed(self) -> None:
+        bench = Bench(Limits(head_bytes=100_000, headers=2000))
+        for lines, status in ((1999, 200), (2000, 431)):  # beside Host
+            client = bench.connect()
+            client.send(head("/hello", *["X: y"] * lines))
+            self.assertEqual(client.answer().status, status)
+
     def test_empty_lines_do_not_go_on_for_ever(self) -> None:
         self.client.send(b"\r\n" * 3)
         self.check_refused(400, "bad_request")
@@ -308,6 +315,16 @@ class TimeTests(Base):
         self.client.send(b"lo HTTP/1.1\r\nHost: a\r\n\r\n")
         self.assertEqual([answer.status for answer in self.client.received()], [200, 200])
 
+    def test_so_it_is_behind_many_requests(self) -> None:
+        for _ in range(8):
+            self.client.send(head("/hello"))
+            self.client.received()
+        self.bench.clock.advance(0)
+        self.bench.clock.advance(59)
+        self.assertEqual((self.client.ended, self.client.received()), (None, []))
+        self.bench.clock.advance(1)
+        self.assertEqual((self.client.ended, self.client.received()), ("closed", []))
+
     def test_an_idle_connection_is_closed(self) -> None:
         self.client.send(head("/hello"))
         self.client.received()
@@ -342,6 +359,35 @@ class TimeTests(Base):
             client.transport.unsent = unsent
             client.transport.drop()
             self.assertEqual(told, ["lost"] * unsent)
+
+    def test_who_asks_on_has_taken_the_answer(self) -> None:
+        for pieces in ([head("/hello")], [head("/hello")[:7], head("/hello")[7:]], [head("/hello")[:7]]):
+            client, told = self.bench.connect(), []
+            client.channel.on_lost(lambda told=told: told.append("lost"))
+            client.send(head("/hello"))
+            for piece in pieces:
+                client.send(piece)
+            client.transport.unsent = 1
+            client.transport.drop()
+            self.assertEqual(told, [])
+
+    def test_who_does_not_wait_for_an_answer_may_lose_several(self) -> None:
+        told: list[int] = []
+        self.client.send(head("/later") * 3)
+        for number in range(3):
+            self.client.channel.on_lost(lambda number=number: told.append(number))
+            self.bench.later[number].callback(json_answer(200, {}))
+        self.client.transport.unsent = 1
+        self.client.transport.drop()
+        self.assertEqual(told, [0, 1, 2])
+
+    def test_who_never_waits_costs_no_more_for_it(self) -> None:
+        self.client.send(head("/later") * 100)
+        for number in range(100):
+            self.client.channel.on_lost(lambda: None)
+            self.bench.later[number].callback(json_answer(200, {}))
+            self.bench.clock.advance(0)
+        self.assertLess(len(self.client.channel._lost), 10)
 
     def test_a_client_that_reads_no_answer_is_cut_off(self) -> None:
         self.client.transport.unsent = 1

@@ -168,7 +168,85 @@ class RefusedTests(PassingCase):
         client = Client(self.bench.site)
         client.send(make_head("POST", self.query, "Content-Length: 2000000"))
         self.assertEqual(client.answer().status, 413)
+        self.assertEqual((len(self.links.told), self.links.exchanges), (1, []))
+
+
+class LimitTests(PassingCase):
+    """A body that is more than everybody may send: the owner is asked first."""
+
+    def begin(self, *headers: str, body: bytes = b"") -> tuple[Client, Exchange]:
+        """The head of a POST, and perhaps more; the client, and the question."""
+        client = Client(self.bench.site)
+        client.send(make_head("POST", self.query, *headers) + body)
+        question = self.passed()
+        self.assertTrue(question.request.startswith(f"OPTIONS /socket.io/?{self.query} HTTP/1.1\r\n".encode()))
+        self.assertIn(b"\r\nx-wsservice-note: limit?\r\n", question.request)
+        self.assertEqual(client.transport.producerState, "paused")
+        return client, question
+
+    def decide(self, question: Exchange, limit: bytes) -> None:
+        self.answer(question, b"", 204, ((b"X-Wsservice-Limit", limit),))
+
+    def test_one_that_may_come_is_read_on(self) -> None:
+        client, question = self.begin("Content-Length: 100000", body=b"4")
+        self.decide(question, b"1000000")
+        self.assertEqual(client.transport.producerState, "producing")
+        client.send(b"x" * 99_999)
+        self.assertTrue(self.passed().request.endswith(b"\r\n\r\n4" + b"x" * 99_999))
+
+    def test_one_that_may_not_is_refused_and_the_owner_told(self) -> None:
+        for limit in (b"16384", b"99999", b"", b"x"):
+            client, question = self.begin("Content-Length: 100000")
+            self.decide(question, limit)
+            self.assertEqual(client.answer().status, 413)
+            self.assertEqual(client.transport.producerState, "producing")
+        self.assertEqual(len(self.links.told), 4)
+
+    def test_so_it_is_where_the_owner_does_not_say(self) -> None:
+        client, question = self.begin("Content-Length: 100000")
+        question.receiver.failed("broken")
+        self.assertEqual(client.answer().status, 413)
+        self.links.fails = "full"
+        client = Client(self.bench.site)
+        client.send(make_head("POST", self.query, "Content-Length: 100000"))
+        self.assertEqual(client.answer().status, 413)
+
+    def test_one_in_chunks_is_bounded_as_it_comes(self) -> None:
+        client, question = self.begin("Transfer-Encoding: chunked")
+        self.decide(question, b"20000")
+        client.send(b"4e20\r\n" + b"4" * 20_000 + b"\r\n")
+        self.assertEqual(client.received("POST"), [])
+        client.send(b"1\r\n4\r\n0\r\n\r\n")
+        self.assertEqual(client.answer().status, 413)
+
+    def test_a_small_one_that_came_whole_goes_on_without_an_answer(self) -> None:
+        client = Client(self.bench.site)
+        client.send(make_head("POST", self.query, "Transfer-Encoding: chunked") + b"1\r\n3\r\n0\r\n\r\n")
+        question, passed = self.links.exchanges
+        self.assertTrue(passed.request.endswith(b"content-length: 1\r\n\r\n3"))
+        self.decide(question, b"0")
+        self.assertEqual(client.transport.producerState, "producing")
+
+    def test_a_client_that_goes_away_takes_the_question_with_it(self) -> None:
+        client, question = self.begin("Content-Length: 100000")
+        client.disconnect()
+        self.assertTrue(question.is_aborted)
         self.assertEqual(len(self.links.told), 1)
+
+    def test_one_that_is_too_slow_meanwhile_is_read_on_to_its_end(self) -> None:
+        client, question = self.begin("Content-Length: 100000")
+        self.bench.clock.advance(30)
+        self.assertEqual(client.answer().status, 408)
+        self.assertEqual(client.transport.producerState, "producing")
+        self.assertTrue(question.is_aborted)
+
+    def test_what_anybody_may_send_needs_no_question(self) -> None:
+        self.send("POST", body=b"4" * 16384, short=False)
+        self.assertTrue(self.passed().request.startswith(b"POST "))
+
+    def test_nor_does_what_came_in_one_read(self) -> None:
+        self.send("POST", body=b"4" * 50_000)
+        self.assertTrue(self.passed().request.startswith(b"POST "))
 
 
 class GoneTests(PassingCase):
@@ -187,6 +265,49 @@ class GoneTests(PassingCase):
             exchange.receiver.began(AnswerHead(200, TEXT, 100_000, False), Producer())
             client.disconnect()
             self.assertTrue(exchange.is_aborted)
+
+    def assertToldOnce(self) -> None:
+        """The owner was told that the client has not taken an answer."""
+        ((owner, data),) = self.links.told
+        self.links.told.clear()
+        self.assertEqual(owner.node, "owner")
+        self.assertTrue(data.startswith(f"POST /socket.io/?{self.query} HTTP/1.1\r\n".encode()), data)
+        self.assertIn(b"\r\nx-wsservice-note: lost\r\n", data)
+        self.assertTrue(data.endswith(b"content-length: 1\r\n\r\n"), data)
+
+    def test_the_owner_learns_of_an_answer_that_was_not_taken(self) -> None:
+        for short in self.ways():
+            for size in (3, 100_000):
+                for unsent in (0, 1):
+                    client = self.send("GET", short=short)
+                    self.answer(self.passed(), b"a" * size)
+                    self.assertEqual(client.answer().status, 200)
+                    client.transport.unsent = unsent
+                    client.disconnect()
+                    if unsent:
+                        self.assertToldOnce()
+                    self.assertEqual(self.links.told, [])
+        self.assertEqual(self.bench.counters.get("passed_on", "lost_poll"), 4)
+
+    def test_so_it_does_of_one_that_was_not_taken_to_its_end(self) -> None:
+        for short in self.ways():
+            client = self.send("GET", short=short)
+            self.passed().receiver.began(AnswerHead(200, TEXT, 100_000, False), Producer())
+            client.disconnect()
+            self.assertToldOnce()
+
+    def test_a_refusal_and_an_ok_may_be_lost(self) -> None:
+        for method, status in (("GET", 400), ("POST", 200)):
+            for short in self.ways():
+                client = self.send(method, body=b"3", short=short)
+                self.answer(self.passed(), b"abcd", status)
+                client.transport.unsent = 1
+                client.disconnect()
+        self.assertEqual(self.links.told, [])
+
+    def test_no_client_says_so_itself(self) -> None:
+        self.send("GET", "X-Wsservice-Note: lost")
+        self.assertNotIn(b"note", self.passed().request.lower())
 
     def test_the_owner_learns_of_a_body_that_breaks_off(self) -> None:
         client = Client(self.bench.site)

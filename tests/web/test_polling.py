@@ -27,6 +27,8 @@ from tests.web.memory import LogCapture, Response
 from wsservice.clients.settings import Settings
 from wsservice.engineio.settings import Settings as EngineSettings
 from wsservice.errors import InvalidToken
+from wsservice.handshake import Handshake
+from wsservice.peers.proofs import NotAPeer
 from wsservice.web.polling import PollingSettings
 
 HANDSHAKE = "EIO=4&transport=polling"
@@ -155,6 +157,56 @@ class GetTests(PollingCase):
         waiting.disconnect()
         self.bench.pollers.remove(self.poller)
         self.assertEqual(self.bench.counters.get("messages_dropped", "lost"), 1)
+
+    def tell(self, *headers: str) -> None:
+        """A node says that the answer to the last poll was lost."""
+        client = self.bench.request("POST", self.poller.query, "X-Wsservice-Note: lost", "Content-Length: 1", *headers)
+        client.disconnect()
+
+    def test_a_peer_tells_of_an_answer_that_was_not_taken(self) -> None:
+        self.bench.polling._gate = lambda handshake: None
+        for word in "xyz":
+            self.bench.connection().emit(word)
+        self.poller.get().answer()
+        self.tell()
+        self.assertOver("transport error")
+        self.assertEqual(self.bench.counters.get("messages_dropped", "lost"), 3)
+
+    def test_what_was_taken_before_a_poll_that_waits_is_not_lost(self) -> None:
+        self.bench.polling._gate = lambda handshake: None
+        self.bench.connection().emit("x")
+        self.poller.get().answer()
+        self.poller.get()
+        self.tell()
+        self.assertOver("transport error")
+        self.assertEqual(self.bench.counters.get("messages_dropped", "lost"), 0)
+
+    def test_a_client_cannot_say_so(self) -> None:
+        self.bench.connection().emit("x")
+        self.poller.get().answer()
+        self.tell()
+        self.assertOver("transport error")  # for the body that breaks off
+        self.assertEqual(self.bench.counters.get("messages_dropped", "lost"), 0)
+
+    def test_only_a_peer_is_told_how_much_a_client_may_send(self) -> None:
+        question = ("OPTIONS", self.poller.query, "X-Wsservice-Note: limit?")
+        self.assertIsNone(self.bench.ask(*question).header("X-Wsservice-Limit"))
+        self.bench.polling._gate = lambda handshake: None
+        self.assertEqual(self.bench.ask(*question).header("X-Wsservice-Limit"), "1000000")
+        stranger = self.bench.poller(None)
+        question = ("OPTIONS", stranger.query, "X-Wsservice-Note: limit?")
+        self.assertEqual(self.bench.ask(*question).header("X-Wsservice-Limit"), "16384")
+        question = ("OPTIONS", "EIO=4&transport=polling&sid=unknown", "X-Wsservice-Note: limit?")
+        self.assertIsNone(self.bench.ask(*question).header("X-Wsservice-Limit"))
+
+    def test_a_stranger_is_told_nothing(self) -> None:
+        def refuse(handshake: Handshake) -> None:
+            raise NotAPeer
+
+        self.bench.polling._gate = refuse
+        question = ("OPTIONS", self.poller.query, "X-Wsservice-Note: limit?")
+        self.assertEqual(self.bench.ask(*question).status, 403)
+        self.bench.polling._gate = None
 
     def test_the_session_is_over_to_the_instant(self) -> None:
         self.begin(Settings(engine=EngineSettings(ping_interval=0.3, ping_timeout=0.2)))

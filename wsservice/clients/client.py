@@ -93,6 +93,7 @@ class Client:
     Attributes:
         socket: the WebSocket, once the session is on one.
         namespaces: those that it has joined.
+        answered: messages in the answer to the last poll.
     """
 
     __slots__ = (
@@ -111,6 +112,7 @@ class Client:
         "_throttled",
         "_traffic",
         "_working",
+        "answered",
         "namespaces",
         "socket",
     )
@@ -148,6 +150,7 @@ class Client:
         self._working = False
         self._flush_waits = False
         self._finished = False
+        self.answered = 0
         #: how the service itself ended the session: the code and reason of the close frame
         self._close: tuple[int, str] | None = None
 

@@ -9,6 +9,16 @@ from wsservice.handshake import Handshake
 from wsservice.headers import Headers, security_headers
 from wsservice.peers.proofs import FORWARDED, HEADER, prove
 
+#: what a node itself has to say to the owner, or to ask it
+NOTE = "x-wsservice-note"
+#: in the head of a POST whose body never comes: the client has not taken the answer to its last poll
+LOST = "lost"
+#: in an OPTIONS: how many bytes may the client send in a body? The answer has `LIMIT`
+ASKS_LIMIT = "limit?"
+LIMIT = b"X-Wsservice-Limit"
+#: what a head that is passed on may have beyond the client's, whose host it names once more
+MORE_LINES = 8
+MORE_BYTES = 1024
 #: bytes of the head of an answer
 MAX_HEAD = 32768
 _STATUS_LINE = re.compile(rb"HTTP/1\.1 ([2-5][0-9]{2})(?: [\t\x20-\x7e]*)?")
@@ -29,6 +39,7 @@ _NOT_PASSED = frozenset(
         "upgrade",
         "x-request-id",
         HEADER.lower(),
+        NOTE,
         *FORWARDED,
     }
 )
@@ -59,13 +70,16 @@ class AnswerHead:
     is_last: bool
 
 
-def request_head(handshake: Handshake, *, node: str, secret: bytes, now: float, length: int | None = None) -> bytes:
+def request_head(
+    handshake: Handshake, *, node: str, secret: bytes, now: float, length: int | None = None, note: str = ""
+) -> bytes:
     """The head of a request as a peer gets it: all headers of the client but those of its connection.
 
     Args:
         node: whom it goes to.
         now: POSIX seconds.
         length: of the body; None: it is an upgrade to a WebSocket.
+        note: `LOST`, `ASKS_LIMIT`, or nothing.
     """
     target = f"{handshake.path}?{handshake.query_string}" if handshake.query_string else handshake.path
     forwarded = (handshake.peer, "https" if handshake.secure else "http", handshake.host)
@@ -74,6 +88,8 @@ def request_head(handshake: Handshake, *, node: str, secret: bytes, now: float, 
     lines += [f"{name}: {value}" for name, value in zip(FORWARDED, forwarded, strict=True) if value]
     proof = prove(secret, node=node, now=now, line=(handshake.method, target), forwarded=forwarded)
     lines += [f"x-request-id: {handshake.request_id}", f"{HEADER.lower()}: {proof}"]
+    if note:
+        lines.append(f"{NOTE}: {note}")
     if length is None:
         lines += ["upgrade: websocket", "connection: upgrade"]
     elif length or handshake.method == "POST":

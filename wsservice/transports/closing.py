@@ -8,19 +8,25 @@
       |
       |      the client's close frame; or it has taken everything and does not answer for `closeHandshakeTimeout`
       v
-    CLOSED   a FIN, behind what is still unsent, if the client began the closing
+    CLOSED   a FIN, behind what is still unsent, if the client began the closing; until it has taken that, what it goes
+             on sending is read, for the same reason
 
 In both a client that takes something now and then is waited for; one that takes nothing for `unread_timeout` is reset,
 and counted, since what the system had for it is lost. All of it may take `LONGEST`: after that, what the system has
 goes its way without us (a FIN), and who has not even let us hand it all to the system is reset.
 """
 
+# mypy: allow-untyped-calls
+# (twisted.internet has few annotations)
+
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any, ClassVar
 
 from wsservice.transports.slim import SlimProtocol
-from wsservice.unsent import Pace, finish, unsent, untaken
+from wsservice.transports.tcp import TcpTransport
+from wsservice.unsent import Pace, cut_off, finish, unsent, untaken
 
 #: seconds for all that was sent before a close, at any pace
 LONGEST = 60.0
@@ -33,15 +39,21 @@ class ClosingProtocol(SlimProtocol):
 
     #: seconds in which a client must take something of what was sent before its close
     unread_timeout: ClassVar[float] = 10.0
-    #: of one that did not answer the close frame, or did not end its connection, at the first look
-    _pace: Pace | None = None
+
+    @cached_property
+    def _pace(self) -> Pace:
+        """Since the first close frame; of one that got none, since the first look."""
+        now, left = self.factory.clock.seconds(), untaken(self.transport)
+        return Pace(now, left, patience=self.unread_timeout, longest=LONGEST)
 
     def cut_off(self) -> None:
-        """The service ends now: what the system has, it brings to the client without us; what we have is lost."""
-        if unsent(self.transport):
-            self.transport.abortConnection()
-        else:
-            finish(self.transport)
+        """The service ends now."""
+        cut_off(self.transport)
+
+    def sendCloseFrame(self, code: int | None = None, reasonUtf8: bytes | None = None, isReply: bool = False) -> None:
+        """Called for the first close frame of either side, and perhaps again."""
+        super().sendCloseFrame(code, reasonUtf8, isReply)
+        self._goes_on()  # what the client takes from here on counts
 
     def onCloseHandshakeTimeout(self) -> None:
         """Called by Autobahn's timer: no answer yet, perhaps since our close frame is behind much else."""
@@ -56,7 +68,10 @@ class ClosingProtocol(SlimProtocol):
         if abort and not self.wasClean and self._is_hopeless():
             self._reset()
         else:
-            self.transport.loseConnection()
+            if isinstance(self.transport, TcpTransport) and untaken(self.transport):
+                self.transport.loseWriteConnection()
+            else:
+                self.transport.loseConnection()
             if self._cut is None:
                 self._cut = self._look_again(self._look)
 
@@ -70,19 +85,15 @@ class ClosingProtocol(SlimProtocol):
             finish(self.transport)
 
     def _look_again(self, look: Any) -> Any:
-        return self.factory._batched_timer.call_later(self.closeHandshakeTimeout, look)
+        return self.factory._batched_timer.call_later(min(self.closeHandshakeTimeout, self.unread_timeout), look)
 
     def _goes_on(self) -> bool:
         """Whether to wait on for the client."""
-        now = self.factory.clock.seconds()
-        if self._pace is None:  # the first look comes so much later than the close
-            begun = now - self.closeHandshakeTimeout
-            self._pace = Pace(begun, patience=self.unread_timeout, longest=LONGEST)
-        return self._pace.goes_on(now, untaken(self.transport))
+        return self._pace.goes_on(self.factory.clock.seconds(), untaken(self.transport))
 
     def _is_hopeless(self) -> bool:
         """Whether what is left will not reach the client: a FIN would wait behind it."""
-        return self._pace is not None and (self._pace.is_stuck or unsent(self.transport) > 0)
+        return self._pace.is_stuck or unsent(self.transport) > 0
 
     def _reset(self) -> None:
         self.factory.counters.add("connections_cut", "unread")

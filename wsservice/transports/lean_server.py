@@ -94,7 +94,7 @@ class LeanServer(Server):
 
     def connectionLost(self, reason: Failure) -> None:
         """Called when it has ended; the inherited one would shut down what the peer has reset, which fails."""
-        if not isinstance(reason.value, ConnectionLost):
+        if type(reason.value) is not ConnectionLost:  # `ConnectionAborted`, which is one, must reset
             super().connectionLost(reason)
         elif hasattr(self, "socket"):  # not yet
             FileDescriptor.connectionLost(self, reason)

@@ -38,6 +38,7 @@ from wsservice.transports.lean_server import host_of_peer
 from wsservice.transports.probes import SPARE_TIME, is_probe
 from wsservice.transports.refusals import http_refusal
 from wsservice.transports.splice import SpliceFactory
+from wsservice.unsent import cut_off
 
 log = Logger()
 
@@ -278,4 +279,4 @@ class Port(Protocol):
         secure = ISSLTransport.providedBy(self.transport)
         self.transport.write(http_refusal(error.http_status, error, request_id, secure=secure))
         self.transport.loseConnection()
-        self._deadline = self._factory.clock.callLater(LINGER, self.transport.abortConnection)
+        self._deadline = self._factory.clock.callLater(LINGER, cut_off, self.transport)

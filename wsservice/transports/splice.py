@@ -5,7 +5,8 @@ which is passed on; from there on nothing is read or changed: the owner checks o
 pings and closes. Each side waits for the other one where that does not keep up.
 
     OPENING -> SPLICED      the owner's first bytes
-    any -> CLOSING          either side has gone; what the other one still has to take is written, for `LINGER`
+    any -> CLOSING          either side has gone; what the other one still has to take is written: to the owner for
+                            `LINGER`, to a client for as long as it takes something (closing.py)
 """
 
 # mypy: allow-untyped-calls
@@ -26,18 +27,20 @@ from twisted.python.failure import Failure
 
 from wsservice.counters import Counters
 from wsservice.errors import HandshakeError, Stopping
-from wsservice.handshake import Handshake, Network, make_request_id, parse_head
+from wsservice.handshake import MAX_HEADERS, Handshake, Network, make_request_id, parse_head
 from wsservice.headers import security_headers
 from wsservice.peers.heads import request_head
 from wsservice.peers.nodes import Nodes
 from wsservice.peers.sids import Owner, Sids
+from wsservice.transports.closing import LONGEST
 from wsservice.transports.refusals import http_answer, http_refusal
+from wsservice.unsent import Pace, cut_off, finish, unsent, untaken
 
 log = Logger()
 
 #: seconds from the upgrade to the owner's answer, which needs nobody else's
 ANSWER_TIMEOUT = 10.0
-#: seconds that a client has to take what is left
+#: seconds that an owner has to take what is left; and how often it is looked whether a client still does
 LINGER = 3.0
 
 
@@ -58,6 +61,8 @@ class SpliceFactory:
         paths: of the WebSockets that belong to sessions.
         now: POSIX seconds.
         trusted: the proxies whose forwarded addresses count.
+        max_headers: header lines of a request.
+        unread_timeout: seconds in which a client must take something of what is left for it.
     """
 
     #: whoever counts connections is told by it, with the TCP peer's address, that one has gone
@@ -74,6 +79,8 @@ class SpliceFactory:
         counters: Counters,
         now: Callable[[], float],
         trusted: tuple[Network, ...] = (),
+        max_headers: int = MAX_HEADERS,
+        unread_timeout: float = 10.0,
     ) -> None:
         self.nodes = nodes
         self.sids = sids
@@ -83,6 +90,8 @@ class SpliceFactory:
         self.counters = counters
         self.now = now
         self.trusted = trusted
+        self.max_headers = max_headers
+        self.unread_timeout = unread_timeout
         self.live: set[Splice] = set()
         self.is_draining = False
 
@@ -148,7 +157,9 @@ class Splice(Protocol):
         head, self._early, self._head = self._head[:end], self._head[end:], b""
         secure = ISSLTransport.providedBy(self.transport)
         try:
-            self._handshake = parse_head(head, self.peer, secure, self._factory.trusted)
+            self._handshake = parse_head(
+                head, self.peer, secure, self._factory.trusted, max_headers=self._factory.max_headers
+            )
         except HandshakeError as error:
             request_id = make_request_id()
             self._refuse(error.word, http_refusal(error.http_status, error, request_id, secure=secure))
@@ -176,7 +187,7 @@ class Splice(Protocol):
 
     def cut_off(self) -> None:
         """The service ends now."""
-        self.transport.abortConnection()
+        cut_off(self.transport)
 
     def drain(self) -> None:
         """The service stops: the client connects again, to another node."""
@@ -267,7 +278,7 @@ class Splice(Protocol):
         self._close()
 
     def _close(self) -> None:
-        """Close once everything is written, and soon."""
+        """Close once everything is written, as long as the client takes it."""
         if self._is_closing:
             return
         self._is_closing = True
@@ -279,11 +290,22 @@ class Splice(Protocol):
             other.end()
         self.transport.resumeProducing()  # else nobody sees the client's end
         self.transport.loseConnection()
-        self._timer = self._factory.clock.callLater(LINGER, self._cut)
+        patience = self._factory.unread_timeout
+        self._look_again(Pace(self.clock.seconds(), untaken(self.transport), patience=patience, longest=LONGEST))
 
-    def _cut(self) -> None:
+    def _look_again(self, pace: Pace) -> None:
+        self._timer = self.clock.callLater(min(LINGER, self._factory.unread_timeout), self._look, pace)
+
+    def _look(self, pace: Pace) -> None:
+        """The connection has not ended yet."""
         self._timer = None
-        self.transport.abortConnection()
+        if pace.goes_on(self.clock.seconds(), untaken(self.transport)):
+            self._look_again(pace)
+        elif pace.is_stuck or unsent(self.transport):
+            self._factory.counters.add("connections_cut", "unread")
+            self.transport.abortConnection()
+        else:  # TLS's own end is not answered
+            finish(self.transport)
 
     def _expect_nothing(self) -> None:
         if self._timer is not None:

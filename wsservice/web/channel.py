@@ -32,7 +32,7 @@ from twisted.web.http_headers import Headers
 from wsservice.errors import BadHandshake, HandshakeError, HeadTooLarge, RequestTimeout
 from wsservice.handshake import Handshake, check_header, choose_request_id, make_handshake, read_header
 from wsservice.headers import security_headers
-from wsservice.unsent import finish, left_untaken, remember_untaken, unsent, untaken
+from wsservice.unsent import cut_off, finish, left_untaken, remember_untaken, unsent, untaken
 from wsservice.web.answers import RequestRefused, error_answer, reason_phrase, too_large
 from wsservice.web.short_way import ShortRequest, ShortWay
 
@@ -77,8 +77,10 @@ class WsChannel(HTTPChannel):
         self._deadline: IDelayedCall | None = None
         self._unread: IDelayedCall | None = None
         self._untaken = 0
-        #: told if the connection ends before the client has taken all that was written
-        self._lost: Callable[[], None] | None = None
+        #: told if the connection ends before the client has taken what was written; see `on_lost`
+        self._lost: tuple[Callable[[], None], ...] = ()
+        #: whether the client asked on before its last answer was written
+        self._is_ahead = False
         self._is_last = False
         #: requests since others had their turn; and what ends that turn
         self._answered = 0
@@ -96,6 +98,7 @@ class WsChannel(HTTPChannel):
         """Wait for a request, but not for ever."""
         limits = self.site.limits
         self.MAX_LENGTH = self.totalHeadersSize = limits.head_bytes
+        self.maxHeaders = limits.headers
         self.site.channels.add(self)
         remember_untaken(self.transport)
         super().connectionMade()
@@ -120,8 +123,8 @@ class WsChannel(HTTPChannel):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Leave nothing behind."""
         self.state = State.CLOSING
-        lost, self._lost = self._lost, None
-        is_lost = lost is not None and left_untaken(self.transport) > 0
+        lost, self._lost = self._lost, ()
+        is_lost = bool(lost) and left_untaken(self.transport) > 0
         self.site.channels.discard(self)
         self.site.lost(self.peer)
         self._expect_nothing()
@@ -130,8 +133,9 @@ class WsChannel(HTTPChannel):
             self._turn.cancel()
             self._turn = None
         super().connectionLost(reason)
-        if lost is not None and is_lost:
-            lost()
+        if is_lost:
+            for told in lost:
+                told()
 
     @property
     def is_busy(self) -> bool:
@@ -139,16 +143,16 @@ class WsChannel(HTTPChannel):
         return self.state in (State.READING, State.ANSWERING) or unsent(self.transport) > 0
 
     def on_lost(self, told: Callable[[], None]) -> None:
-        """Call `told` if the connection ends before the client has taken what is written next; the last one counts."""
-        self._lost = told
+        """Call `told` if the connection ends before the client has taken what is written next.
+
+        Who asks on behind an answer has taken it; of those that somebody did not wait for, the last few count.
+        """
+        self._lost = (*self._lost[-_SLICE:], told)
 
     def cut_off(self) -> None:
-        """The service ends now: what the system has, it brings to the client without us."""
-        if unsent(self.transport):
-            self.transport.abortConnection()
-        else:
-            self.transport.unregisterProducer()
-            finish(self.transport)
+        """The service ends now."""
+        self.transport.unregisterProducer()
+        cut_off(self.transport)
 
     def pauseProducing(self) -> None:
         """The client does not read: from now on it must, within the time for that."""
@@ -208,6 +212,19 @@ class WsChannel(HTTPChannel):
             return
         self._expect_more(request.body_timeout)
         super().allHeadersReceived()
+        deciding = None if request.upload is None else request.upload.decide()
+        if deciding is not None:
+            self.transport.pauseProducing()
+            deciding.addCallback(self._decided, request)
+
+    def _decided(self, _: None, request: WsRequest) -> None:
+        """It is known now how much of a body may come."""
+        if self.state is State.CLOSING:
+            return
+        if not self._waitingForTransport:
+            self.transport.resumeProducing()
+        if self.state is State.READING and (self.length or 0) > request.body_limit:
+            self.refuse(too_large(request.body_limit))
 
     def checkPersistence(self, request: WsRequest, version: bytes) -> bool:
         """Whether another request may follow."""
@@ -233,6 +250,7 @@ class WsChannel(HTTPChannel):
         read may have brought five hundred requests: after a few of them others have their turn.
         """
         self.state = State.IDLE
+        self._is_ahead = bool(self._dataBuffer or self._buffer)
         self._answered += 1
         if self._waitingForTransport or self._answered >= _SLICE:
             self.paused = True
@@ -248,7 +266,8 @@ class WsChannel(HTTPChannel):
         if not self._waitingForTransport:
             self.paused = False
             self._networkProducer.resumeProducing()
-            self.dataReceived(b"")
+            if self._buffer:
+                self.dataReceived(b"")
 
     def timeoutConnection(self) -> None:
         """No request came for a long time."""
@@ -282,6 +301,8 @@ class WsChannel(HTTPChannel):
         if short is None:
             return False
         self.state = State.ANSWERING
+        if not self._is_ahead:
+            self._lost = ()
         self._expect_nothing()
         self._savedTimeOut = self.timeOut
         self._handlingRequest = True
@@ -315,6 +336,7 @@ class WsChannel(HTTPChannel):
         upload = self.requests[-1].upload if self.requests else None
         if upload is not None:
             self.requests[-1].lose_upload()
+            self.transport.resumeProducing()  # it may wait for its limit
         self.setTimeout(None)
         self.clearLineBuffer()
         self.setRawMode()
@@ -359,6 +381,8 @@ class WsChannel(HTTPChannel):
     def _begin_reading(self) -> None:
         if self.state is State.IDLE and not self.paused:
             self.state = State.READING
+            if not self._is_ahead:
+                self._lost = ()
             self._expect_more(self.site.limits.head_timeout)
 
     def _expect_more(self, seconds: float) -> None:

@@ -30,6 +30,7 @@ from wsservice.engineio.states import SessionError
 from wsservice.errors import AuthenticationError, HandshakeError, OriginNotAllowed, Stopping
 from wsservice.handshake import Handshake
 from wsservice.headers import Headers
+from wsservice.peers.heads import ASKS_LIMIT, LIMIT, LOST, NOTE
 from wsservice.peers.sids import Owner
 from wsservice.web.answers import (
     Answer,
@@ -145,11 +146,14 @@ class PollingResource(Resource):
         try:
             client = self._clients.get(self._check(handshake))
             assert client is not None  # a POST without a session is refused
+            if self._gate is not None and handshake.header(NOTE) == LOST:
+                client.answer_lost(client.answered)
             client.post_begins()
         except (RequestError, SessionError) as error:
             owner = self._owner(handshake, error)
             if owner is not None and self._passing is not None:
-                return self._passing.upload(handshake, owner, limit=limit, timeout=timeout, headers=cors)
+                least = min(limit, self._clients.settings.max_unknown)
+                return self._passing.upload(handshake, owner, least=least, limit=limit, timeout=timeout, headers=cors)
             return PollingUpload(limit, refusal=error, timeout=timeout, headers=cors)
         return PollingUpload(client.max_message, client, timeout=timeout, headers=cors)
 
@@ -168,7 +172,8 @@ class PollingResource(Resource):
         request.is_quiet = True  # two a message would drown the log
         try:
             if handshake.method == "OPTIONS":
-                request.send(empty_answer(((b"Allow", _METHODS.encode()), *self._preflight(handshake))))
+                fixed = ((b"Allow", _METHODS.encode()), *self._preflight(handshake))
+                request.send(empty_answer((*fixed, *self._limit(handshake))))
             elif isinstance(request.upload, PollingUpload):
                 self._post(request, request.upload)
             elif isinstance(request.upload, PassedUpload):
@@ -222,6 +227,14 @@ class PollingResource(Resource):
         if query.transport != "polling":  # an upgrade by another method than GET
             raise BadRequest
         return query.sid
+
+    def _limit(self, handshake: Handshake) -> Headers:
+        """For a peer that asks how large a body of the client may be."""
+        if self._gate is None or handshake.header(NOTE) != ASKS_LIMIT:
+            return ()
+        self._gate(handshake)
+        client = self._clients.get(handshake.query.get("sid", ""))
+        return () if client is None else ((LIMIT, b"%d" % client.max_message),)
 
     def _owner(self, handshake: Handshake, error: Exception) -> Owner | None:
         """The other node to which a request belongs that was refused for its sid."""
@@ -279,9 +292,11 @@ class PollingResource(Resource):
             if body is None:
                 self._refuse_session(request, Stopping("the session ends"))
                 return
-            request.on_lost(partial(client.answer_lost, count_messages(body)))
+            client.answered = count_messages(body)
+            request.on_lost(partial(client.answer_lost, client.answered))
             request.send(self._answer(request.handshake, body, headers))
 
+        client.answered = 0
         client.open_poll(answer)
         if waits:
             request.on_gone(lambda: client.poll_lost() if waits else None)

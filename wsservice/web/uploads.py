@@ -5,6 +5,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 
+from twisted.internet.defer import Deferred
+
 from wsservice.handshake import Handshake
 from wsservice.headers import Headers
 
@@ -24,6 +26,14 @@ class Upload(ABC):
         self.timeout = timeout
         self.is_kept = is_kept
         self.headers = headers
+
+    def decide(self) -> Deferred[None] | None:
+        """Called once, before a body is read that did not come with its head.
+
+        Returns:
+            What fires once `limit` counts: nothing is read before. None: it does.
+        """
+        return None
 
     @abstractmethod
     def lost(self) -> None:
