@@ -44,11 +44,13 @@ class FakeRedis:
         links: of all nodes.
         late: what connections had sent that are gone.
         skew: seconds by which its clock is ahead.
+        refuses: the error that every script that writes gets, if any.
     """
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
         self.skew = 0.0
+        self.refuses = ""
         self.links: list[FakeLink] = []
         self.late: deque[Callable[[], Any]] = deque()
         self.forget()
@@ -149,6 +151,11 @@ class FakeRedis:
         done = _SCRIPTS.get(id(script))
         if done is None:
             raise RedisRefused("ERR unknown script")
+        if self.refuses:
+            if script is recording._RECORD:
+                self.publish(args[1], args[2])
+                return [self.refuses.encode()]
+            raise RedisRefused(self.refuses)
         return done(self, keys, args)
 
 
@@ -284,6 +291,11 @@ class FakeLink:
         return self._send(lambda: self.redis.run_script(script, key_bytes, arg_bytes))
 
     send_script = queue_script = script
+
+    send = command
+
+    def take_unwritten(self) -> bool:
+        return False
 
     def subscribe(self, channel: bytes, received: Callable[[bytes, bytes], None]) -> None:
         assert channel not in self._channels

@@ -30,6 +30,7 @@ class FakeLink(RedisLink):
         queued: the words of each `queue`.
         asked: commands and scripts without an answer, oldest first: (words or script's arguments, Deferred).
         channels, patterns: who receives what.
+        unwritten: what `take_unwritten` gives next.
     """
 
     def __init__(self) -> None:
@@ -44,6 +45,7 @@ class FakeLink(RedisLink):
         self.channels: dict[bytes, Received] = {}
         self.patterns: dict[bytes, Received] = {}
         self.forced: list[Deferred[None]] = []
+        self.unwritten = False
 
     @property
     def is_up(self) -> bool:
@@ -75,11 +77,20 @@ class FakeLink(RedisLink):
     def script(self, script: Any, keys: Any = (), args: Any = ()) -> Deferred[Any]:
         return self._asked((*keys, *args))
 
+    def send(self, *args: Any) -> Deferred[Any]:
+        return self._asked(args)
+
+    def take_unwritten(self) -> bool:
+        unwritten, self.unwritten = self.unwritten, False
+        return unwritten
+
     def in_force(self) -> Deferred[Any]:
         self.forced.append(Deferred())
         return self.forced[-1]
 
     def subscribe(self, channel: bytes, received: Received) -> None:
+        if channel in self.channels:
+            raise ValueError(f"{channel!r} has a receiver already")
         self.channels[channel] = received
 
     def psubscribe(self, pattern: bytes, received: Received) -> None:

@@ -387,3 +387,70 @@ class LossTests(Case):
         self.cluster.settle()
         self.move(self.two, third)
         self.assertGot(self.two, *range(1, 13))
+
+
+OOM = "OOM command not allowed when used memory > 'maxmemory'."
+
+
+class RefusedTests(Case):
+    """Redis is full: it records nothing, and publishes all the same."""
+
+    def test_everybody_gets_it_unrecorded_and_it_is_told(self) -> None:
+        self.cluster.redis.refuses = OOM
+        self.first.say(1)
+        self.second.say(2)
+        self.assertGot(self.one, 1, 2)
+        self.assertGot(self.two, 1, 2)
+        for node in (self.first, self.second):
+            readiness = node.adapter.readiness()
+            self.assertFalse(readiness.ready)
+            self.assertIn(OOM, readiness.detail)
+            self.assertEqual(node.count("cluster_faults", "unrecorded"), 1)
+            self.assertEqual((node.count("cluster_dropped", "refused"), node.count("cluster_lost")), (0, 0))
+
+    def test_what_is_recorded_before_and_after_keeps_its_place(self) -> None:
+        for number in (1, 2, 3):
+            self.first.say(number)
+        self.first.link.execute(1)
+        self.cluster.redis.refuses = OOM
+        self.first.link.execute(1)
+        self.cluster.redis.refuses = ""
+        self.assertGot(self.one, 1, 2, 3)
+        self.assertGot(self.two, 1, 2, 3)
+        self.assertEqual(self.second.count("cluster_lost"), 0)
+
+    def test_who_moves_gets_it_no_second_time(self) -> None:
+        self.first.say(1)
+        self.cluster.settle()
+        self.cluster.redis.refuses = OOM
+        self.first.say(2)
+        self.cluster.settle()
+        self.cluster.redis.refuses = ""
+        self.first.say(3)
+        self.cluster.settle()
+        self.move(self.one, self.second)
+        self.move(self.two, self.first)
+        self.assertGot(self.one, 1, 2, 3)
+        self.assertGot(self.two, 1, 2, 3)
+
+    def test_it_is_ready_again_when_nothing_was_refused_for_a_while(self) -> None:
+        self.cluster.redis.refuses = OOM
+        self.first.say(1)
+        self.cluster.settle()
+        self.cluster.redis.refuses = ""
+        self.cluster.advance(9.0)
+        self.assertFalse(self.first.adapter.readiness().ready)
+        self.cluster.advance(2.0)
+        self.assertTrue(self.first.adapter.readiness().ready)
+        self.first.say(2)
+        self.assertGot(self.two, 1, 2)
+
+    def test_signs_of_life_that_are_refused_are_told_at_once(self) -> None:
+        self.cluster.advance(1.0)
+        self.assertTrue(self.second.adapter.readiness().ready)
+        self.cluster.redis.refuses = OOM
+        self.cluster.advance(1.5)
+        self.assertIn("signs of life", self.second.adapter.readiness().detail)
+        self.cluster.redis.refuses = ""
+        self.cluster.advance(1.5)
+        self.assertTrue(self.second.adapter.readiness().ready)
