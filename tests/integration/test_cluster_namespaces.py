@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.integration.cluster import RawPolling
 from tests.integration.cluster_clients import NodeClient
 from tests.integration.mixed_cluster import Cluster, ClusterCase, Crowd, until
 
@@ -103,3 +104,25 @@ class NamespaceTests(ClusterCase):
         cluster.two.emit("again", 1, namespace=name)
         for client in (*again.values(), clients["bn"]):
             client.wait_for("again")
+
+    def test_one_that_is_named_after_a_node_takes_nothing_from_another_one(self) -> None:
+        cluster, _ = self.shared()
+        name = "/open-1"
+        clients = self.clients(cluster, name, "c1", "c2")
+        ids = {client.id for client in clients.values()}
+        nodes = [node.decode() for node in cluster.redis.ask("ZRANGE", "socket.io:ws:nodes", 0, -1)]
+        self.assertEqual(len(nodes), 2)
+
+        def check() -> None:
+            for node in (cluster.one, cluster.two):
+                self.assertEqual({one["id"] for one in node.run("fetch", namespace=name, timeout=5)}, ids)
+
+        for at in (cluster.one, cluster.two):
+            hostile = RawPolling(at.service, cluster.provider.cookie("mallory"))
+            for taken in [f"{name}#{node}{end}" for node in nodes for end in ("", ",", "#")]:
+                self.assertEqual(hostile.post(at.service, f"40{taken},")[0], 200)
+                status, heard = hostile.get(at.service)
+                self.assertEqual((status, heard[:2]), (200, b"40"))
+                check()
+                self.assertEqual(hostile.post(at.service, f"41{taken},")[0], 200)
+                check()

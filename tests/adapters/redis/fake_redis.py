@@ -165,6 +165,13 @@ def _record(redis: FakeRedis, keys: list[bytes], args: list[bytes]) -> Any:
     return id
 
 
+def _trim(redis: FakeRedis, keys: list[bytes], args: list[bytes]) -> Any:
+    before = [id for id, _ in redis.stream if id[0] <= redis.now - int(args[0])]
+    if before:
+        redis.stream = [entry for entry in redis.stream if entry[0] >= before[-1]]
+    return 1 if redis.stream else 0
+
+
 def _begin(redis: FakeRedis, keys: list[bytes], args: list[bytes]) -> Any:
     has = 1 if not args[0] or redis.range(args[0], args[0], 1) else 0
     if not redis.stream or not has:
@@ -219,6 +226,7 @@ def _take(redis: FakeRedis, keys: list[bytes], args: list[bytes]) -> Any:
 
 _SCRIPTS: dict[int, Callable[[FakeRedis, list[bytes], list[bytes]], Any]] = {
     id(recording._RECORD): _record,
+    id(recording._TRIM): _trim,
     id(catching_up._BEGIN): _begin,
     id(others._HOLD): _hold,
     id(others._RECORD): _record_other,

@@ -454,3 +454,39 @@ class RefusedTests(Case):
         self.cluster.redis.refuses = ""
         self.cluster.advance(1.5)
         self.assertTrue(self.second.adapter.readiness().ready)
+
+
+class TrimTests(Case):
+    def test_what_nobody_comes_back_to_is_not_kept_but_for_the_last(self) -> None:
+        for number in (1, 2, 3):
+            self.first.say(number)
+            self.cluster.settle()
+        self.cluster.advance(200.0)
+        self.assertEqual(len(self.cluster.redis.stream), 1)
+        self.first.say(4)
+        self.cluster.settle()
+        self.cluster.advance(60.0)
+        self.assertEqual(len(self.cluster.redis.stream), 2)
+
+    def test_a_quiet_node_that_was_cut_off_has_lost_nothing(self) -> None:
+        self.first.say(1)
+        self.cluster.settle()
+        self.cluster.advance(200.0)
+        self.second.link.cut_subscriptions()
+        self.first.say(2)
+        self.cluster.settle()
+        self.cluster.advance(50.0)
+        self.cluster.heal()
+        self.assertGot(self.two, 1, 2)
+        self.assertEqual((self.second.count("cluster_gaps"), self.second.count("cluster_lost")), (0, 0))
+
+    def test_who_was_quiet_for_long_comes_back_to_a_node_that_has_just_been_started(self) -> None:
+        self.first.say(1)
+        self.cluster.settle()
+        self.cluster.advance(200.0)
+        self.one.cut()
+        self.second.say(2)
+        self.cluster.settle()
+        third = self.cluster.start()
+        self.move(self.one, third)
+        self.assertGot(self.one, 1, 2)

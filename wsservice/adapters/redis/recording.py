@@ -51,6 +51,8 @@ log = Logger()
 PATIENCE = 1.0
 #: seconds until the stream is read anew where that failed
 _RETRY = 1.0
+#: windows for which entries are kept in the stream, and the stream itself when no node lives any more
+_WINDOWS, _LIVES = 2, 10
 #: how an event is counted that was sent and cannot be recorded
 _UNRECORDED = "unrecorded"
 
@@ -70,6 +72,18 @@ if type(id) == 'table' and id.err then
 end
 redis.call('PUBLISH', ARGV[2], '\\148' .. string.sub(ARGV[3], 2) .. string.char(217, #id) .. id)
 return id
+"""
+)
+
+#: KEYS: the stream. ARGV: for how long entries are kept, and the stream if no node lives (ms). The last entry before
+#: that time stays: who has no later one has missed nothing.
+_TRIM = Script(
+    """
+local time = redis.call('TIME')
+local since = string.format('%d', time[1] * 1000 + math.floor(time[2] / 1000) - ARGV[1])
+local last = redis.call('XREVRANGE', KEYS[1], since, '-', 'COUNT', 1)[1]
+if last then redis.call('XTRIM', KEYS[1], 'MINID', '~', last[1]) end
+return redis.call('PEXPIRE', KEYS[1], ARGV[2])
 """
 )
 
@@ -126,6 +140,8 @@ class Recording:
         )
         self._loop = LoopingCall(self._look)
         self._loop.clock = clock
+        self._trimming = LoopingCall(self._trim)
+        self._trimming.clock = clock
         link.subscribe(keys.recorded, self._recorded_of_others)
         link.psubscribe(any_namespace(prefix), self._received)
         link.on_up.append(self._up)
@@ -135,12 +151,14 @@ class Recording:
     def start(self) -> None:
         """Begin to look after events that wait."""
         self._loop.start(PATIENCE / 4, now=False)
+        self._trimming.start(max(1.0, self._history.window / 3), now=False)
         self._others.start()
 
     def stop(self) -> None:
         """Begin to end: what waits is sent while the link closes."""
-        if self._loop.running:
-            self._loop.stop()
+        for loop in (self._loop, self._trimming):
+            if loop.running:
+                loop.stop()
         self._others.stop()
 
     def ended(self) -> None:
@@ -244,6 +262,13 @@ class Recording:
         oldest = next((event for event in self._own if not event.is_early), None)
         if oldest is not None and oldest.since < self._clock.seconds() - PATIENCE:
             self._deliver_waiting()
+
+    def _trim(self) -> None:
+        """What nobody comes back to is no longer kept in Redis."""
+        if self._link.is_up:
+            window = int(self._history.window * 1000)
+            trimming = self._link.script(_TRIM, [self._keys.events], [_WINDOWS * window, _LIVES * window])
+            trimming.addErrback(lambda why: log.debug("the stream was not trimmed: {e}", e=why.getErrorMessage()))
 
     def _deliver_waiting(self, end: int | None = None) -> None:
         for event in self._own:
