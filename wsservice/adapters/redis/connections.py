@@ -136,7 +136,10 @@ class RedisConnection(BaseRedisProtocol):  # type: ignore[misc]
     def _message_refused(self, error: Exception) -> None:
         if not self._told:
             self._told = True
-            log.error("Redis refuses what is published (more of that on this connection is only counted): {e}", e=error)
+            log.error(
+                "Redis refuses what is published or written (more of that on this connection is only counted): {e}",
+                e=error,
+            )
 
 
 class Greeting(Factory):
