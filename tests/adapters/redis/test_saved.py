@@ -246,7 +246,7 @@ class ManyTests(Case):
         self.cluster.redis.forget()
         self.first.link.connect()
         self.first.bench.turn()
-        self.assertLessEqual(self.writes(), 200)
+        self.assertLessEqual(self.writes(), 250)  # with a sign of life and the like
         self.cluster.settle()
         for client in clients:
             self.assertIsNotNone(self.entry(client))
