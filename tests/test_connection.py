@@ -1171,3 +1171,45 @@ class LimitTests(SynchronousTestCase):
         for one in (client, other):
             one.leave()
         self.failureResultOf(waiting[1])
+
+
+class Adapter:
+    """A cluster that takes its time to count."""
+
+    def __init__(self) -> None:
+        self.answer: Deferred[bool] = Deferred()
+
+    def admit(self, connection: Connection) -> Deferred[bool]:
+        return self.answer
+
+
+class AdmissionTests(SynchronousTestCase):
+    """Whoever waits until it is known how many connections its user has elsewhere."""
+
+    def setUp(self) -> None:
+        self.core = Core()
+        self.adapter = Adapter()
+        self.core.hub.adapter = self.adapter  # type: ignore[assignment]
+        self.client = self.core.connect("alice")
+
+    def test_who_may_enter_is_served_then(self) -> None:
+        self.assertEqual(len(self.core.registry), 0)
+        self.adapter.answer.callback(True)
+        self.assertIs(self.core.registry.get(self.client.connection.id), self.client.connection)
+
+    def test_who_may_not_is_refused(self) -> None:
+        self.adapter.answer.callback(False)
+        self.assertEqual(len(self.core.registry), 0)
+        self.assertEqual(self.core.counters.get("connections_refused", "user"), 1)
+        self.assertEqual(self.core.hub.running, 0)
+
+    def test_who_left_meanwhile_is_not_let_in(self) -> None:
+        self.client.connection.ended("transport close")
+        self.adapter.answer.callback(True)
+        self.assertEqual((len(self.core.registry), self.core.hub.running), (0, 0))
+
+    def test_who_signed_out_meanwhile_is_told_so(self) -> None:
+        self.core.hub.is_revoked = {"session-alice"}.__contains__
+        self.adapter.answer.callback(True)
+        self.assertEqual(self.client.link.closes, [(1008, "Signed out")])
+        self.assertEqual((len(self.core.registry), self.core.hub.running), (0, 0))

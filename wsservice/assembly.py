@@ -119,6 +119,7 @@ def assemble(config: Config, reactor: Any, draining: Callable[[], bool], nodes: 
     clock = RunningClock(time.monotonic)
     hub = _make_hub(config, reactor, given, clock, alarms)
     revocations = Revocations(time.time, forgot=partial(given.counters.add, "tables_full", "revocations"))
+    hub.is_revoked = revocations.is_revoked
     sessions = Sessions(hub.registry, revocations, time.time, hub.history, given.adapter)
     if given.adapter is not None:
         given.adapter.serve(Local(hub, given.app, sessions))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -61,6 +62,7 @@ class Hub:
         alarms: is told when they bite.
         traffics: what users may send; made here, None where that is not limited.
         logs_debug: whether debug lines about connections are logged; Twisted takes 5 us for one that nobody reads.
+        is_revoked: whether a session was signed out.
         draining: whether the service stops: events of those who have left are no longer handled.
         running: connections whose handlers have not finished; a stop waits for them.
     """
@@ -81,6 +83,7 @@ class Hub:
     alarms: Alarms | None = None
     traffics: Traffics | None = None
     logs_debug: bool = True
+    is_revoked: Callable[[str], bool] = lambda session: False
     draining: bool = False
     running: int = 0
     last_call_id: int = 0

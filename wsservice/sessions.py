@@ -62,6 +62,10 @@ class Sessions:
         if self._adapter is not None:
             self._adapter.end_session(message)
 
+    def ended_sessions(self) -> list[EndSession]:
+        """Those whose tokens are refused now."""
+        return [EndSession(session, until) for session, until in self._revocations.items()]
+
     def ended(self, message: EndSession) -> None:
         """A user signed out, here or in another process."""
         self._revocations.revoke(message.session, message.until)

@@ -101,6 +101,10 @@ class Local:
         """A session was signed out elsewhere."""
         self._sessions.ended(message)
 
+    def ended_sessions(self) -> list[EndSession]:
+        """The sessions that were signed out and whose tokens have not expired."""
+        return self._sessions.ended_sessions()
+
     def fetch(self, target: Target) -> list[RemoteConnection]:
         """The target's connections, as others may see them."""
         return [describe(connection) for connection in self.hub.registry.select(target)]

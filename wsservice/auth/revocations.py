@@ -59,6 +59,11 @@ class Revocations:
         until = self._until.get(session)
         return until is not None and until > self._now()
 
+    def items(self) -> list[tuple[str, float]]:
+        """The sessions that are refused now, each with its end."""
+        now = self._now()
+        return [(session, until) for session, until in self._until.items() if until > now]
+
     def _drop_ended(self, now: float) -> None:
         while self._queue and self._queue[0][0] <= now:
             self._drop_head()

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import msgspec
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 log = Logger()
 
+#: ended sessions that are written at a time
+_SLICE = 500
 #: bytes of a message; a session's id comes out of a token, which fits into a cookie
 _MOST = 16_384
 
@@ -47,12 +50,18 @@ class _Replaced(msgspec.Struct, frozen=True, tag="replaced"):
     connection: str
 
 
+class _MoreEnded(msgspec.Struct, frozen=True, tag="more_ended"):
+    """Sessions were signed out while the node could not tell so: they stand in Redis by now."""
+
+    node: str
+
+
 class _Taken(msgspec.Struct, frozen=True, tag="taken"):
     node: str
     pid: str
 
 
-_decode = msgspec.json.Decoder(_Renewed | _Ended | _Replaced | _Taken).decode
+_decode = msgspec.json.Decoder(_Renewed | _Ended | _MoreEnded | _Replaced | _Taken).decode
 _encode = msgspec.json.Encoder().encode
 
 
@@ -85,7 +94,7 @@ class Control:
         self._refusals = refusals
         self._now = now
         link.subscribe(keys.control, self._received)
-        link.on_up.append(self._read_ended)
+        link.on_up.append(self._share_ended)
 
     def renew(self, message: Renew) -> None:
         """A session was refreshed here."""
@@ -122,6 +131,8 @@ class Control:
             self._local.renew(Renew(message.session, message.user, message.expires_at))
         elif isinstance(message, _Ended):
             self._local.end_session(EndSession(message.session, message.until))
+        elif isinstance(message, _MoreEnded):
+            Deferred.fromCoroutine(self._read_ended()).addErrback(self._unread)
         elif isinstance(message, _Replaced):
             self._replaced(message.connection)
         else:
@@ -133,17 +144,30 @@ class Control:
             target = Target(connection.namespace, frozenset({connection_id}))
             self._local.disconnect(Disconnect(target, CloseCode.REPLACED, close_codes.REPLACED))
 
-    def _read_ended(self) -> None:
+    def _share_ended(self) -> None:
+        """Redis is back, and may have forgotten; what was ended here meanwhile may have found no room in the queue."""
+        Deferred.fromCoroutine(self._write_ended()).addErrback(self._unread)
+
+    async def _write_ended(self) -> None:
+        known = await self._read_ended()
+        missing = [one for one in self._local.ended_sessions() if one.session not in known]
+        for start in range(0, len(missing), _SLICE):
+            pairs = [part for one in missing[start : start + _SLICE] for part in (repr(one.until), one.session)]
+            await self._link.command(b"ZADD", self._keys.ended, *pairs)
+        if missing:
+            self._send(_MoreEnded(self._node))
+
+    async def _read_ended(self) -> set[str]:
+        """End what was signed out elsewhere; returns all such sessions."""
         now = repr(self._now())
         self._link.tell(b"ZREMRANGEBYSCORE", self._keys.ended, b"-inf", now)
-        reading = self._link.command(b"ZRANGEBYSCORE", self._keys.ended, now, b"+inf", b"WITHSCORES")
-        reading.addCallback(self._ended).addErrback(self._unread)
-
-    def _ended(self, found: list[bytes]) -> None:
+        found = await self._link.command(b"ZRANGEBYSCORE", self._keys.ended, now, b"+inf", b"WITHSCORES")
+        sessions = {}
         for session, until in zip(found[::2], found[1::2], strict=True):
-            self._local.end_session(EndSession(session.decode(errors="replace"), float(until)))
+            sessions[session.decode(errors="replace")] = float(until)
+        for name, end in sessions.items():
+            self._local.end_session(EndSession(name, end))
+        return set(sessions)
 
     def _unread(self, failure: Failure) -> None:
-        log.warn(
-            "sessions that were signed out elsewhere could not be read: {reason}", reason=failure.getErrorMessage()
-        )
+        log.warn("sessions that were signed out could not be shared: {reason}", reason=failure.getErrorMessage())
