@@ -711,6 +711,19 @@ class ManyTests(NamespaceCase):
         self.assertHears(peer, re.compile("^40/room-2,"))
         self.assertEqual(self.bench.sizes()["_by_id"], 3)
 
+    @rows(TRANSPORTS)
+    def test_coming_and_going_leaves_no_traces(self, row: Transport) -> None:
+        peer = self.peer(row, "/")
+        client = self.bench.clients.get(peer.sid)
+        assert client is not None
+        for number in range(50):
+            peer.say(f"40/room-{number},", f"41/room-{number},", f"40/nope-{number},")
+            peer.hear()
+        self.assertLessEqual(len(client.namespaces.session._gone), 3)
+        self.assertEqual((len(client.namespaces), self.bench.sizes()["_by_id"]), (1, 1))
+        gc.collect()
+        self.assertLess(len(self.bench.clients.wires._wires), 10)
+
 
 @by_row
 class OpenTests(NamespaceCase):
@@ -730,16 +743,3 @@ class OpenTests(NamespaceCase):
         first.say("41/room-1,")
         second.say("40/room-4,")
         self.assertHears(second, re.compile("^40/room-4,"))
-
-    @rows(TRANSPORTS)
-    def test_coming_and_going_leaves_no_traces(self, row: Transport) -> None:
-        peer = self.peer(row, "/")
-        client = self.bench.clients.get(peer.sid)
-        assert client is not None
-        for number in range(50):
-            peer.say(f"40/room-{number},", f"41/room-{number},", f"40/nope-{number},")
-            peer.hear()
-        self.assertLessEqual(len(client.namespaces.session._gone), 3)
-        self.assertEqual((len(client.namespaces), self.bench.sizes()["_by_id"]), (1, 1))
-        gc.collect()
-        self.assertLess(len(self.bench.clients.wires._wires), 10)

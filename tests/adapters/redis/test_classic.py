@@ -24,6 +24,7 @@ class ClassicTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.process = Process()
         self.link = self.process.link
+        self.link.is_strict = True
         self.broadcasts: list[tuple[str, bytes, bytes]] = []
         self.answers: list[tuple[bytes, bytes]] = []
         self.classic = Classic(

@@ -46,6 +46,7 @@ class SubscriptionsTests(SynchronousTestCase):
 
         globalLogPublisher.addObserver(observe)
         self.addCleanup(globalLogPublisher.removeObserver, observe)
+        self.subscriptions.channels[b"b"] = self.subscriptions.channels[b"a"]
         for channel in (b"a", b"b", b"a", b"b", b"a"):
             self.subscriptions.deliver([b"message", channel, TooLarge(9_000_000)])
         self.assertEqual([line["channel"] for line in lines], ["'a'", "'b'"])
