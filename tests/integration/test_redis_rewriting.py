@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from twisted.internet import reactor
+from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 
@@ -58,6 +59,9 @@ class RewritingTests(TestCase):
         await self.until_counted(link, b"all", MARKS, marks.tag)
         server.kill()
         await self.until(lambda: not link.is_up)
+        heard: Deferred[None] = Deferred()  # messages wait until the subscriptions are in force, as in `gathering`
+        link.before_messages = lambda: heard
+        link.on_up.append(lambda: heard.callback(None))
         for number in range(MESSAGES):
             link.publish(CHANNEL, b"%d" % number)
         server.start()
