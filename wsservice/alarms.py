@@ -33,6 +33,7 @@ WATCHED = {
     ),
     ("frames_refused", "1008"): ("fragments", "--max-fragments"),
     ("namespaces_refused", "too_many"): ("namespaces", "--max-namespaces"),
+    ("namespaces_refused", "open"): ("open_namespaces", "--max-open-namespaces"),
     ("protocol_violations", "too many attachments"): ("attachments", "--max-attachments"),
     ("protocol_violations", "attachments too large"): ("attachments_size", "--max-attachment-bytes"),
     ("protocol_violations", "nested too deep"): ("nesting", "fixed at 200"),

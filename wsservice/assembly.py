@@ -384,6 +384,7 @@ def _make_clients(
             max_attachments=config.max_attachments,
             max_attachment_bytes=config.max_attachment_bytes,
             max_namespaces=config.max_namespaces,
+            max_open_namespaces=config.max_open_namespaces,
         ),
         find=given.app.find,
         authenticate=authenticator.authenticate,

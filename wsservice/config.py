@@ -374,6 +374,14 @@ class Config:
         help="namespaces that one client may join",
         precedent="none, socket.io has no limit; a page joins a few, and each costs as much as a connection",
     )
+    max_open_namespaces: int = setting(
+        10_000,
+        SOCKET_IO,
+        integer(0, 1_000_000, "namespaces"),
+        help="namespaces that may be open in this process if clients can name them (the application gave a pattern); 0 "
+        "is no limit",
+        precedent="none, socket.io has no limit; with `--adapter` each is three subscriptions in Redis, or four",
+    )
     http_compression: bool = setting(
         True,
         SOCKET_IO,

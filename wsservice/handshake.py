@@ -10,6 +10,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import secrets
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -137,6 +138,7 @@ class Handshake:
         request_id: of `X-Request-Id`, or made here.
         host: of `Host`, or the forwarded one, if the TCP peer is a trusted proxy; empty if there is none.
         given_auth: see `auth`.
+        issued: when it came, in POSIX seconds.
     """
 
     method: str
@@ -148,6 +150,7 @@ class Handshake:
     request_id: str
     host: str
     given_auth: Mapping[str, Any] | None = field(default=None, repr=False)
+    issued: float = field(default_factory=time.time, repr=False, compare=False)
     _query: dict[str, str] | None = field(default=None, init=False, repr=False, compare=False)
     _by_name: dict[str, list[str]] | None = field(default=None, init=False, repr=False, compare=False)
 
@@ -215,6 +218,7 @@ class Handshake:
             self.request_id,
             self.host,
             self.given_auth,
+            self.issued,
         )
 
 

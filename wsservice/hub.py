@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 class Handlers(Protocol):
     """The application, as a connection of one namespace needs it."""
 
+    @property
+    def is_pattern(self) -> bool:
+        """Whether clients can name any number of namespaces that are handled by it."""
+
     def connected(self, connection: Connection) -> Deferred[None] | None:
         """Run `on_connect`; fails with ClientError to refuse the connection, of the code INTERNAL_ERROR for a fault.
 

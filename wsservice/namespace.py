@@ -175,6 +175,11 @@ class Namespace(Audience):
         self._hub = hub
         self._counters = hub.counters
 
+    @property
+    def is_pattern(self) -> bool:
+        """Whether clients can name any number of namespaces that are handled here."""
+        return not isinstance(self.name, str)
+
     def matches(self, name: str) -> bool:
         """Whether a namespace of that name is handled here."""
         return self.name == name if isinstance(self.name, str) else self.name.fullmatch(name) is not None

@@ -173,6 +173,11 @@ class Registry(Generic[M]):
         """The namespaces that have connections."""
         return list(self._namespaces)
 
+    @property
+    def namespace_count(self) -> int:
+        """How many namespaces have connections."""
+        return len(self._namespaces)
+
     def has_namespace(self, namespace: str) -> bool:
         """Whether a namespace has connections."""
         return namespace in self._namespaces

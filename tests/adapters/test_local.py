@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from time import gmtime
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -84,6 +86,21 @@ class LocalTests(SynchronousTestCase):
         self.assertIsInstance(found, RemoteConnection)
         self.assertEqual((found.id, found.rooms, found.data), (connection.id, frozenset({"r"}), {"color": "red"}))
         self.assertEqual((found.namespace, found.user, found.handshake["address"]), ("/", "alice", "192.0.2.7"))
+
+    def test_they_are_described_as_node_describes_its_sockets(self) -> None:
+        (found,) = self.local.fetch(Target(users=frozenset({"alice"})))
+        handshake = found.handshake
+        self.assertEqual(
+            handshake.keys(),
+            {"headers", "query", "auth", "address", "time", "issued", "xdomain", "secure", "url"},
+        )
+        issued = self.alice.connection.handshake.issued
+        self.assertEqual(handshake["issued"], int(issued * 1000))
+        self.assertEqual(datetime.strptime(handshake["time"][:24], "%a %b %d %Y %H:%M:%S").year, gmtime(issued).tm_year)
+        self.assertTrue(handshake["time"].endswith(" GMT+0000 (Coordinated Universal Time)"))
+        self.assertIs(type(handshake["xdomain"]), bool)
+        self.assertIs(type(handshake["secure"]), bool)
+        self.assertTrue(handshake["url"].startswith(self.alice.connection.handshake.path))
 
     def test_another_servers_event_goes_to_the_handler_of_its_namespace(self) -> None:
         self.process.core.app.on_server("add")(lambda one, two: one + two)

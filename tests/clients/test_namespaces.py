@@ -723,3 +723,23 @@ class ManyTests(NamespaceCase):
         self.assertEqual((len(client.namespaces), self.bench.sizes()["_by_id"]), (1, 1))
         gc.collect()
         self.assertLess(len(self.bench.clients.wires._wires), 10)
+
+
+@by_row
+class OpenTests(NamespaceCase):
+    def setUp(self) -> None:
+        self.start(Settings(max_open_namespaces=3))
+
+    @rows(TRANSPORTS)
+    def test_clients_may_not_open_any_number_of_namespaces_of_their_own_naming(self, row: Transport) -> None:
+        first = self.peer(row, "/room-1", "/room-2", "/room-3")
+        second = self.peer(row, user="bob")
+        second.say("40/room-4,", "40/room-3,", "40/other,", "40")
+        heard = second.hear()
+        self.assertEqual(heard[0], error("Too many namespaces", "/room-4"))
+        self.assertEqual([str(one)[:2] for one in heard[1:]], ["40"] * 3)
+        self.assertEqual(self.bench.hub.counters.get("namespaces_refused", "open"), 1)
+        second.say("41/other,", "41")
+        first.say("41/room-1,")
+        second.say("40/room-4,")
+        self.assertHears(second, re.compile("^40/room-4,"))

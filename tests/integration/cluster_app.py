@@ -1,4 +1,5 @@
-"""The app of a cluster under test: whatever `App` can do, a client can ask for; in `/`, `/admin` and every `/room-N`.
+"""The app of a cluster under test: whatever `App` can do, a client can ask for; in `/`, `/admin`, every `/room-N` and
+every `/open-...`.
 
     twistd -n wsservice --app tests.integration.cluster_app:app --adapter redis://...
 
@@ -85,4 +86,5 @@ def listen(name: str) -> None:
 for one in NAMESPACES:
     app.namespace(one).on_connect(place)
     listen(one)
-app.namespace(re.compile(r"/room-[0-9]+")).on_connect(place)
+for pattern in (r"/room-[0-9]+", r"/open-.+"):
+    app.namespace(re.compile(pattern)).on_connect(place)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from tests.integration.cluster import RawPolling
 from tests.integration.cluster_clients import NodeClient
 from tests.integration.mixed_cluster import Cluster, ClusterCase, Crowd, until
 
 MILLISECONDS = 20_000
 
 
-class NamespaceTests(ClusterCase):
+class NamespaceCase(ClusterCase):
     def clients(self, cluster: Cluster, namespace: str, *names: str) -> dict[str, NodeClient]:
         """Clients in a namespace: `a1` of node one, `a2` of node two, `an` of Node's."""
         places = {"1": cluster.one, "2": cluster.two, "n": None}
@@ -33,6 +34,8 @@ class NamespaceTests(ClusterCase):
         heard = {name: sum(one[0] == event for one in client.heard) for name, client in clients.items()}
         return {name: count for name, count in heard.items() if count}
 
+
+class NamespaceTests(NamespaceCase):
     def test_a_fixed_namespace_has_its_own_clients_rooms_and_events(self) -> None:
         cluster, crowd = self.shared()
         clients = self.clients(cluster, "/admin", "a1", "a2", "an")
@@ -103,3 +106,58 @@ class NamespaceTests(ClusterCase):
         cluster.two.emit("again", 1, namespace=name)
         for client in (*again.values(), clients["bn"]):
             client.wait_for("again")
+
+
+class HostileTests(NamespaceCase):
+    """Clients name namespaces with a `#`, which stands in channels, too."""
+
+    def test_one_that_is_named_after_a_node_takes_nothing_from_another_one(self) -> None:
+        cluster, _ = self.shared()
+        name = "/open-1"
+        clients = self.clients(cluster, name, "c1", "c2")
+        ids = {client.id for client in clients.values()}
+        nodes = [node.decode() for node in cluster.redis.ask("ZRANGE", "socket.io:ws:nodes", 0, -1)]
+        self.assertEqual(len(nodes), 2)
+
+        def check() -> None:
+            for node in (cluster.one, cluster.two):
+                self.assertEqual({one["id"] for one in node.run("fetch", namespace=name, timeout=5)}, ids)
+
+        for at in (cluster.one, cluster.two):
+            hostile = RawPolling(at.service, cluster.provider.cookie("mallory"))
+            for taken in [f"{name}#{node}{end}" for node in nodes for end in ("", "#")]:
+                self.assertEqual(hostile.post(at.service, f"40{taken},")[0], 200)
+                status, heard = hostile.get(at.service)
+                self.assertEqual((status, heard[:2]), (200, b"40"))
+                check()
+                self.assertEqual(hostile.post(at.service, f"41{taken},")[0], 200)
+                check()
+
+    def test_one_whose_name_is_anothers_and_a_room_gets_nobody_anything_twice(self) -> None:
+        cluster, crowd = self.shared()
+        name = "/open-2"
+        clients = self.clients(cluster, name, "d1", "d2")
+        hostile = {at: RawPolling(at.service, cluster.provider.cookie("mallory")) for at in (cluster.one, cluster.two)}
+        for at, session in hostile.items():
+            session.post(at.service, f"40{name}#general,")
+            self.assertEqual(session.get(at.service)[1][:2], b"40")
+        cluster.one.run("join", "general", namespace=name)
+        until(lambda: len(cluster.two.run("fetch", namespace=name, room="general")) == 2, "both are in the room")
+        cluster.clients.call("emitterEmit", {"namespace": name, "to": ["general"]}, "emitted", 1)
+        cluster.one.emit("sent", 1, namespace=name, room="general")
+        cluster.one.emit("quick", 1, namespace=name, room="general", volatile=True)
+        cluster.one.emit("other", 1, namespace=f"{name}#general")
+        cluster.two.emit("last", 1, namespace=name)
+        cluster.clients.call("emitterEmit", {"namespace": name}, "last", 2)
+        for client in clients.values():
+            client.wait_for("last", 2)
+        crowd.settle()
+        for event in ("emitted", "sent", "quick"):
+            self.assertEqual(self.counts(clients, event), self.everybody_once(*clients), event)
+        self.assertEqual(self.counts(clients, "other"), {})
+
+
+class RecordedHostileTests(HostileTests):
+    """The same where all is recorded."""
+
+    arguments = ("--recovery", "60")

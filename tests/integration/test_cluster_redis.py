@@ -144,3 +144,36 @@ class RedisTests(ClusterCase):
         assert counted is not None, cluster.one.service.log[-3000:]
         self.assertEqual(int(counted[1]), 200 - len(got))
         self.assertNotIn("cluster_dropped/uncertain", cluster.one.service.log)
+
+
+class FullTests(ClusterCase):
+    """Redis has no memory left: it takes no writes, and publishes all the same."""
+
+    def check(self, cluster: Cluster) -> None:
+        one, two = cluster.one, cluster.two
+        one.drive("first")
+        second = two.drive("second")
+        cluster.redis.ask("CONFIG", "SET", "maxmemory", "1")
+        until(lambda: not one.is_ready and not two.is_ready, "/ready is red")
+        one.emit("full", 1)
+        second.wait_for("full")
+        late = cluster.raw("late", two)
+        self.addCleanup(late.close)
+        cluster.redis.ask("CONFIG", "SET", "maxmemory", "0")
+        until(lambda: one.is_ready and two.is_ready, "/ready is green")
+        users = {"first", "second", "late"}
+        until(lambda: {who["user"] for who in one.run("presence")["members"]} == users, "presence is right again")
+        one.emit("again", 2)
+        second.wait_for("again")
+        self.assertEqual([event for event, _ in second.heard if event in ("full", "again")], ["full", "again"])
+        for node in (one, two):
+            self.assertIn("Redis takes no signs of life of this node (OOM ", node.service.log)
+            self.assertNotIn("is another application", node.service.log)
+
+    def test_without_recovery(self) -> None:
+        self.check(self.make("--adapter-timeout", "1", with_node=False))
+
+    def test_with_recovery_events_are_sent_unrecorded(self) -> None:
+        cluster = self.make("--adapter-timeout", "1", "--recovery", "60", with_node=False)
+        self.check(cluster)
+        self.assertIn("Redis does not record events (OOM ", cluster.one.service.log)

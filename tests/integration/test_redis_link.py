@@ -254,6 +254,21 @@ class RedisLinkTests(TestCase):
         await self.until(lambda: len(got) == 6)
         self.assertEqual(got, [b"1", b"2", b"3", b"4", b"5", b"6"])
 
+    async def test_a_master_that_becomes_a_replica_is_left_until_it_is_one_again(self) -> None:
+        server = self.serve()
+        link, _, _ = await self.connect(server.url)
+        for write in (
+            lambda: link.command("SET", "k", "v"),
+            lambda: link.script(Script("return redis.call('SET', KEYS[1], 'v')"), ["k"]),
+        ):
+            server.ask("REPLICAOF", "127.0.0.1", "1")
+            with self.assertRaises(RedisUnavailable):
+                await write()
+            await self.until(lambda: link.readiness().detail.count("it is a replica, which takes no writes") == 2)
+            server.ask("REPLICAOF", "NO", "ONE")
+            await self.until(lambda: link.is_up)
+            await write()
+
     async def test_errors_are_for_who_asked(self) -> None:
         link, counters, _ = await self.connect(self.serve().url)
         await link.command("SET", "text", "x")

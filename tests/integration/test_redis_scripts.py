@@ -11,6 +11,7 @@ from tests.adapters.redis.fake_redis import FakeRedis
 from tests.integration.redis_server import RedisServer
 from wsservice.adapters.redis import catching_up, others, recording, saved
 from wsservice.adapters.redis.script import Script
+from wsservice.errors import RedisRefused
 
 #: an id behind which a clock of today is not
 _FUTURE = 32_503_680_000_000
@@ -77,3 +78,32 @@ class ScriptTests(TestCase):
         self.assertEqual((older[2], older[3], self.real.ask("XLEN", "events")), (b"%d-4" % _FUTURE, 0, 2))
         ahead = self.both(catching_up._BEGIN, ["events"], f"{_FUTURE}-7", f"{_FUTURE}-8", _FUTURE)
         self.assertEqual((ahead[3], self.real.ask("XLEN", "events")), (0, 3))
+
+    def test_what_cannot_be_recorded_is_published_as_it_is(self) -> None:
+        self.real.ask("CONFIG", "SET", "maxmemory", "1")
+        self.fake.refuses = "OOM"
+        told = self.both(recording._RECORD, ["events"], 100, "channel", b"\x93abc")
+        self.assertEqual([one[:4] for one in told], [b"OOM "])
+        self.assertEqual(self.real.ask("XLEN", "events"), 0)
+        found = self.real.ask("INFO", "commandstats")
+        self.assertIn(b"cmdstat_publish:calls=1,", found)
+
+    def test_a_replica_does_not_publish_it(self) -> None:
+        self.real.ask("REPLICAOF", "127.0.0.1", "1")
+        told = self.real.ask("EVAL", recording._RECORD.source, 1, "events", "100", "channel", b"\x93abc")
+        self.assertIsInstance(told, RedisRefused)
+        self.assertEqual(told.code, "READONLY")
+        self.assertNotIn(b"cmdstat_publish:", self.real.ask("INFO", "commandstats"))
+
+    def test_the_stream_is_trimmed_but_for_the_last_entry_of_the_time_before(self) -> None:
+        for number in range(1, 501):
+            for redis in (lambda *words: self.real.ask("XADD", "events", *words), self.fake_add):
+                redis(f"{number}-1", "m", "x")
+        self.assertEqual(self.both(recording._TRIM, ["events"], 60000, 600000), 1)
+        self.assertLess(self.real.ask("XLEN", "events"), 200)
+        self.assertEqual(self.real.ask("XREVRANGE", "events", "+", "-", "COUNT", 1)[0][0], b"500-1")
+        self.assertEqual(len(self.fake.stream), 1)
+        self.assertGreater(self.real.ask("PTTL", "events"), 500_000)
+
+    def fake_add(self, id: str, *fields: str) -> bytes:
+        return self.fake.add([field.encode() for field in fields], id.encode())

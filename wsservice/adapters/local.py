@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from wsservice.connection import Connection
     from wsservice.hub import Hub
     from wsservice.sessions import Sessions
+
+#: as JavaScript writes a date
+_JS_DATE = "%a %b %d %Y %H:%M:%S GMT+0000 (Coordinated Universal Time)"
 
 
 class Local:
@@ -119,6 +123,7 @@ class Local:
 def describe(connection: Connection) -> RemoteConnection:
     """A connection as others may see it, without its secrets."""
     handshake = connection.handshake
+    query = handshake.query_string
     return RemoteConnection(
         connection.id,
         connection.namespace,
@@ -129,6 +134,11 @@ def describe(connection: Connection) -> RemoteConnection:
             "query": dict(handshake.query),
             "auth": handshake.given_auth or {},
             "address": handshake.peer,
+            "time": time.strftime(_JS_DATE, time.gmtime(handshake.issued)),
+            "issued": int(handshake.issued * 1000),
+            "xdomain": bool(handshake.header("origin")),
+            "secure": handshake.secure,
+            "url": f"{handshake.path}?{query}" if query else handshake.path,
         },
         connection.user.id,
     )

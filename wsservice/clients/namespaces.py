@@ -333,6 +333,10 @@ class Namespaces:
             self._table.hub.counters.add("namespaces_refused", "unknown")
             self._refuse(name, INVALID_NAMESPACE)
             return
+        if handlers.is_pattern and self._are_too_many_open(name):
+            self._table.hub.counters.add("namespaces_refused", "open")
+            self._refuse(name, TOO_MANY_NAMESPACES)
+            return
         link = NamespaceLink(self._client, name)
         recoveries, auth = self._table.recoveries, request.auth
         if recoveries is not None:
@@ -361,6 +365,11 @@ class Namespaces:
                 peer=self._handshake.peer,
             )
         connection.open()
+
+    def _are_too_many_open(self, name: str) -> bool:
+        """Whether the namespace would be one too many of those that clients have named."""
+        most, registry = self._table.settings.max_open_namespaces, self._table.hub.registry
+        return bool(most) and registry.namespace_count >= most and not registry.has_namespace(name)
 
     def _refuse(self, namespace: str, message: str, data: Any = None) -> None:
         self.session.refuse(namespace)

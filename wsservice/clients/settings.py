@@ -19,6 +19,7 @@ class Settings:
         max_attachments: of one packet; precedent: socket.io-parser 4.2.6.
         max_attachment_bytes: of one packet with all its attachments.
         max_namespaces: that one client may join.
+        max_open_namespaces: of patterns, that all clients together may have open; 0 is no limit.
         max_unknown: bytes of a message or a body while it is not known whom a client speaks for: enough to ask for a
             namespace; precedent: a request head.
     """
@@ -30,4 +31,5 @@ class Settings:
     max_attachments: int = 10
     max_attachment_bytes: int = 5_000_000
     max_namespaces: int = 100
+    max_open_namespaces: int = 10_000
     max_unknown: int = 16384

@@ -44,11 +44,13 @@ class FakeRedis:
         links: of all nodes.
         late: what connections had sent that are gone.
         skew: seconds by which its clock is ahead.
+        refuses: the error that every script that writes gets, if any.
     """
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
         self.skew = 0.0
+        self.refuses = ""
         self.links: list[FakeLink] = []
         self.late: deque[Callable[[], Any]] = deque()
         self.forget()
@@ -149,6 +151,11 @@ class FakeRedis:
         done = _SCRIPTS.get(id(script))
         if done is None:
             raise RedisRefused("ERR unknown script")
+        if self.refuses:
+            if script is recording._RECORD:
+                self.publish(args[1], args[2])
+                return [self.refuses.encode()]
+            raise RedisRefused(self.refuses)
         return done(self, keys, args)
 
 
@@ -156,6 +163,13 @@ def _record(redis: FakeRedis, keys: list[bytes], args: list[bytes]) -> Any:
     id = redis.add([b"m", args[2]])
     redis.publish(args[1], b"\x94" + args[2][1:] + bytes((217, len(id))) + id)
     return id
+
+
+def _trim(redis: FakeRedis, keys: list[bytes], args: list[bytes]) -> Any:
+    before = [id for id, _ in redis.stream if id[0] <= redis.now - int(args[0])]
+    if before:
+        redis.stream = [entry for entry in redis.stream if entry[0] >= before[-1]]
+    return 1 if redis.stream else 0
 
 
 def _begin(redis: FakeRedis, keys: list[bytes], args: list[bytes]) -> Any:
@@ -212,6 +226,7 @@ def _take(redis: FakeRedis, keys: list[bytes], args: list[bytes]) -> Any:
 
 _SCRIPTS: dict[int, Callable[[FakeRedis, list[bytes], list[bytes]], Any]] = {
     id(recording._RECORD): _record,
+    id(recording._TRIM): _trim,
     id(catching_up._BEGIN): _begin,
     id(others._HOLD): _hold,
     id(others._RECORD): _record_other,
@@ -284,6 +299,11 @@ class FakeLink:
         return self._send(lambda: self.redis.run_script(script, key_bytes, arg_bytes))
 
     send_script = queue_script = script
+
+    send = command
+
+    def take_unwritten(self) -> bool:
+        return False
 
     def subscribe(self, channel: bytes, received: Callable[[bytes, bytes], None]) -> None:
         assert channel not in self._channels

@@ -30,6 +30,8 @@ class FakeLink(RedisLink):
         queued: the words of each `queue`.
         asked: commands and scripts without an answer, oldest first: (words or script's arguments, Deferred).
         channels, patterns: who receives what.
+        unwritten: what `take_unwritten` gives next.
+        is_strict: whether a channel has one receiver, as it has in truth; several parts of a test may share a link.
     """
 
     def __init__(self) -> None:
@@ -44,6 +46,7 @@ class FakeLink(RedisLink):
         self.channels: dict[bytes, Received] = {}
         self.patterns: dict[bytes, Received] = {}
         self.forced: list[Deferred[None]] = []
+        self.unwritten = self.is_strict = False
 
     @property
     def is_up(self) -> bool:
@@ -75,11 +78,20 @@ class FakeLink(RedisLink):
     def script(self, script: Any, keys: Any = (), args: Any = ()) -> Deferred[Any]:
         return self._asked((*keys, *args))
 
+    def send(self, *args: Any) -> Deferred[Any]:
+        return self._asked(args)
+
+    def take_unwritten(self) -> bool:
+        unwritten, self.unwritten = self.unwritten, False
+        return unwritten
+
     def in_force(self) -> Deferred[Any]:
         self.forced.append(Deferred())
         return self.forced[-1]
 
     def subscribe(self, channel: bytes, received: Received) -> None:
+        if self.is_strict and channel in self.channels:
+            raise ValueError(f"{channel!r} has a receiver already")
         self.channels[channel] = received
 
     def psubscribe(self, pattern: bytes, received: Received) -> None:

@@ -30,8 +30,17 @@ class CatchingUpTests(SynchronousTestCase):
             self.cluster.heal()
         self.assertEqual(self.second.count("cluster_gaps"), 0)
 
+    def test_pages_are_small_where_entries_are_large(self) -> None:
+        mib = 1024 * 1024
+        self.assertEqual(catching_up._next_page(50, 50 * 100), 100)
+        self.assertEqual(catching_up._next_page(400, 400 * 100), 500)
+        self.assertEqual(catching_up._next_page(50, 0), 100)
+        self.assertEqual(catching_up._next_page(50, 50 * 5 * mib), 1)
+        self.assertEqual(catching_up._next_page(1, 8 * mib), 1)
+        self.assertEqual(catching_up._next_page(1, 1000), 2)
+
     def test_more_than_a_page_is_read(self) -> None:
-        self.patch(catching_up, "_PAGE", 3)
+        self.patch(catching_up, "_FIRST_PAGE", 3)
         self.second.link.cut_subscriptions()
         for number in range(10):
             self.first.say(number)

@@ -17,13 +17,14 @@ from wsservice.errors import ClientError
 from wsservice.messages import Broadcast, Target
 
 REQUEST, RESPONSE = b"socket.io-request#/#", b"socket.io-response#/#"
-OWN_CHANNELS = {REQUEST, RESPONSE, b"socket.io-response#/#me#"}
+OWN_CHANNELS = {REQUEST, RESPONSE, b"socket.io-response#/#me,#"}
 
 
 class ClassicTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.process = Process()
         self.link = self.process.link
+        self.link.is_strict = True
         self.broadcasts: list[tuple[str, bytes, bytes]] = []
         self.answers: list[tuple[bytes, bytes]] = []
         self.classic = Classic(
@@ -67,6 +68,25 @@ class ClassicTests(SynchronousTestCase):
         self.assertEqual(self.link.channels.keys(), OWN_CHANNELS)
         self.assertEqual(self.classic.channels("/admin").request, b"socket.io-request#/admin#")
 
+    def test_no_namespace_has_the_channels_of_another_one(self) -> None:
+        self.classic.open("/chat")
+        for name in ("/chat#me", "/chat#me#", "/chat#", "/chat##", "/chat#request", "/#me", "/#"):
+            before = set(self.link.channels)
+            self.classic.open(name)
+            self.assertEqual(len(self.link.channels), len(before) + 3, name)
+            self.classic.close(name)
+            self.assertEqual(set(self.link.channels), before, name)
+
+    def test_a_namespace_whose_channels_are_taken_is_not_open_and_takes_nothing_away(self) -> None:
+        taken = self.classic.channels("/chat").request
+        self.link.subscribe(taken, lambda channel, payload: None)
+        before = dict(self.link.channels)
+        for _ in range(2):
+            self.assertRaises(ValueError, self.classic.open, "/chat")
+            self.classic.close("/chat")
+            self.assertEqual(self.link.channels, before)
+            self.assertEqual(self.link.patterns.keys(), {b"socket.io#/#*"})
+
     def test_broadcasts_and_answers_are_passed_on_unread(self) -> None:
         self.link.patterns[b"socket.io#/#*"](b"socket.io#/#r#", b"whatever")
         self.link.receive(RESPONSE, b"answer")
@@ -97,8 +117,8 @@ class ClassicTests(SynchronousTestCase):
         self.assertIn(REQUEST, self.link.channels)
 
     def test_own_requests_are_not_carried_out_again(self) -> None:
-        self.ask(requests.DisconnectSockets("me", Target()))
-        self.ask(requests.Fetch("me", "r", Target()))
+        self.ask(requests.DisconnectSockets("me,", Target()))
+        self.ask(requests.Fetch("me,", "r", Target()))
         self.assertEqual((self.alice.link.closes, self.responses()), ([], []))
 
     def test_what_is_no_request_is_refused(self) -> None:

@@ -7,6 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.adapters.redis.memory import Bench
 from wsservice.adapters.redis.connections import MAX_MESSAGE
+from wsservice.adapters.redis.resp import encode
 from wsservice.errors import RedisUnavailable
 
 
@@ -112,3 +113,78 @@ class SubscriberTests(SynchronousTestCase):
         bench.subscriber.lose()
         self.failureResultOf(waiting, RedisUnavailable)
         self.failureResultOf(bench.link.in_force(), RedisUnavailable)
+
+
+READONLY = b"-READONLY You can't write against a read only replica.\r\n"
+
+
+class ReplicaTests(SynchronousTestCase):
+    """A master that has become a replica."""
+
+    def hello(self, role: str) -> bytes:
+        return encode("server", "redis", "proto", "2", "role", role)
+
+    def demote(self, refusal: bytes = READONLY) -> Bench:
+        bench = Bench().start()
+        bench.redis.answers |= {b"HSET": refusal, b"HELLO": self.hello("replica")}
+        bench.link.tell(b"HSET", b"k", b"f", b"v")
+        bench.settle()
+        return bench
+
+    def test_both_connections_are_made_again_and_wait_for_a_master(self) -> None:
+        bench = self.demote()
+        self.assertFalse(bench.link.is_up)
+        bench.advance(5)
+        self.assertFalse(bench.link.is_up)
+        self.assertEqual(bench.link.readiness().detail.count("it is a replica, which takes no writes"), 2)
+        self.assertEqual(bench.told, ["up", "down"])
+        bench.redis.answers = {b"HELLO": self.hello("master")}
+        bench.advance(6)
+        self.assertEqual(bench.told, ["up", "down", "up"])
+        asked = len(bench.sent(b"HELLO"))
+        for one in bench.redis.open:
+            one.lose()
+        bench.advance(6)
+        self.assertEqual(len(bench.sent(b"HELLO")), asked)
+
+    def test_who_may_not_ask_for_the_role_goes_on(self) -> None:
+        bench = Bench().start()
+        bench.redis.answers |= {b"HSET": READONLY, b"HELLO": b"-NOPERM no\r\n"}
+        bench.link.tell(b"HSET", b"k", b"f", b"v")
+        bench.settle()
+        self.assertFalse(bench.link.is_up)
+        bench.advance(1)
+        self.assertTrue(bench.link.is_up)
+
+    def test_an_older_redis_tells_it_in_other_words(self) -> None:
+        bench = self.demote(
+            b"-ERR Error running script (call to f_0123): @user_script:2: @user_script: 2: -READONLY You\r\n"
+        )
+        self.assertFalse(bench.link.is_up)
+
+    def test_other_refusals_end_nothing(self) -> None:
+        bench = self.demote(b"-OOM command not allowed when used memory > 'maxmemory'. READONLY \r\n")
+        self.assertTrue(bench.link.is_up)
+        self.assertTrue(bench.link.take_unwritten())
+        self.assertFalse(bench.link.take_unwritten())
+
+
+class SendTests(SynchronousTestCase):
+    def test_what_is_sent_is_not_given_up_while_the_connection_holds(self) -> None:
+        bench = Bench(timeout=3.0).start()
+        bench.redis.is_silent = True
+        answer = bench.link.send("PING")
+        bench.clock.advance(2.9)
+        self.assertNoResult(answer)
+        bench.redis.is_silent = False
+        bench.settle()
+        self.successResultOf(answer)
+
+    def test_it_fails_with_the_connection_and_while_there_is_none(self) -> None:
+        bench = Bench().start()
+        bench.redis.is_silent = True
+        answer = bench.link.send("PING")
+        bench.clock.advance(0)
+        bench.commands.lose()
+        self.failureResultOf(answer, RedisUnavailable)
+        self.failureResultOf(bench.link.send("PING"), RedisUnavailable)

@@ -65,7 +65,9 @@ class MarksTests(SynchronousTestCase):
             ],
         )
 
-    def test_very_many_are_written_in_slices_and_what_goes_meanwhile_is_not(self) -> None:
+    def test_very_many_are_written_in_slices_each_when_the_last_is_answered_and_what_goes_meanwhile_is_not(
+        self,
+    ) -> None:
         for number in range(1200):
             self.marks.put(b"k%d" % number, "c", b"v")
         self.told()
@@ -73,11 +75,49 @@ class MarksTests(SynchronousTestCase):
         self.assertEqual(len(self.told()), 3 * 500)
         self.marks.drop(b"k1199", "c")
         self.told()
-        self.clock.advance(0)
-        self.clock.advance(0)
-        self.assertEqual(len(self.told()), 3 * 699)
-        self.clock.advance(0)
-        self.assertEqual((self.told(), self.clock.getDelayedCalls()), ([], []))
+        self.clock.advance(1)
+        self.assertEqual(self.told(), [])
+        self.next_slice()
+        self.assertEqual(len(self.told()), 3 * 500)
+        self.next_slice()
+        self.assertEqual(len(self.told()), 3 * 199)
+        self.assertEqual(self.link.asked, [])
+
+    def test_one_hash_of_very_many_is_written_in_slices_too(self) -> None:
+        for number in range(1200):
+            self.marks.put(b"k", f"c{number}", b"v")
+        self.told()
+        self.link.come_up()
+        fields: list[bytes] = []
+        for expected in (500, 500, 200):
+            written = [words for words in self.told() if words[0] == b"HSET"]
+            found = [field for words in written for field in words[2::2]]
+            self.assertEqual(len(found), expected)
+            fields += found
+            if expected == 500:
+                self.next_slice()
+        self.assertEqual(fields, [self.field(f"c{number}", 2) for number in range(1200)])
+        self.assertEqual(self.link.asked, [])
+
+    def test_what_has_begun_anew_meanwhile_is_not_continued(self) -> None:
+        for number in range(1200):
+            self.marks.put(b"k", f"c{number}", b"v")
+        self.link.come_up()
+        self.told()
+        self.link.come_up()
+        self.assertEqual(len(self.told()), 2 * 5 + 1)
+        slices = [waiting for words, waiting in self.link.asked if words == (b"PING",)]
+        for waiting in slices:
+            waiting.callback("PONG")
+        self.assertEqual(len(self.told()), 2 * 5)
+
+    def next_slice(self) -> None:
+        """Redis has answered the one before."""
+        pings = [one for one in self.link.asked if one[0] == (b"PING",)]
+        self.assertEqual(len(pings), 1)
+        self.link.asked = []
+        pings[0][1].callback("PONG")
+        self.link.asked = [one for one in self.link.asked if one[0] == (b"PING",)]
 
     def test_they_are_prolonged_while_the_node_lives_and_taken_back_when_it_stops(self) -> None:
         self.marks.start()

@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.adapters.redis.node import KEYS, FakeLink
 from wsservice.adapters.redis.nodes import CUT_AFTER, DEAD_AFTER, INTERVAL, Node, Nodes
-from wsservice.errors import RedisUnavailable
+from wsservice.errors import RedisRefused, RedisUnavailable
 
 
 class NodesTests(SynchronousTestCase):
@@ -102,6 +102,40 @@ class NodesTests(SynchronousTestCase):
         self.assertIn("a", self.nodes.live)
         self.link.up = False
         self.successResultOf(self.nodes.look())
+
+    def test_a_sign_of_life_that_is_refused_is_told_until_one_is_taken(self) -> None:
+        self.start()
+        self.beat(known=False)
+        self.assertTrue(self.nodes.readiness().ready)
+        for _ in range(2):
+            self.clock.advance(INTERVAL)
+            self.link.answer(RedisRefused("OOM command not allowed when used memory > 'maxmemory'."))
+            readiness = self.nodes.readiness()
+            self.assertFalse(readiness.ready)
+            self.assertIn("OOM command not allowed", readiness.detail)
+        self.clock.advance(INTERVAL)
+        self.link.answer(RedisUnavailable("gone"))
+        self.assertFalse(self.nodes.readiness().ready)
+        self.clock.advance(INTERVAL)
+        self.beat()
+        self.assertTrue(self.nodes.readiness().ready)
+
+    def test_what_redis_did_not_take_is_written_anew_and_not_more_often_than_it_must(self) -> None:
+        self.start()
+        self.beat(known=False)
+        self.link.unwritten = True
+        self.clock.advance(INTERVAL)
+        self.beat()
+        self.assertEqual(len(self.anew), 2)
+        self.beat(known=False)
+        for _ in range(9):
+            self.link.unwritten = True
+            self.clock.advance(INTERVAL)
+            self.beat()
+        self.assertEqual(len(self.anew), 2)
+        self.clock.advance(INTERVAL)
+        self.beat()
+        self.assertEqual(len(self.anew), 3)
 
     def test_what_is_no_nodes_is_left_alone(self) -> None:
         self.start()

@@ -96,6 +96,17 @@ class OthersTests(SynchronousTestCase):
         self.assertAllGot(1)
         self.assertEqual(self.second.count("cluster_faults", "unrecorded"), 0)
 
+    def test_where_nothing_can_be_recorded_it_is_delivered_soon_and_by_each_node_once(self) -> None:
+        self.cluster.redis.refuses = "OOM command not allowed when used memory > 'maxmemory'."
+        self.cluster.emit(1)
+        self.cluster.advance(4.0)
+        self.assertEqual((self.one.events, self.two.events, self.recorded()), ([1], [1], 0))
+        self.cluster.redis.refuses = ""
+        self.cluster.advance(4.0)
+        self.cluster.emit(2)
+        self.cluster.settle()
+        self.assertEqual((self.one.events, self.two.events, self.recorded()), ([1, 2], [1, 2], 1))
+
     def test_without_redis_it_is_delivered_in_the_end_and_not_again_when_it_is_recorded_all_the_same(self) -> None:
         self.cluster.emit(1)
         for node in self.cluster.nodes:

@@ -101,6 +101,50 @@ class OutboxTests(SynchronousTestCase):
         self.outbox.drop_all("stopped")
         self.assertEqual(self.counters.items(), [("cluster_dropped", "stopped", 1)])
 
+    def test_other_commands_cost_no_message_its_place(self) -> None:
+        for number in range(5):
+            self.outbox.add(b"%010d" % number)
+        for _ in range(1000):
+            self.outbox.add(b"tell", None, False)
+        self.assertEqual(self.counters.items(), [])
+        self.assertEqual(self.data()[:5], [b"%010d" % number for number in range(5)])
+
+    def test_nor_one_that_is_held(self) -> None:
+        self.outbox.hold("lost")
+        for number in range(5):
+            self.outbox.add(b"%010d" % number)
+        for _ in range(1000):
+            self.outbox.add(b"tell", None, False)
+        self.assertEqual(len(self.data()), 1000)
+        self.outbox.release()
+        self.assertEqual(self.data(), [b"%010d" % number for number in range(5)])
+        self.assertEqual(self.counters.items(), [])
+
+    def test_messages_and_others_keep_their_order_whatever_is_dropped(self) -> None:
+        for number in range(8):
+            self.outbox.add(b"%010d" % number)
+            self.outbox.add(b"q%d" % number, None, False)
+        self.assertEqual(self.data(1), [b"q0"])
+        self.assertEqual(self.data(1), [b"q1"])
+        expected = [b"q2", b"%010d" % 3, b"q3", b"%010d" % 4, b"q4", b"%010d" % 5, b"q5", b"%010d" % 6]
+        self.assertEqual(self.data(sum(map(len, expected))), expected)
+        self.assertEqual(self.data(), [b"q6", b"%010d" % 7, b"q7"])
+        self.assertEqual(self.counters.get("cluster_dropped", "queue_full"), 3)
+
+    def test_others_have_a_bound_of_their_own_and_it_is_told_when_it_was_reached(self) -> None:
+        outbox = Outbox(self.counters, 1 << 20, 3 * (2 + OVERHEAD))
+        question: Deferred[Any] = Deferred()
+        outbox.add(b"q0", question, False)
+        outbox.add(b"m")
+        for number in range(1, 3):
+            outbox.add(b"q%d" % number, None, False)
+        self.assertFalse(outbox.has_shed)
+        outbox.add(b"q3", None, False)
+        self.assertTrue(outbox.has_shed)
+        self.failureResultOf(question, RedisUnavailable)
+        self.assertEqual([one[0] for one in outbox.take(1 << 20)], [b"m", b"q1", b"q2", b"q3"])
+        self.assertEqual(self.counters.items(), [("cluster_faults", "shed", 1)])
+
 
 class RepliesTests(SynchronousTestCase):
     def setUp(self) -> None:
@@ -149,3 +193,12 @@ class RepliesTests(SynchronousTestCase):
             self.assertIn("reset", str(self.failureResultOf(answer, RedisUnavailable).value))
         self.assertEqual(self.counters.items(), [("cluster_dropped", "uncertain", 2)])
         self.assertEqual(self.replies.unanswered, 0)
+
+    def test_a_write_that_redis_takes_from_nobody_is_remembered(self) -> None:
+        self.replies.sent([(b"1", None, False)] * 3, 3)
+        self.replies.put(RedisRefused("NOPERM no"))
+        self.replies.put("OK")
+        self.assertFalse(self.replies.has_refused)
+        self.replies.put(RedisRefused("OOM command not allowed when used memory > 'maxmemory'."))
+        self.assertTrue(self.replies.has_refused)
+        self.assertEqual(self.counters.items(), [])

@@ -55,7 +55,11 @@ class QuestionsTests(SynchronousTestCase):
     def answer_count(self, requests: int, me: int = 1, **subscribed: int) -> None:
         words = self.link.asked[0][0]
         self.assertEqual(words[:2], (b"PUBSUB", b"NUMSUB"))
-        counts = [requests, *(subscribed.get(name.split(b"#")[-2].decode(), 0) for name in words[3:-1]), me]
+        counts = [
+            requests,
+            *(subscribed.get(name.split(b"#")[-2].decode().removesuffix(","), 0) for name in words[3:-1]),
+            me,
+        ]
         self.link.answer([part for name, count in zip(words[2:], counts, strict=True) for part in (name, count)])
         if self.link.asked:  # there are others: who lives is looked up before they are counted
             self.link.answer(self.lives())

@@ -387,3 +387,106 @@ class LossTests(Case):
         self.cluster.settle()
         self.move(self.two, third)
         self.assertGot(self.two, *range(1, 13))
+
+
+OOM = "OOM command not allowed when used memory > 'maxmemory'."
+
+
+class RefusedTests(Case):
+    """Redis is full: it records nothing, and publishes all the same."""
+
+    def test_everybody_gets_it_unrecorded_and_it_is_told(self) -> None:
+        self.cluster.redis.refuses = OOM
+        self.first.say(1)
+        self.second.say(2)
+        self.assertGot(self.one, 1, 2)
+        self.assertGot(self.two, 1, 2)
+        for node in (self.first, self.second):
+            readiness = node.adapter.readiness()
+            self.assertFalse(readiness.ready)
+            self.assertIn(OOM, readiness.detail)
+            self.assertEqual(node.count("cluster_faults", "unrecorded"), 1)
+            self.assertEqual((node.count("cluster_dropped", "refused"), node.count("cluster_lost")), (0, 0))
+
+    def test_what_is_recorded_before_and_after_keeps_its_place(self) -> None:
+        for number in (1, 2, 3):
+            self.first.say(number)
+        self.first.link.execute(1)
+        self.cluster.redis.refuses = OOM
+        self.first.link.execute(1)
+        self.cluster.redis.refuses = ""
+        self.assertGot(self.one, 1, 2, 3)
+        self.assertGot(self.two, 1, 2, 3)
+        self.assertEqual(self.second.count("cluster_lost"), 0)
+
+    def test_who_moves_gets_it_no_second_time(self) -> None:
+        self.first.say(1)
+        self.cluster.settle()
+        self.cluster.redis.refuses = OOM
+        self.first.say(2)
+        self.cluster.settle()
+        self.cluster.redis.refuses = ""
+        self.first.say(3)
+        self.cluster.settle()
+        self.move(self.one, self.second)
+        self.move(self.two, self.first)
+        self.assertGot(self.one, 1, 2, 3)
+        self.assertGot(self.two, 1, 2, 3)
+
+    def test_it_is_ready_again_when_nothing_was_refused_for_a_while(self) -> None:
+        self.cluster.redis.refuses = OOM
+        self.first.say(1)
+        self.cluster.settle()
+        self.cluster.redis.refuses = ""
+        self.cluster.advance(9.0)
+        self.assertFalse(self.first.adapter.readiness().ready)
+        self.cluster.advance(2.0)
+        self.assertTrue(self.first.adapter.readiness().ready)
+        self.first.say(2)
+        self.assertGot(self.two, 1, 2)
+
+    def test_signs_of_life_that_are_refused_are_told_at_once(self) -> None:
+        self.cluster.advance(1.0)
+        self.assertTrue(self.second.adapter.readiness().ready)
+        self.cluster.redis.refuses = OOM
+        self.cluster.advance(1.5)
+        self.assertIn("signs of life", self.second.adapter.readiness().detail)
+        self.cluster.redis.refuses = ""
+        self.cluster.advance(1.5)
+        self.assertTrue(self.second.adapter.readiness().ready)
+
+
+class TrimTests(Case):
+    def test_what_nobody_comes_back_to_is_not_kept_but_for_the_last(self) -> None:
+        for number in (1, 2, 3):
+            self.first.say(number)
+            self.cluster.settle()
+        self.cluster.advance(200.0)
+        self.assertEqual(len(self.cluster.redis.stream), 1)
+        self.first.say(4)
+        self.cluster.settle()
+        self.cluster.advance(60.0)
+        self.assertEqual(len(self.cluster.redis.stream), 2)
+
+    def test_a_quiet_node_that_was_cut_off_has_lost_nothing(self) -> None:
+        self.first.say(1)
+        self.cluster.settle()
+        self.cluster.advance(200.0)
+        self.second.link.cut_subscriptions()
+        self.first.say(2)
+        self.cluster.settle()
+        self.cluster.advance(50.0)
+        self.cluster.heal()
+        self.assertGot(self.two, 1, 2)
+        self.assertEqual((self.second.count("cluster_gaps"), self.second.count("cluster_lost")), (0, 0))
+
+    def test_who_was_quiet_for_long_comes_back_to_a_node_that_has_just_been_started(self) -> None:
+        self.first.say(1)
+        self.cluster.settle()
+        self.cluster.advance(200.0)
+        self.one.cut()
+        self.second.say(2)
+        self.cluster.settle()
+        third = self.cluster.start()
+        self.move(self.one, third)
+        self.assertGot(self.one, 1, 2)

@@ -232,3 +232,32 @@ class OwnersTests(Case):
         self.come(self.one, self.second)
         self.assertTrue(self.one.recovered)
         self.assertEqual(self.one.events, [])
+
+
+class ManyTests(Case):
+    def refuse(self, words: str) -> None:
+        self.cluster.redis.refuses = words
+
+    def test_very_many_that_broke_are_written_again_in_slices(self) -> None:
+        clients = [self.cluster.client(self.first, f"user{number}") for number in range(450)]
+        self.first.link.cut_commands()
+        for client in clients:
+            client.cut()
+        self.cluster.redis.forget()
+        self.first.link.connect()
+        self.first.bench.turn()
+        self.assertLessEqual(self.writes(), 250)  # with a sign of life and the like
+        self.cluster.settle()
+        for client in clients:
+            self.assertIsNotNone(self.entry(client))
+
+    def writes(self) -> int:
+        return len(self.first.link.sent)
+
+    def test_one_that_was_refused_is_written_when_it_would_be_prolonged(self) -> None:
+        self.refuse("OOM command not allowed when used memory > 'maxmemory'.")
+        two = self.cluster.client(self.first, "bob")
+        self.refuse("")
+        self.assertIsNone(self.entry(two))
+        self.cluster.advance(25.0)
+        self.assertIsNotNone(self.entry(two))

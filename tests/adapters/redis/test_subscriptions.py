@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from wsservice.adapters.redis.resp import TooLarge
@@ -35,6 +36,22 @@ class SubscriptionsTests(SynchronousTestCase):
         self.subscriptions.deliver([b"message", b"a", TooLarge(9_000_000)])
         self.assertEqual(self.got, [])
         self.assertEqual(self.counters.items(), [("cluster_refused", "too_large", 1)])
+
+    def test_and_told_once_for_each_channel(self) -> None:
+        lines: list[LogEvent] = []
+
+        def observe(event: LogEvent) -> None:
+            if "redis" in event["log_namespace"]:
+                lines.append(event)
+
+        globalLogPublisher.addObserver(observe)
+        self.addCleanup(globalLogPublisher.removeObserver, observe)
+        self.subscriptions.channels[b"b"] = self.subscriptions.channels[b"a"]
+        for channel in (b"a", b"b", b"a", b"b", b"a"):
+            self.subscriptions.deliver([b"message", channel, TooLarge(9_000_000)])
+        self.assertEqual([line["channel"] for line in lines], ["'a'", "'b'"])
+        self.assertIn("it has 9000000 bytes", formatEvent(lines[0]))
+        self.assertEqual(self.counters.items(), [("cluster_refused", "too_large", 5)])
 
     def test_a_receiver_that_fails_hurts_nobody_else(self) -> None:
         self.subscriptions.channels[b"bad"] = lambda *message: 1 // 0

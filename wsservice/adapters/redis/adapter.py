@@ -12,7 +12,7 @@ from wsservice import close_codes
 from wsservice.adapters.base import Adapter, Presence, RemoteConnection
 from wsservice.adapters.redis import classic_requests as requests
 from wsservice.adapters.redis.beginning import Beginning
-from wsservice.adapters.redis.channels import Channels
+from wsservice.adapters.redis.channels import Channels, uid_of
 from wsservice.adapters.redis.classic import Classic
 from wsservice.adapters.redis.control import Control
 from wsservice.adapters.redis.direct import Direct
@@ -67,6 +67,7 @@ class RedisAdapter(Adapter):
         clock = hub.clock
         self._local = local
         self.nodes = nodes = Nodes(link, keys, clock)
+        self._uid = uid_of(nodes.id)
         refusals = Refusals(hub.counters)
         self._questions = Questions(link, nodes, refusals, clock)
         self._classic = self._questions.classic = Classic(
@@ -149,8 +150,12 @@ class RedisAdapter(Adapter):
         self._broadcasts.ended()
 
     def readiness(self) -> Readiness:
-        """Whether Redis can be had."""
-        return self.link.readiness()
+        """Whether Redis can be had, and takes what must be written."""
+        found = self.link.readiness()
+        for part in (self.nodes, self._broadcasts):
+            if found.ready and not (other := part.readiness()).ready:
+                found = other
+        return found
 
     # What the registry tells
 
@@ -206,17 +211,17 @@ class RedisAdapter(Adapter):
 
     def join(self, message: Join) -> None:
         """Let connections elsewhere enter rooms."""
-        self._classic.send(message.target.namespace, requests.Join(self.nodes.id, message.target, message.rooms))
+        self._classic.send(message.target.namespace, requests.Join(self._uid, message.target, message.rooms))
 
     def leave(self, message: Leave) -> None:
         """Let connections elsewhere leave rooms."""
-        self._classic.send(message.target.namespace, requests.Leave(self.nodes.id, message.target, message.rooms))
+        self._classic.send(message.target.namespace, requests.Leave(self._uid, message.target, message.rooms))
 
     def disconnect(self, message: Disconnect) -> None:
         """Close connections elsewhere."""
         self._classic.send(
             message.target.namespace,
-            requests.DisconnectSockets(self.nodes.id, message.target, code=message.code, reason=message.reason),
+            requests.DisconnectSockets(self._uid, message.target, code=message.code, reason=message.reason),
         )
 
     def renew(self, message: Renew) -> None:
@@ -241,7 +246,7 @@ class RedisAdapter(Adapter):
 
     def server_emit(self, namespace: str, event: str, args: tuple[Any, ...]) -> None:
         """An event for the other nodes' applications."""
-        self._classic.send(namespace, requests.ServerSideEmit(self.nodes.id, event, args))
+        self._classic.send(namespace, requests.ServerSideEmit(self._uid, event, args))
 
     def server_call(self, namespace: str, event: str, args: tuple[Any, ...], timeout: float) -> Deferred[list[Any]]:
         """A question to the other nodes' applications."""

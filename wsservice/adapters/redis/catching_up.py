@@ -16,8 +16,8 @@ from wsservice.adapters.redis.shared_history import SharedHistory
 
 log = Logger()
 
-#: entries of the stream that are read at a time
-_PAGE = 500
+#: entries of the stream that are read at a time: at first, and at most; and bytes that they should not much exceed
+_FIRST_PAGE, _PAGE, _PAGE_BYTES = 50, 500, 1024 * 1024
 
 #: KEYS: the stream. ARGV: the last entry that the node has (or none), the id behind it, and its milliseconds. Gives
 #: the time, the first entry's id, and whether that last entry is there. A stream is never empty after that, and its
@@ -90,16 +90,18 @@ class Stream:
             self._start = history.recorded if beginning is None else -1
         elif not has or (not last and first > recorded):
             self._lost(first, _number(b"%d-0" % now))
+        count = _FIRST_PAGE
         while True:
             self._held.has_let_go = False
             start = f"({write_position(history.recorded)}".encode()
-            page: list[Any] = await link.command(b"XRANGE", self._keys.events, start, b"+", b"COUNT", _PAGE)
+            page: list[Any] = await link.command(b"XRANGE", self._keys.events, start, b"+", b"COUNT", count)
             if not is_current():
                 return False
             for offset, fields in page:
                 self._read_entry(_number(offset), fields)
-            if len(page) < _PAGE and not self._held.has_let_go:
+            if len(page) < count and not self._held.has_let_go:
                 return True
+            count = _next_page(count, sum(len(field) for _, fields in page for field in fields))
 
     async def _find_beginning(self, since: int) -> int | None:
         """The position of the last entry before the window, if there is one.
@@ -135,6 +137,11 @@ class Stream:
             self._apply(position, message)
         if self._history.recorded < position:  # it is no event, or none that can be read
             self._history.pass_by(position)
+
+
+def _next_page(count: int, size: int) -> int:
+    """How many entries to read after a page of so many, with so many bytes: twice as many, if these are small."""
+    return max(1, min(2 * count, _PAGE, count * _PAGE_BYTES // max(1, size)))
 
 
 def _number(offset: bytes) -> int:

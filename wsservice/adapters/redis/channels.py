@@ -7,7 +7,8 @@
     <key>-response#<namespace>#<uid>#     answers to one node, from nodes with `publishOnSpecificResponseChannel`
 
 A namespace's name may hold a `#`: then the pattern of `/a` gets the messages of `/a#b`, too, as if they were for
-a room. The namespace within the message decides.
+a room. The namespace within the message decides. Clients may name such a namespace: no channel of it is another one's,
+since the uids of our nodes have a comma.
 """
 
 from __future__ import annotations
@@ -67,6 +68,11 @@ class Channels:
             return False
         room = channel[len(self.broadcast) : -1].decode("utf-8", "replace")
         return not room or room == NOBODY or has_room(room)
+
+
+def uid_of(node: str) -> str:
+    """What one of our nodes is called in requests; no namespace holds a comma, so it is never the end of one's name."""
+    return f"{node},"
 
 
 def any_namespace(key: str) -> bytes:

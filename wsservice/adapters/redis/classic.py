@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
 
 from twisted.logger import Logger
@@ -17,7 +18,7 @@ from wsservice.adapters.base import RemoteConnection
 from wsservice.adapters.local import Local
 from wsservice.adapters.redis import classic_requests as requests
 from wsservice.adapters.redis import classic_responses as responses
-from wsservice.adapters.redis.channels import Channels
+from wsservice.adapters.redis.channels import Channels, uid_of
 from wsservice.adapters.redis.classic_packets import decode_request, encode_request, encode_response
 from wsservice.adapters.redis.foreign import ForeignMessage
 from wsservice.adapters.redis.link import RedisLink
@@ -39,7 +40,7 @@ class Classic:
 
     Args:
         prefix: `--adapter-key`.
-        node: this node's id, and its uid in all namespaces.
+        node: this node's id; its uid in all namespaces is made of it.
         broadcast: gets each payload of a namespace's channels of broadcasts, unread; None: they are read elsewhere.
         answer: gets each payload of its channels of responses.
         call_timeout: seconds that clients have to acknowledge where the asker does not say.
@@ -59,7 +60,7 @@ class Classic:
     ) -> None:
         self._link = link
         self._prefix = prefix
-        self._node = node
+        self._node, self._uid = node, uid_of(node)
         self._local = local
         self._refusals = refusals
         self._broadcast = broadcast
@@ -74,17 +75,28 @@ class Classic:
         return self._open.get(namespace) or Channels(self._prefix, namespace)
 
     def open(self, namespace: str) -> None:
-        """Take part in a namespace from now on; twice is once."""
+        """Take part in a namespace from now on; twice is once.
+
+        Raises:
+            ValueError: one of its channels is somebody else's; then it is not open.
+        """
         if namespace in self._open:
             return
-        channels = self._open[namespace] = Channels(self._prefix, namespace)
-        link = self._link
-        broadcast = self._broadcast
-        if broadcast is not None:
-            link.psubscribe(channels.pattern, lambda channel, payload: broadcast(channels, channel, payload))
-        for channel in (channels.response, channels.response_to(self._node)):
-            link.subscribe(channel, self._answer)
-        link.subscribe(channels.request, lambda channel, payload: self._requested(channels, payload))
+        channels = Channels(self._prefix, namespace)
+        link, broadcast = self._link, self._broadcast
+
+        def requested(channel: bytes, payload: bytes) -> None:
+            self._requested(channels, payload)
+
+        receivers = dict.fromkeys(self._answers(channels), self._answer) | {channels.request: requested}
+        with ExitStack() as undo:
+            for channel, received in receivers.items():
+                link.subscribe(channel, received)
+                undo.callback(link.unsubscribe, channel)
+            if broadcast is not None:
+                link.psubscribe(channels.pattern, lambda channel, payload: broadcast(channels, channel, payload))
+            undo.pop_all()
+        self._open[namespace] = channels
 
     def close(self, namespace: str) -> None:
         """Take part no more."""
@@ -92,8 +104,11 @@ class Classic:
         if channels is None:
             return
         self._link.punsubscribe(channels.pattern)  # nothing where it is not subscribed
-        for channel in (channels.request, channels.response, channels.response_to(self._node)):
+        for channel in (channels.request, *self._answers(channels)):
             self._link.unsubscribe(channel)
+
+    def _answers(self, channels: Channels) -> tuple[bytes, bytes]:
+        return channels.response, channels.response_to(self._uid)
 
     def begin_asking(self, namespace: str) -> None:
         """Take part in a namespace for as long as a question is asked, whether it has clients here or not.
@@ -130,7 +145,7 @@ class Classic:
         except ForeignMessage as error:
             self._refusals.refuse(channels.request, error.word)
             return
-        if request.uid != self._node:  # what this node wants done has been done here
+        if request.uid != self._uid:  # what this node wants done has been done here
             self._handle(channels, request)
 
     def _handle(self, channels: Channels, request: requests.Request) -> None:

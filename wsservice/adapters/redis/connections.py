@@ -14,6 +14,7 @@ Importing this installs the reactor, since txredisapi does so: import it when th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -41,10 +42,20 @@ log = Logger()
 MAX_MESSAGE = 8 * 1024 * 1024
 #: bytes of one string in the answer to a command
 MAX_ANSWER = 64 * 1024 * 1024
+#: the kinds of connections
+COMMANDS, SUBSCRIPTIONS = "commands", "subscriptions"
+REPLICA = "it is a replica, which takes no writes"
+#: what only a replica answers; before 7.0 that of a script is told behind `ERR Error running script (call to f_...)`
+_READONLY = re.compile(r"(?:ERR Error running script .*-)?READONLY ", re.DOTALL)
+#: the first words of lists that are answers
+_ANSWERS = (b"pong", b"server")
 
 
 class RedisConnection(BaseRedisProtocol):  # type: ignore[misc]
     """One connection, from the greeting to its end.
+
+    Args:
+        doubts: the kinds of connections that ask, when they are made, whether Redis is a replica by now.
 
     Attributes:
         reason: why it ended or will end; the first that was found.
@@ -53,8 +64,11 @@ class RedisConnection(BaseRedisProtocol):  # type: ignore[misc]
     """
 
     replyQueue: Replies
+    kind = ""
 
-    def __init__(self, url: RedisUrl, counters: Counters, *, max_bulk: int, database: int | None) -> None:
+    def __init__(
+        self, url: RedisUrl, counters: Counters, *, max_bulk: int, database: int | None, doubts: set[str]
+    ) -> None:
         password, username = (url.password or None), (url.username or None)
         super().__init__(charset=None, convertNumbers=False, password=password, username=username, dbid=database)
         self.factory = Greeting(self)
@@ -64,10 +78,28 @@ class RedisConnection(BaseRedisProtocol):  # type: ignore[misc]
         self.on_lost: Callable[[], None] = lambda: None
         self._reader = Reader(max_bulk)
         self._told = False
+        self._doubts = doubts
+        self._is_replica = False
 
     def prepare(self) -> Deferred[Any]:
         """Do what must come before all else; fires when it can be used, or fails with a `ClusterError`."""
-        return self.ping()  # type: ignore[no-any-return]
+        return self.ping().addCallback(self._check_role)  # type: ignore[no-any-return]
+
+    def ask_role(self) -> None:
+        """Ask whether this is a replica, where that is in doubt; `prepare` fails then."""
+        if self.kind in self._doubts:  # who may not ask finds out by what is refused
+            self.execute_command("HELLO").addCallbacks(self._role_told, lambda _: None)
+
+    def _role_told(self, answer: Reply) -> None:
+        told = answer if isinstance(answer, list) else []
+        self._is_replica = dict(zip(told[::2], told[1::2], strict=False)).get(b"role") in (b"replica", b"slave")
+        if not self._is_replica:
+            self._doubts.discard(self.kind)
+
+    def _check_role(self, pong: Any) -> Any:
+        if self._is_replica:
+            raise RedisUnavailable(REPLICA)
+        return pong
 
     def fail(self, reason: str) -> None:
         """Close it at once, for this reason."""
@@ -104,7 +136,10 @@ class RedisConnection(BaseRedisProtocol):  # type: ignore[misc]
     def _message_refused(self, error: Exception) -> None:
         if not self._told:
             self._told = True
-            log.error("Redis refuses what is published (more of that on this connection is only counted): {e}", e=error)
+            log.error(
+                "Redis refuses what is published or written (more of that on this connection is only counted): {e}",
+                e=error,
+            )
 
 
 class Greeting(Factory):
@@ -135,16 +170,26 @@ class CommandConnection(RedisConnection):
         scripts: are loaded before all else.
     """
 
-    def __init__(self, url: RedisUrl, counters: Counters, scripts: dict[bytes, Script]) -> None:
-        super().__init__(url, counters, max_bulk=MAX_ANSWER, database=url.database or None)
+    kind = COMMANDS
+
+    def __init__(self, url: RedisUrl, counters: Counters, scripts: dict[bytes, Script], doubts: set[str]) -> None:
+        super().__init__(url, counters, max_bulk=MAX_ANSWER, database=url.database or None, doubts=doubts)
         self._scripts = scripts
 
     def prepare(self) -> Deferred[Any]:
         """Load the scripts, and see that Redis answers (while it reads its files, it says LOADING)."""
+        self.ask_role()
         for script in self._scripts.values():
             loaded = self.execute_command("SCRIPT", "LOAD", script.source)
             loaded.addErrback(lambda _: None)  # who may not load it, or has lost Redis, will see so
         return super().prepare()
+
+    def replyReceived(self, reply: Reply) -> None:
+        """The answer to a command; one that only a replica gives ends the connection: there is another master."""
+        if isinstance(reply, Exception) and _READONLY.match(str(reply)):
+            self._doubts.update((COMMANDS, SUBSCRIPTIONS))
+            raise RedisUnavailable(REPLICA)
+        super().replyReceived(reply)
 
     def send(self, commands: list[Command]) -> None:
         """Write some commands at once."""
@@ -160,8 +205,12 @@ class SubscriberConnection(RedisConnection):
         name: tells others whose it is, in `CLIENT LIST`; empty for none.
     """
 
-    def __init__(self, url: RedisUrl, counters: Counters, subscriptions: Subscriptions, name: str = "") -> None:
-        super().__init__(url, counters, max_bulk=MAX_MESSAGE, database=None)
+    kind = SUBSCRIPTIONS
+
+    def __init__(
+        self, url: RedisUrl, counters: Counters, subscriptions: Subscriptions, name: str, doubts: set[str]
+    ) -> None:
+        super().__init__(url, counters, max_bulk=MAX_MESSAGE, database=None, doubts=doubts)
         self._name = name
         self._subscriptions = subscriptions
         self._asked: set[tuple[str, bytes]] = set()
@@ -169,7 +218,10 @@ class SubscriberConnection(RedisConnection):
 
     def prepare(self) -> Deferred[Any]:
         """Subscribe to everything: answers are in order, so that with PING's all are in force."""
-        if self._name:  # before the first subscription: after it no other command is taken
+        # before the first subscription: after it no other command is taken
+        if not self._asked:
+            self.ask_role()
+        if self._name:
             named, self._name = self.execute_command("CLIENT", "SETNAME", self._name), ""
             named.addErrback(lambda _: None)  # who may not set it does without
         wanted = {("SUBSCRIBE", channel) for channel in self._subscriptions.channels}
@@ -201,7 +253,7 @@ class SubscriberConnection(RedisConnection):
             if isinstance(reply, Exception) and not self.replyQueue.waiting:
                 raise RedisUnavailable(str(reply))  # of a SUBSCRIBE, such as NOPERM
             self.replyQueue.put(reply)
-        elif reply and not self._subscriptions.deliver(reply) and reply[0] == b"pong":
+        elif reply and not self._subscriptions.deliver(reply) and reply[0] in _ANSWERS:
             self.replyQueue.put(reply)
 
     def _confirmed(self, _: Any) -> Any:

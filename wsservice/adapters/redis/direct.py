@@ -9,6 +9,7 @@ from wsservice.adapters.redis.classic_broadcast import decode_broadcast, encode_
 from wsservice.adapters.redis.foreign import ForeignMessage
 from wsservice.adapters.redis.link import RedisLink
 from wsservice.adapters.redis.refusals import Refusals
+from wsservice.auth.providers.base import Readiness
 from wsservice.messages import Broadcast
 
 
@@ -34,6 +35,10 @@ class Direct:
 
     def ended(self) -> None:
         """Nothing was left here."""
+
+    def readiness(self) -> Readiness:
+        """Nothing is written for it."""
+        return Readiness(True, "")
 
     def broadcast(self, broadcast: Broadcast) -> None:
         """Send to everybody; see `Adapter.broadcast`."""

@@ -6,9 +6,10 @@ one turn of the event loop go out in one write, in the order of the calls, and n
 Out:
 
 - `publish`, `queue` and `queue_script` are for messages: while Redis is away they are queued, and past `queue_bytes`
-  the oldest are dropped and counted, `("cluster_dropped", "queue_full")`. Those whose answer had not come when the
-  connection broke, less than `outbox.WINDOW` bytes, are not sent again, since they may have arrived:
-  `("cluster_dropped", "uncertain")`. So no message is sent twice, and those counted are all that can be lost here.
+  the oldest are dropped and counted, `("cluster_dropped", "queue_full")`; no other command takes their room. Those
+  whose answer had not come when the connection broke, less than `outbox.WINDOW` bytes, are not sent again, since they
+  may have arrived: `("cluster_dropped", "uncertain")`. So no message is sent twice, and those counted are all that can
+  be lost here.
 - `command` and `script` are for questions: while Redis is away they fail at once. `tell` is a command whose answer
   nobody wants, and which is left out meanwhile: for what is written anew when it is back.
 
@@ -34,7 +35,14 @@ from twisted.internet.interfaces import IDelayedCall, IStreamClientEndpoint
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from wsservice.adapters.redis.connections import MAX_MESSAGE, CommandConnection, SubscriberConnection
+from wsservice.adapters.redis.connections import (
+    COMMANDS,
+    MAX_MESSAGE,
+    REPLICA,
+    SUBSCRIPTIONS,
+    CommandConnection,
+    SubscriberConnection,
+)
 from wsservice.adapters.redis.endpoint import make_endpoint
 from wsservice.adapters.redis.line import LINGER, Line
 from wsservice.adapters.redis.outbox import WINDOW, Outbox
@@ -100,14 +108,17 @@ class RedisLink:
         self._flushing: IDelayedCall | None = None
         self._outbox = Outbox(counters, queue_bytes)
         self._scripts: dict[bytes, Script] = {}
+        #: the kinds of connections whose Redis may be a replica
+        self._doubts: set[str] = set()
         self._subscriptions = Subscriptions(counters)
         endpoint = endpoint or make_endpoint(reactor, url, timeout)
         keep = partial(Line, reactor=reactor, endpoint=endpoint, timeout=timeout, now=now, chance=chance)
         self._commands: Line[CommandConnection] = keep(
-            "commands", make=lambda: CommandConnection(url, counters, self._scripts)
+            COMMANDS, make=lambda: CommandConnection(url, counters, self._scripts, self._doubts)
         )
         self._subscriber: Line[SubscriberConnection] = keep(
-            "subscriptions", make=lambda: SubscriberConnection(url, counters, self._subscriptions, self.name)
+            SUBSCRIPTIONS,
+            make=lambda: SubscriberConnection(url, counters, self._subscriptions, self.name, self._doubts),
         )
         self._commands.on_up, self._commands.on_down = self._commands_up, self._commands_down
         self._commands.on_heard = self._answered
@@ -160,6 +171,23 @@ class RedisLink:
             self._outbox.add(encode(*args), None, False)
             if self._flushing is None:
                 self._flush_soon()
+
+    def send(self, *args: Argument) -> Deferred[Any]:
+        """A command whose sender waits for its answer as long as the connection holds: it is not bounded in time.
+
+        Fails with `RedisUnavailable` or `RedisRefused`.
+        """
+        if not self._commands.is_up or self._closing:
+            return fail(RedisUnavailable(f"Redis is away: {self._commands.reason or 'stopping'}"))
+        return self._ask(encode(*args))
+
+    def take_unwritten(self) -> bool:
+        """Whether something of `tell` was not written since the last call: no room for it, or Redis took no writes."""
+        found, self._outbox.has_shed = self._outbox.has_shed, False
+        connection = self._commands.connection
+        if connection is not None:
+            found, connection.replyQueue.has_refused = found or connection.replyQueue.has_refused, False
+        return found
 
     def say(self, channel: bytes, message: bytes) -> None:
         """Send a message that nobody wants later, such as an answer: it passes those that are held.
@@ -306,6 +334,8 @@ class RedisLink:
     def _commands_down(self) -> None:
         self._counters.add("cluster_connections_lost", "commands")
         self._outbox.hold(f"the connection was lost: {self._commands.reason}")
+        if SUBSCRIPTIONS in self._doubts and self._subscriber.connection is not None:
+            self._subscriber.connection.fail(REPLICA)
         self._end_draining()
         self._changed()
 

@@ -8,18 +8,18 @@ everything again, by its new tag.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import islice
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 
 from wsservice.adapters.redis.link import RedisLink
 from wsservice.adapters.redis.nodes import Nodes
+from wsservice.adapters.redis.pacing import Pacing
 
 #: seconds that a hash lives unless it is prolonged, and how often it is
 _LIFE, _PROLONG = 600, 200
-#: hashes that are written in one turn of the event loop
-_SLICE = 500
+#: fields of a hash that are written by one command
+_CHUNK = 100
 
 
 class Marks:
@@ -28,7 +28,7 @@ class Marks:
     def __init__(self, link: RedisLink, nodes: Nodes, clock: IReactorTime) -> None:
         self._link = link
         self._nodes = nodes
-        self._clock = clock
+        self._rewriting, self._prolonging = Pacing(link), Pacing(link)
         #: what is marked: hash -> connection id -> value
         self._marks: dict[bytes, dict[str, bytes]] = {}
         self._loop = LoopingCall(self._prolong)
@@ -43,6 +43,8 @@ class Marks:
         """Take every mark back, so that nobody has to find out."""
         if self._loop.running:
             self._loop.stop()
+        self._rewriting.stop()
+        self._prolonging.stop()
         if self._link.is_up:
             for key, members in self._marks.items():
                 self._link.tell(b"HDEL", key, *map(self.field, members))
@@ -90,24 +92,29 @@ class Marks:
             self._link.tell(b"HDEL", key, *dead)
 
     def _again(self) -> None:
-        self._write(iter(list(self._marks)), anew=True)
+        self._rewriting.begin(self._rewrite())
 
     def _prolong(self) -> None:
-        if self._link.is_up:
-            self._write(iter(list(self._marks)), anew=False)
+        self._prolonging.begin(self._expire(list(self._marks)))
 
-    def _write(self, keys: Iterator[bytes], *, anew: bool) -> None:
-        """A slice of all hashes, and the next one in the next turn: there may be hundreds of thousands."""
-        slice_ = list(islice(keys, _SLICE))
-        if not slice_ or not self._link.is_up:
-            return
-        for key in slice_:
-            members = self._marks.get(key)
-            if members is None:
-                continue
-            if anew:
-                for connection_id, value in members.items():
-                    self._link.tell(b"HDEL", key, f"{self._nodes.last_tag}:{connection_id}")
-                    self._link.tell(b"HSET", key, self.field(connection_id), value)
-            self._link.tell(b"EXPIRE", key, _LIFE)
-        self._clock.callLater(0, lambda: self._write(keys, anew=anew))
+    def _rewrite(self) -> Iterator[int]:
+        """Mark everything by the new tag; there may be hundreds of thousands, and as many in one hash."""
+        for key in list(self._marks):
+            members = self._marks.get(key, {})
+            ids, is_first = list(members), True
+            for start in range(0, len(ids), _CHUNK):
+                chunk = [one for one in ids[start : start + _CHUNK] if one in members]  # some have left meanwhile
+                if not chunk:
+                    continue
+                self._link.tell(b"HDEL", key, *(f"{self._nodes.last_tag}:{one}" for one in chunk))
+                self._link.tell(b"HSET", key, *(word for one in chunk for word in (self.field(one), members[one])))
+                if is_first:
+                    is_first = False
+                    self._link.tell(b"EXPIRE", key, _LIFE)
+                yield len(chunk)
+
+    def _expire(self, keys: list[bytes]) -> Iterator[int]:
+        for key in keys:
+            if key in self._marks:
+                self._link.tell(b"EXPIRE", key, _LIFE)
+                yield 1

@@ -24,6 +24,8 @@ from twisted.python.failure import Failure
 from wsservice.adapters.redis.keys import Keys
 from wsservice.adapters.redis.link import RedisLink
 from wsservice.adapters.redis.script import Script
+from wsservice.auth.providers.base import Readiness
+from wsservice.errors import RedisRefused
 
 log = Logger()
 
@@ -35,6 +37,8 @@ CUT_AFTER = 10.0
 _CUT = CUT_AFTER - DEAD_AFTER
 #: seconds for which a dead node's entry is kept, for those who look at what it left
 _KEPT = 600
+#: seconds between two times that everything is written anew since something was not written
+_COMPLETE = 10.0
 
 _BEAT = Script(
     """
@@ -108,6 +112,11 @@ class Nodes:
         self._loop.clock = clock
         #: since when a node is silent, as far as this one has seen; None once it was cut off
         self._silent_since: dict[str, float | None] = {}
+        #: why Redis takes no signs of life; empty where it does
+        self._refused = ""
+        #: whether something was not written that must be, and when it was found out last
+        self._is_incomplete = False
+        self._completed_at = -_COMPLETE
         self._decode = msgspec.json.Decoder(Node).decode
         link.name = _name_of(self.id)
         link.on_up.append(self._up)
@@ -147,6 +156,12 @@ class Nodes:
         self._address = address
         self._beat()
 
+    def readiness(self) -> Readiness:
+        """Whether Redis takes this node's signs of life: to others it is dead if not."""
+        if not self._refused:
+            return Readiness(True, "")
+        return Readiness(False, f"Redis takes no signs of life of this node: {self._refused}")
+
     def start(self) -> None:
         """Begin to say that this node lives, once Redis can be had."""
         self._loop.start(INTERVAL, now=False)
@@ -164,6 +179,8 @@ class Nodes:
         return self._beat() or succeed(None)
 
     def _up(self) -> None:
+        self._link.take_unwritten()
+        self._is_incomplete = False
         self._epoch += 1
         self._beat(is_first=True)
         for told in self.on_anew:
@@ -191,10 +208,15 @@ class Nodes:
         return beating.addCallback(self._heard, None if is_first else epoch).addErrback(self._unheard)
 
     def _heard(self, found: list[bytes], epoch: int | None) -> None:
+        if self._refused:
+            self._refused = ""
+            log.info("Redis takes signs of life of this node again")
         self.secret = found[0]
         if found[1] == b"0" and epoch == self._epoch:
             log.warn("this node was silent for too long, and others took it for dead")
             self._up()
+        else:
+            self._complete()
         live: dict[str, Node] = {}
         silent = set()
         for is_live, text in zip(found[2::2], found[3::2], strict=True):
@@ -214,6 +236,15 @@ class Nodes:
                 told(dead)
         self._cut_off(silent)
 
+    def _complete(self) -> None:
+        """Begin anew where something could not be written, or taken back, while Redis was full or slow."""
+        self._is_incomplete |= self._link.take_unwritten()
+        now = self._clock.seconds()
+        if self._is_incomplete and now - self._completed_at >= _COMPLETE:
+            self._completed_at = now
+            log.warn("Redis did not take all that was written: who is here is written anew")
+            self._up()
+
     def _cut_off(self, silent: set[str]) -> None:
         """End the subscriptions of those who have been silent for long; whoever of them lives on connects again."""
         now = self._clock.seconds()
@@ -223,7 +254,7 @@ class Nodes:
         if due:
             self._silent_since |= dict.fromkeys(due)
             listing: Deferred[bytes] = self._link.command(b"CLIENT", b"LIST", b"TYPE", b"pubsub")
-            listing.addCallback(self._kill, due).addErrback(self._unheard)
+            listing.addCallback(self._kill, due).addErrback(_ignore)  # who may not list them does without
 
     def _kill(self, clients: bytes, due: set[str]) -> None:
         names = {b"name=" + _name_of(node).encode(): node for node in due}
@@ -235,7 +266,17 @@ class Nodes:
                 self._link.tell(b"CLIENT", b"KILL", b"ID", words[0][3:])
 
     def _unheard(self, failure: Failure) -> None:
-        log.debug("no sign of life could be given: {reason}", reason=failure.getErrorMessage())
+        reason = failure.getErrorMessage()
+        if isinstance(failure.value, RedisRefused):
+            if not self._refused:
+                log.error(
+                    "Redis takes no signs of life of this node ({reason}): to others it is dead until it does; see to "
+                    "Redis's memory and disk, and to what its user may do",
+                    reason=reason,
+                )
+            self._refused = reason
+        else:
+            log.debug("no sign of life could be given: {reason}", reason=reason)
 
 
 def _name_of(node: str) -> str:

@@ -23,6 +23,7 @@ from wsservice.adapters.redis.keys import Keys
 from wsservice.adapters.redis.link import RedisLink
 from wsservice.adapters.redis.script import Script
 from wsservice.counters import Counters
+from wsservice.errors import RedisRefused
 from wsservice.history import MAX_EVENTS
 from wsservice.messages import Broadcast
 
@@ -204,9 +205,12 @@ class Others:
             if not heard.is_sent:
                 self._record(heard)
 
-    def _not_held(self, _: Failure, term: int) -> None:
+    def _not_held(self, failure: Failure, term: int) -> None:
         if term == self._term:
             self._is_recorder = self._is_asking = False
+            if isinstance(failure.value, RedisRefused):  # nobody can record them
+                while self._queue:
+                    self._give_up()
 
     def _record(self, heard: _Heard) -> None:
         heard.is_sent = True

@@ -21,92 +21,122 @@ from wsservice.errors import RedisUnavailable
 WINDOW = 256 * 1024
 #: bytes by which a command is counted beside its own: what Python needs to keep it
 OVERHEAD = 100
+#: bytes of commands that are no messages: 250,000 marks
+MAX_OTHERS = 64 * 1024 * 1024
+#: Redis takes no writes for now: no memory, no disk, too few replicas
+_NO_WRITES = frozenset({"OOM", "MISCONF", "NOREPLICAS"})
 
 #: a command's bytes, who waits for its answer, and whether it is a message, whose loss is counted
 Command = tuple[bytes, "Deferred[Any] | None", bool]
 
 
 class Outbox:
-    """Commands in order that are not written yet; past the bound the oldest are dropped.
+    """Commands in order that are not written yet; past the bound the oldest messages are dropped.
 
-    While it is `holding`, messages wait, and other commands pass them.
+    While it is `holding`, messages wait, and other commands pass them. Those have a bound of their own, so that they
+    never cost a message. It is reached where very much is done in one turn (all enter a room) while Redis is slow.
 
     Args:
-        counters: count ("cluster_dropped", why) for each message that was dropped.
-        max_bytes: of all together, with `OVERHEAD` for each; one alone may be larger.
+        counters: count each message that was dropped, ("cluster_dropped", why), and others, ("cluster_faults", "shed").
+        max_bytes: of messages, with `OVERHEAD` for each; one alone may be larger.
+        max_others: the same of the other commands.
+
+    Attributes:
+        has_shed: whether others were dropped for want of room: reset it when they are written anew.
     """
 
-    def __init__(self, counters: Counters, max_bytes: int) -> None:
+    def __init__(self, counters: Counters, max_bytes: int, max_others: int = MAX_OTHERS) -> None:
+        self.has_shed = False
+        self.holding = False
         self._counters = counters
         self._max_bytes = max_bytes
-        self._bytes = 0
-        self._commands: deque[Command] = deque()
-        #: messages that are held, older than all those in `_commands`
-        self._held: deque[Command] = deque()
-        self.holding = False
+        self._max_others = max_others
+        self._bytes = self._other_bytes = 0
+        self._messages: deque[Command] = deque()
+        #: each with the number of messages that go before it, of all that there ever were
+        self._others: deque[tuple[int, Command]] = deque()
+        #: how many messages have left
+        self._gone = 0
 
     def __len__(self) -> int:
-        return len(self._commands) + len(self._held)
+        return len(self._messages) + len(self._others)
 
     @property
     def is_ready(self) -> bool:
         """Whether there is anything to take."""
-        return bool(self._commands)
+        return bool(self._others or (self._messages and not self.holding))
 
     def add(self, data: bytes, answer: Deferred[Any] | None = None, is_message: bool = True) -> None:
         """Append a command."""
-        (self._held if is_message and self.holding else self._commands).append((data, answer, is_message))
-        self._bytes += len(data) + OVERHEAD
-        while self._bytes > self._max_bytes and len(self) > 1:
-            self._drop("queue_full")
+        messages, others = self._messages, self._others
+        if is_message:
+            messages.append((data, answer, True))
+            self._bytes += len(data) + OVERHEAD
+            while self._bytes > self._max_bytes and len(messages) > 1:
+                self._drop_message("queue_full")
+        else:
+            before = self._gone if self.holding else self._gone + len(messages)
+            others.append((before, (data, answer, False)))
+            self._other_bytes += len(data) + OVERHEAD
+            while self._other_bytes > self._max_others and len(others) > 1:
+                self.has_shed = True
+                self._counters.add("cluster_faults", "shed")
+                _fail(self._pop_other()[1], _unsent("queue_full"))
 
     def take(self, size: int) -> list[Command]:
         """Take the oldest from it, until they have so many bytes."""
-        commands = self._commands
-        if self._bytes <= size and not self._held:
-            taken = list(commands)
-            commands.clear()
+        messages, others = self._messages, self._others
+        if not others and not self.holding and self._bytes <= size:
+            taken = list(messages)
+            messages.clear()
+            self._gone += len(taken)
             self._bytes = 0
             return taken
         taken = []
-        while size > 0 and commands:
-            command = commands.popleft()
+        while size > 0:
+            if others and (self.holding or others[0][0] <= self._gone):
+                command = self._pop_other()
+            elif messages and not self.holding:
+                command = self._pop_message()
+            else:
+                break
             taken.append(command)
             size -= len(command[0])
-            self._bytes -= len(command[0]) + OVERHEAD
         return taken
 
     def hold(self, reason: str) -> None:
         """Hold messages from now on. Drop what is none: who asked is told, and would not want it later."""
         self.holding = True
-        commands, held = (*self._held, *self._commands), self._held
-        self._commands.clear()
-        held.clear()
-        self._bytes = 0
-        for data, answer, is_message in commands:
-            if is_message:
-                held.append((data, answer, is_message))
-                self._bytes += len(data) + OVERHEAD
-            else:
-                _fail(answer, reason)
+        others, self._others = self._others, deque()
+        self._other_bytes = 0
+        for _, command in others:
+            _fail(command[1], reason)
 
     def release(self) -> None:
-        """Let the messages go out."""
+        """Let the messages go out, behind all else that is here."""
         self.holding = False
-        self._commands.extend(self._held)
-        self._held.clear()
 
     def drop_all(self, reason: str) -> None:
         """Drop what is left, and count it."""
-        while len(self):
-            self._drop(reason)
+        while self._messages:
+            self._drop_message(reason)
+        while self._others:
+            _fail(self._pop_other()[1], _unsent(reason))
 
-    def _drop(self, reason: str) -> None:
-        data, answer, is_message = (self._held or self._commands).popleft()
-        self._bytes -= len(data) + OVERHEAD
-        if is_message:
-            self._counters.add("cluster_dropped", reason)
-        _fail(answer, f"it was not sent: {reason.replace('_', ' ')}")
+    def _pop_message(self) -> Command:
+        command = self._messages.popleft()
+        self._gone += 1
+        self._bytes -= len(command[0]) + OVERHEAD
+        return command
+
+    def _pop_other(self) -> Command:
+        _, command = self._others.popleft()
+        self._other_bytes -= len(command[0]) + OVERHEAD
+        return command
+
+    def _drop_message(self, reason: str) -> None:
+        self._counters.add("cluster_dropped", reason)
+        _fail(self._pop_message()[1], _unsent(reason))
 
 
 class Replies:
@@ -114,12 +144,16 @@ class Replies:
 
     Args:
         counters: count ("cluster_dropped", "uncertain") and ("cluster_dropped", "refused").
-        refused: is called with the error that a message got for which nobody waits.
+        refused: is called with the error that a command got for which nobody waits.
+
+    Attributes:
+        has_refused: whether Redis took no write for which nobody waits: reset it when all is written anew.
     """
 
     def __init__(self, counters: Counters, refused: Callable[[Exception], None]) -> None:
         self._counters = counters
         self._refused = refused
+        self.has_refused = False
         #: bytes
         self.unanswered = 0
         self.waiting: deque[Command] = deque()
@@ -149,6 +183,7 @@ class Replies:
             if is_message and not _is_missing_script(reply):
                 self._counters.add("cluster_dropped", "refused")
             if answer is None:
+                self.has_refused |= getattr(reply, "code", "") in _NO_WRITES
                 self._refused(reply)
             else:
                 answer.errback(reply)
@@ -163,6 +198,10 @@ class Replies:
             if is_message:
                 self._counters.add("cluster_dropped", "uncertain")
             _fail(answer, f"the connection was lost: {reason}")
+
+
+def _unsent(reason: str) -> str:
+    return f"it was not sent: {reason.replace('_', ' ')}"
 
 
 def _fail(answer: Deferred[Any] | None, reason: str) -> None:

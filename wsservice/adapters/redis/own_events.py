@@ -111,6 +111,12 @@ class OwnEvents:
             self._dropped(event, reason)
         self.answered(event)
 
+    def unrecorded(self, serial: int, reason: str) -> None:
+        """It was sent to the others as it is, and will not be recorded."""
+        event = self._sent.get(serial)
+        if event is not None:
+            self.refused(event, reason)
+
     def come_back(self, serial: int) -> OwnEvent | None:
         """It has come back; None if it had before."""
         event = self._sent.pop(serial, None)

@@ -19,6 +19,7 @@ from twisted.python.failure import Failure
 from wsservice.adapters.base import RemoteConnection
 from wsservice.adapters.redis import classic_requests as requests
 from wsservice.adapters.redis import classic_responses as responses
+from wsservice.adapters.redis.channels import uid_of
 from wsservice.adapters.redis.classic import Classic
 from wsservice.adapters.redis.classic_packets import decode_response, head_of
 from wsservice.adapters.redis.foreign import ForeignMessage
@@ -113,6 +114,7 @@ class Questions:
         self.classic: Classic
         self._link = link
         self._nodes = nodes
+        self._uid = uid_of(nodes.id)
         self._refusals = refusals
         self._clock = clock
         self._open: dict[str, Question] = {}
@@ -143,9 +145,7 @@ class Questions:
             if isinstance(response, responses.FetchAnswer):
                 found.extend(_connection(target.namespace, socket) for socket in response.sockets)
 
-        await self._ask(
-            target.namespace, lambda id_: requests.Fetch(self._nodes.id, id_, target), seconds, answered, found
-        )
+        await self._ask(target.namespace, lambda id_: requests.Fetch(self._uid, id_, target), seconds, answered, found)
         return found
 
     async def rooms(self, namespace: str, seconds: float) -> set[str]:
@@ -156,14 +156,14 @@ class Questions:
             if isinstance(response, responses.RoomsAnswer):
                 found.extend(response.rooms)
 
-        await self._ask(namespace, lambda id_: requests.AllRooms(self._nodes.id, id_), seconds, answered, found)
+        await self._ask(namespace, lambda id_: requests.AllRooms(self._uid, id_), seconds, answered, found)
         return set(found)
 
     async def call(self, broadcast: Broadcast, seconds: float, answered: Callable[[Any], None]) -> None:
         """The acknowledgements of the clients of all other nodes."""
 
         def ask(request_id: str) -> requests.Request:
-            return requests.CallClients(self._nodes.id, request_id, broadcast, seconds * 1000)
+            return requests.CallClients(self._uid, request_id, broadcast, seconds * 1000)
 
         def received(response: Response) -> None:
             if isinstance(response, responses.ClientAck):
@@ -180,7 +180,7 @@ class Questions:
                 found.append(response.data)
 
         def ask(request_id: str) -> requests.Request:
-            return requests.ServerSideEmit(self._nodes.id, event, args, request_id)
+            return requests.ServerSideEmit(self._uid, event, args, request_id)
 
         await self._ask(namespace, ask, seconds, answered, found)
         return found
@@ -221,7 +221,7 @@ class Questions:
 
     async def _count_known(self, namespace: str, nodes: frozenset[str]) -> tuple[set[str], int, frozenset[str]]:
         channels, known = self.classic.channels(namespace), sorted(nodes)
-        answers_to = [channels.response_to(node) for node in (*known, self._nodes.id)]
+        answers_to = [channels.response_to(uid_of(node)) for node in (*known, self._nodes.id)]
         counts = await self._subscribers(channels.request, *answers_to)
         if not counts[-1]:  # this node has just begun to take part: who answers at once would not be heard
             await self._link.in_force()

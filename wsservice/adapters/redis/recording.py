@@ -40,6 +40,7 @@ from wsservice.adapters.redis.positions import parse_position
 from wsservice.adapters.redis.refusals import Refusals
 from wsservice.adapters.redis.script import Script
 from wsservice.adapters.redis.shared_history import SharedHistory
+from wsservice.auth.providers.base import Readiness
 from wsservice.errors import RedisRefused
 from wsservice.history import MAX_EVENTS
 from wsservice.messages import Broadcast
@@ -50,13 +51,39 @@ log = Logger()
 PATIENCE = 1.0
 #: seconds until the stream is read anew where that failed
 _RETRY = 1.0
+#: windows for which entries are kept in the stream, and the stream itself when no node lives any more
+_WINDOWS, _LIVES = 2, 10
+#: how an event is counted that was sent and cannot be recorded
+_UNRECORDED = "unrecorded"
+
+#: seconds after which a refusal to record is forgotten: with no event nobody finds out that it is over
+_REFUSED_LATELY = 10.0
 
 #: KEYS: the stream. ARGV: the most entries, the channel, the message (an array of 3). It is published as an array of 4.
+#: Where it cannot be recorded it is published as it is, and the reason is given in a list; not so by a replica, since
+#: its sender finds another master.
 _RECORD = Script(
     """
-local id = redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*', 'm', ARGV[3])
+local id = redis.pcall('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*', 'm', ARGV[3])
+if type(id) == 'table' and id.err then
+    if string.find(id.err, 'READONLY', 1, true) then return id end
+    redis.call('PUBLISH', ARGV[2], ARGV[3])
+    return {id.err}
+end
 redis.call('PUBLISH', ARGV[2], '\\148' .. string.sub(ARGV[3], 2) .. string.char(217, #id) .. id)
 return id
+"""
+)
+
+#: KEYS: the stream. ARGV: for how long entries are kept, and the stream if no node lives (ms). The last entry before
+#: that time stays: who has no later one has missed nothing.
+_TRIM = Script(
+    """
+local time = redis.call('TIME')
+local since = string.format('%d', time[1] * 1000 + math.floor(time[2] / 1000) - ARGV[1])
+local last = redis.call('XREVRANGE', KEYS[1], since, '-', 'COUNT', 1)[1]
+if last then redis.call('XTRIM', KEYS[1], 'MINID', '~', last[1]) end
+return redis.call('PEXPIRE', KEYS[1], ARGV[2])
 """
 )
 
@@ -101,6 +128,8 @@ class Recording:
         #: something may be missing between the last entry that is here and what is heard
         self._is_reading = True
         self._serial = 0
+        #: why Redis did not record an event, and until when that counts
+        self._refused, self._refused_until = "", 0.0
         self._reading = 0
         self._own = OwnEvents(self._record, self._dropped, max_bytes)
         self._held = Held(max_bytes)
@@ -111,6 +140,8 @@ class Recording:
         )
         self._loop = LoopingCall(self._look)
         self._loop.clock = clock
+        self._trimming = LoopingCall(self._trim)
+        self._trimming.clock = clock
         link.subscribe(keys.recorded, self._recorded_of_others)
         link.psubscribe(any_namespace(prefix), self._received)
         link.on_up.append(self._up)
@@ -120,12 +151,14 @@ class Recording:
     def start(self) -> None:
         """Begin to look after events that wait."""
         self._loop.start(PATIENCE / 4, now=False)
+        self._trimming.start(max(1.0, self._history.window / 3), now=False)
         self._others.start()
 
     def stop(self) -> None:
         """Begin to end: what waits is sent while the link closes."""
-        if self._loop.running:
-            self._loop.stop()
+        for loop in (self._loop, self._trimming):
+            if loop.running:
+                loop.stop()
         self._others.stop()
 
     def ended(self) -> None:
@@ -133,6 +166,12 @@ class Recording:
         left = self._own.take_unrecorded()
         if left:
             self._counters.add("cluster_dropped", "stopped", len(left))
+
+    def readiness(self) -> Readiness:
+        """Whether events can be recorded, as far as is known."""
+        if self._clock.seconds() >= self._refused_until:
+            return Readiness(True, "")
+        return Readiness(False, f"Redis does not record events: {self._refused}")
 
     def broadcast(self, broadcast: Broadcast) -> None:
         """Send to everybody; see `Adapter.broadcast`."""
@@ -169,14 +208,32 @@ class Recording:
 
     def _record(self, event: OwnEvent) -> None:
         recording = self._link.send_script(_RECORD, [self._keys.events], [MAX_EVENTS, event.channel, event.payload])
-        recording.addCallbacks(lambda _: self._own.answered(event), self._unrecorded, errbackArgs=(event,))
+        recording.addCallbacks(self._answered, self._unrecorded, callbackArgs=(event,), errbackArgs=(event,))
         recording.addErrback(lambda why: log.failure("an event could not be recorded", why))
+
+    def _answered(self, answer: bytes | list[bytes], event: OwnEvent) -> None:
+        if isinstance(answer, list):
+            self._refuse(answer[0].decode("utf-8", "replace").lstrip("-"), event)
+        else:
+            self._own.answered(event)
+
+    def _refuse(self, reason: str, event: OwnEvent) -> None:
+        """It was not recorded, and is sent all the same."""
+        now, self._refused = self._clock.seconds(), reason
+        if now >= self._refused_until:
+            log.error(
+                "Redis does not record events ({reason}): they are sent, and nobody recovers them; see to its memory "
+                "and disk, and to what its user may do",
+                reason=reason,
+            )
+        self._refused_until = now + _REFUSED_LATELY
+        self._own.refused(event, _UNRECORDED)
 
     def _unrecorded(self, failure: Failure, event: OwnEvent) -> None:
         error = failure.value
         if isinstance(error, RedisRefused):  # it will not be, however often we ask
-            self._own.refused(event)
-            self._refusals.refuse(self._keys.events, f"redis_{error.code.lower()}")
+            self._link.publish(event.channel, event.payload)
+            self._refuse(str(error), event)
         else:  # the connection broke: it is known when the stream has been read; or the link had no room for it
             self._clock.callLater(0, self._not_sent, event)
 
@@ -188,7 +245,10 @@ class Recording:
         if not event.is_early:
             self._deliver_waiting(event.serial)  # those before it come before it
             self._deliver_early(event)
-        self._counters.add("cluster_dropped", reason)
+        if reason == _UNRECORDED:
+            self._counters.add("cluster_faults", reason)
+        else:
+            self._counters.add("cluster_dropped", reason)
 
     def _deliver_early(self, event: OwnEvent, broadcast: Broadcast | None = None) -> None:
         if broadcast is None:  # as it was when it was sent: the application may have changed its lists meanwhile
@@ -202,6 +262,13 @@ class Recording:
         oldest = next((event for event in self._own if not event.is_early), None)
         if oldest is not None and oldest.since < self._clock.seconds() - PATIENCE:
             self._deliver_waiting()
+
+    def _trim(self) -> None:
+        """What nobody comes back to is no longer kept in Redis."""
+        if self._link.is_up:
+            window = int(self._history.window * 1000)
+            trimming = self._link.script(_TRIM, [self._keys.events], [_WINDOWS * window, _LIVES * window])
+            trimming.addErrback(lambda why: log.debug("the stream was not trimmed: {e}", e=why.getErrorMessage()))
 
     def _deliver_waiting(self, end: int | None = None) -> None:
         for event in self._own:
@@ -224,7 +291,12 @@ class Recording:
             return
         if received.offset is not None:
             self._apply_in_turn(received, received.offset, payload)
-        elif received.uid == self._node or not self._local.serves(received.broadcast.target.namespace):
+        elif received.uid == self._node:
+            if received.serial:
+                self._hold_or(partial(self._apply_own_unrecorded, received.serial))
+        elif received.serial:
+            self._hold_or(partial(self._apply_unrecorded, received))
+        elif not self._local.serves(received.broadcast.target.namespace):
             pass
         elif received.broadcast.volatile:
             self._deliver_unrecorded(received.broadcast)
@@ -290,6 +362,19 @@ class Recording:
             self._local.hub.registry.deliver(broadcast, entry)
         except (TypeError, ValueError):
             self._refusals.refuse(self._keys.events, "unsendable")
+
+    def _apply_unrecorded(self, received: Received) -> None:
+        """An event of another node of ours that could not be recorded."""
+        missing = self._history.serials.come(received.uid, received.serial)
+        if missing:
+            self._counters.add("cluster_lost", amount=missing)
+        if missing is not None and self._local.serves(received.broadcast.target.namespace):
+            self._deliver_unrecorded(received.broadcast)
+
+    def _apply_own_unrecorded(self, serial: int) -> None:
+        """One of ours that could not be recorded, in its place among those that were."""
+        self._history.serials.come(self._node, serial)
+        self._own.unrecorded(serial, _UNRECORDED)
 
     def _deliver_unrecorded(self, broadcast: Broadcast) -> int:
         """Deliver an event to the clients here only; its position."""

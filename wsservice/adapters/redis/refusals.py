@@ -10,6 +10,9 @@ log = Logger()
 
 #: kinds of which a line was written; past it they are only counted
 _MOST = 50
+_STRANGER = (
+    "is another application, or another kind of adapter, on this Redis? Give each a prefix of its own (--adapter-key)"
+)
 
 
 class Refusals:
@@ -19,16 +22,20 @@ class Refusals:
         self._counters = counters
         self._said: set[tuple[bytes, str]] = set()
 
-    def refuse(self, channel: bytes, word: str) -> None:
-        """A message of that channel is refused for a fixed word; the first of its kind is told to the log."""
+    def refuse(self, channel: bytes, word: str, hint: str = _STRANGER) -> None:
+        """A message of that channel is refused for a fixed word; the first of its kind is told to the log.
+
+        Args:
+            hint: for the operator.
+        """
         self._counters.add("cluster_refused", word)
         kind = (channel[:64], word)
         if kind in self._said or len(self._said) >= _MOST:
             return
         self._said.add(kind)
         log.warn(
-            "a message on the channel {channel} was refused ({word}), and others like it will be: is another "
-            "application, or another kind of adapter, on this Redis? Give each a prefix of its own (--adapter-key)",
+            "a message on the channel {channel} was refused ({word}), and others like it will be: {hint}",
             channel=ascii(channel[:64].decode("utf-8", "replace")),
             word=word,
+            hint=hint,
         )

@@ -10,7 +10,7 @@ or removes it from then on: who tries, learns that the client is no longer its o
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ from twisted.python.failure import Failure
 
 from wsservice.adapters.redis.keys import Keys
 from wsservice.adapters.redis.link import RedisLink
+from wsservice.adapters.redis.pacing import Pacing
 from wsservice.adapters.redis.positions import entry_of, parse_position, write_position
 from wsservice.adapters.redis.script import Script
 from wsservice.errors import RedisUnavailable
@@ -127,7 +128,11 @@ class SavedConnections:
         self._broken = broken
         self._open: dict[str, _Open] = {}
         self._pids: dict[str, str] = {}
-        self._changed: dict[str, None] = {}
+        #: what is to be written: those that are open, and those that broke
+        self._changed: dict[str, Saved | None] = {}
+        #: whether a slice is written, and the next one follows
+        self._is_writing = False
+        self._pacing = Pacing(link)
         #: who waits for Redis; and since when it is away
         self._waiting: list[Deferred[None]] = []
         self._away_since: float | None = clock.seconds()
@@ -148,6 +153,7 @@ class SavedConnections:
         for loop in (self._looking, self._prolonging):
             if loop.running:
                 loop.stop()
+        self._pacing.stop()
         self._write_changed()
         self._go_on()
 
@@ -263,23 +269,30 @@ class SavedConnections:
         if opened is not None:
             self._pids.pop(opened.connection.id, None)
 
-    def _mark(self, pid: str) -> None:
-        if not self._changed:
+    def _mark(self, pid: str, saved: Saved | None = None) -> None:
+        if not self._changed and not self._is_writing:
             self._clock.callLater(0, self._write_changed)
-        self._changed.setdefault(pid)
+        self._changed.setdefault(pid, saved)
 
     def _write_changed(self) -> None:
         """Write what has changed; of much, a slice when the one before is answered, so that the link has room."""
         changed = list(islice(self._changed, _SLICE))
         for pid in changed:
-            del self._changed[pid]
+            broken = self._changed.pop(pid)
             opened = self._open.get(pid)
             if opened is not None:
-                opened.written = self._write(self._saved(pid, opened), self._lifetime)
                 opened.written_position = opened.position
-        if self._changed and self._link.is_up:
-            asking = self._link.command(b"PING")
-            asking.addCallback(lambda _: self._write_changed()).addErrback(_ignore)
+                opened.written = self._write(self._saved(pid, opened), self._lifetime)
+            elif broken is not None:
+                self._write(broken, int(self._window * 1000))
+        if self._changed and not self._is_writing and self._link.is_up:
+            self._is_writing = True
+            self._link.send(b"PING").addBoth(self._write_more)
+
+    def _write_more(self, answer: object) -> None:
+        self._is_writing = False
+        if not isinstance(answer, Failure):  # else the connection is gone, and all is written when there is another one
+            self._write_changed()
 
     def _saved(self, pid: str, opened: _Open) -> Saved:
         connection = opened.connection
@@ -309,12 +322,19 @@ class SavedConnections:
             running = self._link.send_script(script, [self._keys.saved(pid)], args)
             if script is _WRITE:
                 running.addCallback(self._written, pid)
+                running.addErrback(self._unwritten, pid)
             running.addErrback(_ignore)
 
     def _written(self, is_mine: bool, pid: str) -> None:
         if not is_mine:
             self._forget(pid)
             self._taken(pid)
+
+    def _unwritten(self, failure: Failure, pid: str) -> None:
+        """Refused, or dropped: it is written when it would be prolonged."""
+        opened = self._open.get(pid)
+        if opened is not None:
+            opened.written_position = -1
 
     @property
     def _lifetime(self) -> int:
@@ -323,7 +343,7 @@ class SavedConnections:
 
     def _look(self) -> None:
         """Write the connections whose notes have changed, and what is left where Redis did not answer."""
-        if self._changed:
+        if self._changed and not self._is_writing:
             self._write_changed()
         for pid, opened in self._open.items():
             data = opened.connection.saved_data
@@ -331,9 +351,15 @@ class SavedConnections:
                 self._mark(pid)
 
     def _prolong(self) -> None:
-        for pid, opened in self._open.items():
+        self._pacing.begin(self._prolong_all())
+
+    def _prolong_all(self) -> Iterator[int]:
+        for pid, opened in list(self._open.items()):
+            if self._open.get(pid) is not opened:
+                continue
             if opened.position == opened.written_position:
                 self._link.tell(b"PEXPIRE", self._keys.saved(pid), self._lifetime)
+                yield 1
             else:
                 self._mark(pid)
 
@@ -348,7 +374,7 @@ class SavedConnections:
             self._mark(pid)
         for saved in self._broken():
             if saved.pid not in self._open and saved.node == self._node:
-                self._write(saved, int(self._window * 1000))
+                self._mark(saved.pid, saved)
         self._go_on()
 
 

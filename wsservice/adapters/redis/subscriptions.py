@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from twisted.logger import Logger
 
+from wsservice.adapters.redis.refusals import Refusals
 from wsservice.adapters.redis.resp import Reply, TooLarge
 from wsservice.counters import Counters
 
@@ -19,7 +20,7 @@ class Subscriptions:
     """The channels and patterns of a link, each with the one who receives its messages."""
 
     def __init__(self, counters: Counters) -> None:
-        self._counters = counters
+        self._refusals = Refusals(counters)
         self.channels: dict[bytes, Received] = {}
         self.patterns: dict[bytes, Received] = {}
 
@@ -37,8 +38,7 @@ class Subscriptions:
         if received is None:  # it was on its way when its subscription ended
             return True
         if isinstance(payload, TooLarge):
-            self._counters.add("cluster_refused", "too_large")
-            log.warn("a message of {size} bytes on channel {channel} was dropped", size=payload.size, channel=channel)
+            self._refusals.refuse(channel, "too_large", f"it has {payload.size} bytes")
             return True
         try:
             received(channel, payload)
