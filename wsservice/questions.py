@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from wsservice.adapters.base import Presence, Present, RemoteConnection
-from wsservice.adapters.local import describe
+from wsservice.adapters.local import describe, present
 from wsservice.errors import CallTimeout
 from wsservice.messages import Target
 
@@ -43,8 +43,7 @@ async def presence(hub: Hub, namespaces: Iterable[str], room: str | None) -> Pre
     complete = True
     for name in namespaces:
         if hub.adapter is None:
-            target = Target(name, frozenset() if room is None else frozenset({room}))
-            members += [Present(connection.id, connection.user.id) for connection in hub.registry.select(target)]
+            members += present(hub.registry, name, room)
         else:
             found = await hub.adapter.presence(name, room)
             members += found.members

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
 
-from wsservice.adapters.base import RemoteConnection
+from wsservice.adapters.base import Present, RemoteConnection
 from wsservice.calls import bound_call
 from wsservice.client_calls import ask_clients
 from wsservice.errors import ClientError
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from wsservice.app import App
     from wsservice.connection import Connection
     from wsservice.hub import Hub
+    from wsservice.registry import Registry
     from wsservice.sessions import Sessions
 
 #: as JavaScript writes a date
@@ -118,6 +119,12 @@ class Local:
         """Another server's event, for the application; None where it has no handler. Never fails: see `on_server`."""
         found = self._app.find(namespace)
         return None if found is None else found.handle_server_event(event, args)
+
+
+def present(registry: Registry[Connection], namespace: str, room: str | None) -> tuple[Present, ...]:
+    """Who of this process is in a room, or in the namespace."""
+    target = Target(namespace, frozenset() if room is None else frozenset({room}))
+    return tuple(Present(one.id, one.user.id) for one in registry.select(target))
 
 
 def describe(connection: Connection) -> RemoteConnection:

@@ -155,31 +155,23 @@ class RedisLink:
         if len(message) > MAX_MESSAGE or self._closing:
             self._counters.add("cluster_dropped", "stopped" if self._closing else "too_large")
             return
-        self._outbox.add(encode_publish(channel, message))
-        if self._flushing is None:
-            self._flush_soon()
+        self._add(encode_publish(channel, message))
 
     def queue(self, *args: Argument) -> None:
         """A command that is a message: in order with those of `publish`, and queued as they are."""
-        self._outbox.add(encode(*args))
-        if self._flushing is None:
-            self._flush_soon()
+        self._add(encode(*args))
 
     def tell(self, *args: Argument) -> None:
         """A command whose answer nobody wants; nothing while Redis is away."""
         if self._commands.is_up and not self._closing:
-            self._outbox.add(encode(*args), None, False)
-            if self._flushing is None:
-                self._flush_soon()
+            self._add(encode(*args), is_message=False)
 
     def send(self, *args: Argument) -> Deferred[Any]:
         """A command whose sender waits for its answer as long as the connection holds: it is not bounded in time.
 
         Fails with `RedisUnavailable` or `RedisRefused`.
         """
-        if not self._commands.is_up or self._closing:
-            return fail(RedisUnavailable(f"Redis is away: {self._commands.reason or 'stopping'}"))
-        return self._ask(encode(*args))
+        return self._when_up(self._ask, encode(*args))
 
     def take_unwritten(self) -> bool:
         """Whether something of `tell` was not written since the last call: no room for it, or Redis took no writes."""
@@ -207,20 +199,18 @@ class RedisLink:
         Fails with `RedisUnavailable` (at once while Redis is away, or when no answer came in time: it may have been
         carried out) or `RedisRefused`.
         """
-        return self._bounded(self._ask, encode(*args))
+        return self._bounded(self._when_up(self._ask, encode(*args)))
 
     def script(self, script: Script, keys: Sequence[Argument] = (), args: Sequence[Argument] = ()) -> Deferred[Any]:
         """Run a script; as `command`."""
-        return self._bounded(self._run, script, keys, args, False)
+        return self._bounded(self._when_up(self._run, script, keys, args, False))
 
     def send_script(self, script: Script, keys: Sequence[Argument], args: Sequence[Argument]) -> Deferred[Any]:
         """Run a script whose sender keeps it until it is known to have run: it is neither queued nor bounded in time.
 
         Fails with `RedisUnavailable` where it was not sent, or that is not known.
         """
-        if not self._commands.is_up or self._closing:
-            return fail(RedisUnavailable(f"Redis is away: {self._commands.reason or 'stopping'}"))
-        return self._run(script, keys, args, False)
+        return self._when_up(self._run, script, keys, args, False)
 
     def queue_script(
         self, script: Script, keys: Sequence[Argument] = (), args: Sequence[Argument] = ()
@@ -257,7 +247,7 @@ class RedisLink:
         if connection is None or not self._subscriber.is_up:
             return fail(RedisUnavailable(f"Redis is away: {self._subscriber.reason or 'stopping'}"))
         pinged: Deferred[Any] = connection.ping()
-        return pinged.addTimeout(self._timeout, self._reactor, _too_late)
+        return self._bounded(pinged)
 
     def _subscribe(self, command: str, table: dict[bytes, Received], name: bytes, received: Received) -> None:
         if name in table:
@@ -270,17 +260,23 @@ class RedisLink:
         if table.pop(name, None) is not None and self._subscriber.connection is not None:
             self._subscriber.connection.ask(command, name)
 
-    def _bounded(self, ask: Callable[..., Deferred[Any]], *args: object) -> Deferred[Any]:
+    def _when_up(self, ask: Callable[..., Deferred[Any]], *args: object) -> Deferred[Any]:
         if not self._commands.is_up or self._closing:
             return fail(RedisUnavailable(f"Redis is away: {self._commands.reason or 'stopping'}"))
-        return ask(*args).addTimeout(self._timeout, self._reactor, _too_late)
+        return ask(*args)
+
+    def _bounded(self, answer: Deferred[Any]) -> Deferred[Any]:
+        return answer.addTimeout(self._timeout, self._reactor, _too_late)
 
     def _ask(self, data: bytes, is_message: bool = False) -> Deferred[Any]:
         answer: Deferred[Any] = Deferred()
+        self._add(data, answer, is_message=is_message)
+        return answer
+
+    def _add(self, data: bytes, answer: Deferred[Any] | None = None, *, is_message: bool = True) -> None:
         self._outbox.add(data, answer, is_message)
         if self._flushing is None:
             self._flush_soon()
-        return answer
 
     def _run(
         self, script: Script, keys: Sequence[Argument], args: Sequence[Argument], is_message: bool

@@ -5,13 +5,13 @@ from __future__ import annotations
 from twisted.internet.defer import Deferred, succeed
 
 from wsservice.adapters.base import Presence, Present
+from wsservice.adapters.local import present
 from wsservice.adapters.redis.keys import Keys
 from wsservice.adapters.redis.link import RedisLink
 from wsservice.adapters.redis.marks import Marks
 from wsservice.adapters.redis.nodes import Nodes
 from wsservice.connection import Connection
 from wsservice.errors import ClusterError
-from wsservice.messages import Target
 from wsservice.registry import Registry
 
 
@@ -73,6 +73,4 @@ class RoomPresence:
         return Presence(tuple(members))
 
     def _own(self, namespace: str, room: str | None) -> Presence:
-        target = Target(namespace, frozenset() if room is None else frozenset({room}))
-        chosen = self._registry.select(target)
-        return Presence(tuple(Present(one.id, one.user.id) for one in chosen), complete=False)
+        return Presence(present(self._registry, namespace, room), complete=False)

@@ -143,7 +143,7 @@ class Recording:
         self._trimming = LoopingCall(self._trim)
         self._trimming.clock = clock
         link.subscribe(keys.recorded, self._recorded_of_others)
-        link.psubscribe(any_namespace(prefix), self._received)
+        link.psubscribe(any_namespace(prefix), self._heard)
         link.on_up.append(self._up)
         link.on_down.append(self._down)
         link.on_deaf.append(self._deaf)
@@ -281,11 +281,8 @@ class Recording:
 
     # Everybody's events
 
-    def _received(self, channel: bytes, payload: bytes) -> None:
-        """What comes on the channels of broadcasts."""
-        self._heard(channel, payload)
-
     def _heard(self, channel: bytes, payload: bytes) -> None:
+        """What comes on the channels of broadcasts, or as if it did."""
         received = self._decode(channel, payload)
         if received is None:
             return
