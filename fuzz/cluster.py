@@ -65,7 +65,7 @@ def classic_broadcast(data: bytes) -> Hashable:
     assert repr(_sorted(decode_broadcast(payload).broadcast)) == repr(_sorted(received.broadcast))
     target = received.broadcast.target
     return (
-        received.is_private,
+        bool(target.users or target.sessions),
         received.offset is None,
         bool(target.rooms),
         bool(target.skip),

@@ -50,16 +50,6 @@ class Channels:
         """The channel of the answers to one node."""
         return self.response + _utf8(uid) + b"#"
 
-    def room_of(self, channel: bytes) -> str | None:
-        """The room of a channel that the pattern matched; None where it names none.
-
-        Raises:
-            ValueError: it is another namespace's.
-        """
-        if not channel.startswith(self.broadcast):
-            raise ValueError("a channel of another namespace")
-        return channel[len(self.broadcast) : -1].decode("utf-8", "replace") or None
-
     def is_wanted(self, channel: bytes, has_room: Callable[[str], bool]) -> bool:
         """Whether a message of this channel is worth decoding: asked before all else."""
         if channel == self.broadcast:
@@ -78,18 +68,6 @@ def uid_of(node: str) -> str:
 def any_namespace(key: str) -> bytes:
     """For PSUBSCRIBE: the channels of broadcasts of all namespaces."""
     return _GLOB.sub(rb"\\\1", _utf8(key) + b"#/") + b"*"
-
-
-def parse_channel(key: str, channel: bytes) -> tuple[str, str | None] | None:
-    """The namespace and the room of a channel of broadcasts; None for any other channel.
-
-    Of a namespace with a `#` the rest is taken for the room: where the namespace is known, ask its `Channels`.
-    """
-    prefix = _utf8(key) + b"#/"
-    if not channel.startswith(prefix) or not channel.endswith(b"#"):
-        return None
-    namespace, _, rest = channel[len(prefix) - 1 :].partition(b"#")
-    return namespace.decode("utf-8", "replace"), rest[:-1].decode("utf-8", "replace") or None
 
 
 def _utf8(text: str) -> bytes:

@@ -75,11 +75,6 @@ class Received(msgspec.Struct, frozen=True, gc=False):
     offset: str | None = None
     serial: int = 0
 
-    @property
-    def is_private(self) -> bool:
-        """Whether it names users or sessions, which only our own nodes do."""
-        return bool(self.broadcast.target.users or self.broadcast.target.sessions)
-
 
 def encode_broadcast(
     uid: str, broadcast: Broadcast, *, offset: str | None = None, serial: int = 0, is_canonical: bool = False
