@@ -54,7 +54,7 @@ setup(
         "twisted.plugins",
     ],
     entry_points={"console_scripts": ["wsservice = wsservice.cli:main"]},
-    package_data={"wsservice": ["py.typed", "demo/static/*"]},
+    package_data={"wsservice": ["py.typed", "demo/static/*", "demo/static/client/*.js"]},
     # Without it an editable install hides the plugin from twistd (docs/architecture.md).
     package_dir={"": "."},
     # The lower bounds install together, and the tests pass on them: each pyOpenSSL allows few versions of cryptography.

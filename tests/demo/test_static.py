@@ -38,8 +38,9 @@ FORBIDDEN = (
 
 
 def scripts() -> dict[str, str]:
-    """Every module of the page, by name."""
-    return {path.name: path.read_text("utf-8") for path in STATIC.glob("*.js")}
+    """Every module of the page, its own and those of the client package, by its path."""
+    paths = [*STATIC.glob("*.js"), *STATIC.glob("client/*.js")]
+    return {path.relative_to(STATIC).as_posix(): path.read_text("utf-8") for path in paths}
 
 
 class Page(HTMLParser):
@@ -104,7 +105,7 @@ class ScriptTests(SynchronousTestCase):
         for name, text in scripts().items():
             for target in re.findall(r'(?:from|import\()\s*"([^"]+)"', text):
                 self.assertTrue(target.startswith("./"), f"{name}: {target}")
-                self.assertTrue((STATIC / target).is_file(), f"{name}: {target}")
+                self.assertTrue(((STATIC / name).parent / target).is_file(), f"{name}: {target}")
 
     def test_every_element_that_they_name_is_in_the_page(self) -> None:
         ids = set(Page().values("id"))
@@ -116,16 +117,16 @@ class ScriptTests(SynchronousTestCase):
             self.assertEqual([word for word in FORBIDDEN if word in text], [], name)
 
     def test_no_file_names_another_host(self) -> None:
-        for path in STATIC.iterdir():
+        for path in (path for path in STATIC.glob("**/*") if path.is_file()):
             found = re.findall(r"(?:https?|wss?)://[^\"'\s]+", path.read_text("utf-8"))
             self.assertEqual(set(found) - {"http://www.w3.org/2000/svg"}, set(), path.name)
 
     def test_the_clients_know_nothing_of_the_page(self) -> None:
-        for name in ("ws-client.js", "auth-client.js", "http.js", "calls.js", "envelope.js", "backoff.js"):
-            self.assertNotRegex(scripts()[name], r"\b(document|window)\b\.", name)
+        for name in ("client", "auth-client", "http", "calls", "envelope", "backoff"):
+            self.assertNotRegex(scripts()[f"client/{name}.js"], r"\b(document|window)\b\.", name)
 
     def test_a_login_is_waited_for_longer_than_the_server_waits_for_the_provider(self) -> None:
-        match = re.search(r"POST_TIMEOUT = ([0-9_]+);", scripts()["http.js"])
+        match = re.search(r"POST_TIMEOUT = ([0-9_]+);", scripts()["client/http.js"])
         assert match is not None
         self.assertGreater(int(match[1]), 1000 * LOGIN_TIMEOUT)
 
@@ -158,7 +159,7 @@ class MessageTests(SynchronousTestCase):
         # From a data URL, since Node takes a file of this name for something else than a module.
         script = """
             import { readFileSync } from "node:fs";
-            const source = encodeURIComponent(readFileSync("envelope.js", "utf-8"));
+            const source = encodeURIComponent(readFileSync("client/envelope.js", "utf-8"));
             const { encodeMessage, messageOf } = await import(`data:text/javascript,${source}`);
             let input = "";
             for await (const chunk of process.stdin) input += chunk;
@@ -184,7 +185,7 @@ class CloseCodeTests(SynchronousTestCase):
     """`close-codes.js` says what `wsservice/close_codes.py` says."""
 
     def setUp(self) -> None:
-        self.text = scripts()["close-codes.js"]
+        self.text = scripts()["client/close-codes.js"]
 
     def constant(self, name: str) -> str:
         match = re.search(rf'export const {name} = "([^"]*)";', self.text)

@@ -366,6 +366,9 @@ class PackageTests(Base):
             for path in (ROOT / "wsservice").rglob("*")
             if path.is_file() and "__pycache__" not in path.parts
         }
+        # a link to the client's sources, which the page loads as they are
+        client = ROOT / "wsservice" / "demo" / "static" / "client"
+        expected.update(str(path.relative_to(ROOT)) for path in client.glob("*.js"))
         self.assertEqual(names, {*expected, "twisted/plugins/wsservice_plugin.py"})
         self.pip("install", str(wheel))
         self.assert_installed(next((self.folder / "clean").glob("lib/python*/site-packages")))

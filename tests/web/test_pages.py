@@ -25,13 +25,16 @@ class PagesTests(SynchronousTestCase):
         ):
             (self.folder / name).write_bytes(content)
         (self.folder / "folder.js").mkdir()
+        (self.folder / "folder.js" / "index.html").write_bytes(b"<p>")
+        (self.folder / ".git").mkdir()
+        (self.folder / ".git" / "secret.txt").write_bytes(b"secret")
         self.pages = load_pages(self.folder)
         self.bench = Bench()
         for name, page in self.pages.items():
             self.bench.mount(name.encode(), page_resource(page))
 
     def test_only_files_of_known_kinds_are_loaded(self) -> None:
-        self.assertEqual(sorted(self.pages), ["app.js", "icon.svg", "index.html", "style.css"])
+        self.assertEqual(sorted(self.pages), ["app.js", "folder.js/index.html", "icon.svg", "index.html", "style.css"])
 
     def test_a_file_is_served_with_its_type(self) -> None:
         for name, content_type in (

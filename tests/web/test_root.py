@@ -97,7 +97,11 @@ class RootTests(SynchronousTestCase):
         values = {"ws_path": "/ws"}
         page = self.get("/", pages=folder, page_values=values)
         self.assertEqual(page.status, 200)
-        for name in (path.name for path in folder.iterdir() if path.name != "index.html"):
+        names = [path.relative_to(folder).as_posix() for path in (*folder.glob("*.*"), *folder.glob("client/*.js"))]
+        self.assertIn("client/client.js", names)
+        for name in names:
+            if name == "index.html":
+                continue
             self.assertEqual(self.get(f"/static/{name}", pages=folder, page_values=values).status, 200, name)
         # nothing inline, which the policy forbids
         self.assertNotIn(b" style=", page.body)

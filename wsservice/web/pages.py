@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import html
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -54,7 +54,7 @@ class Page:
 
 
 def load_pages(folder: Path, values: Mapping[str, str] | None = None) -> dict[str, Page]:
-    """Read the files of a folder, without its subfolders, by name.
+    """Read the files of a folder and of its subfolders, by their paths within it, with `/`.
 
     Args:
         values: for the places in HTML.
@@ -64,14 +64,26 @@ def load_pages(folder: Path, values: Mapping[str, str] | None = None) -> dict[st
         KeyError: a place has a name that is none of the values'.
     """
     pages = {}
-    for path in sorted(folder.iterdir()):
+    for path in _files(folder):
         content_type = CONTENT_TYPES.get(path.suffix)
-        if content_type is not None and not path.name.startswith(".") and path.is_file():
+        if content_type is not None:
             content = path.read_bytes()
             if path.suffix == ".html":
                 content = _fill(content.decode(), values or {}).encode()
-            pages[path.name] = Page(content, content_type, f'"{hashlib.sha256(content).hexdigest()[:32]}"')
+            pages[path.relative_to(folder).as_posix()] = Page(
+                content, content_type, f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+            )
     return pages
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith("."):
+            continue
+        if path.is_dir():
+            yield from _files(path)
+        elif path.is_file():
+            yield path
 
 
 def page_resource(page: Page) -> JsonResource:

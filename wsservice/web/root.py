@@ -40,7 +40,7 @@ def make_site(
 
     Args:
         checks: what `/ready` asks.
-        pages: a folder; its `index.html` is served at `/`, its other files at `/static/<name>`.
+        pages: a folder; its `index.html` is served at `/`, its other files at `/static/<path>`.
         page_values: for the places in the HTML of the pages.
         mount: path, such as `b"/ws"` -> resource.
         trusted: the proxies whose forwarded addresses count.
@@ -79,7 +79,7 @@ def _add_pages(root: Branch, pages: Mapping[str, Page]) -> None:
         if name == INDEX:
             root.putChild(b"", page_resource(page))
         else:
-            static.putChild(name.encode(), page_resource(page))
+            put(static, name.encode(), page_resource(page))
     root.putChild(b"static", static)
 
 

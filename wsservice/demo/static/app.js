@@ -1,18 +1,18 @@
 /** The page: it connects the clients to the views, and holds no state but who was here last. */
 
-import { AuthClient } from "./auth-client.js";
-import { Backoff } from "./backoff.js";
+import { AuthClient } from "./client/auth-client.js";
+import { Backoff } from "./client/backoff.js";
 import { ChatView } from "./chat-view.js";
-import { systemClock } from "./clock.js";
+import { systemClock } from "./client/clock.js";
 import { byId } from "./dom.js";
-import { encodeMessage, messageOf } from "./envelope.js";
+import { encodeMessage, messageOf } from "./client/envelope.js";
 import { FrameLog } from "./frame-log.js";
-import { HttpError } from "./http.js";
+import { HttpError } from "./client/http.js";
 import { LoginView } from "./login-view.js";
-import { followPage } from "./page-life.js";
+import { followPage } from "./client/page-life.js";
 import { StateView } from "./state-view.js";
 import { stateCause, stateLabel, waitLeft } from "./words.js";
-import { WsClient } from "./ws-client.js";
+import { WsClient } from "./client/client.js";
 
 const SHOW_EVERY = 500;
 
@@ -41,7 +41,7 @@ function show() {
   stateView.show({ status: client.status, auth: auth.state, now: systemClock.now(), serverNow: auth.serverNow });
 }
 
-/** @param {import("./auth-client.js").AuthState} authState */
+/** @param {import("./client/auth-client.js").AuthState} authState */
 function onAuth({ status, session }) {
   show();
   if (session === null) {
@@ -62,13 +62,13 @@ function onAuth({ status, session }) {
   client.connect();
 }
 
-/** @param {import("./auth-client.js").AuthState["status"]} status */
+/** @param {import("./client/auth-client.js").AuthState["status"]} status */
 function notice(status) {
   if (status === "expired") return "Your session has ended. Log in again.";
   return userId === "" ? "" : "You are signed out.";
 }
 
-/** @param {import("./ws-client.js").Status} status */
+/** @param {import("./client/client.js").Status} status */
 function onStatus(status) {
   const now = systemClock.now();
   const words = [stateLabel(status), waitLeft(status, now)].filter(Boolean).join(" ");

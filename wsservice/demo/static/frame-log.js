@@ -14,7 +14,7 @@ export class FrameLog {
   #count = { in: 0, out: 0 };
   #bytes = { in: 0, out: 0 };
 
-  /** @param {import("./ws-client.js").Frame} frame */
+  /** @param {import("./client/client.js").Frame} frame */
   addFrame({ direction, data, size, at }) {
     this.#count[direction] += 1;
     this.#bytes[direction] += size;

@@ -1,10 +1,10 @@
 /** The login card: the form, and a second one for the steps that the identity provider may add. */
 
-import { REPEATED, stepOf } from "./challenges.js";
+import { REPEATED, stepOf } from "./client/challenges.js";
 import { byId, make } from "./dom.js";
-import { HttpError } from "./http.js";
+import { HttpError } from "./client/http.js";
 
-/** @typedef {import("./auth-client.js").Challenge} Challenge */
+/** @typedef {import("./client/auth-client.js").Challenge} Challenge */
 
 export class LoginView {
   #auth;
@@ -17,7 +17,7 @@ export class LoginView {
   /** @type {Challenge | null} */
   #challenge = null;
 
-  /** @param {import("./auth-client.js").AuthClient} auth */
+  /** @param {import("./client/auth-client.js").AuthClient} auth */
   constructor(auth) {
     this.#auth = auth;
     onSubmit(this.#login, this.#error, (fields) => this.#submitLogin(fields));
@@ -115,7 +115,7 @@ function focusNext(card) {
   if (field instanceof HTMLInputElement) field.select();
 }
 
-/** @param {import("./challenges.js").Field} field */
+/** @param {import("./client/challenges.js").Field} field */
 function makeField({ name, label, type, autocomplete, options }) {
   const control = options ? make("select", "") : make("input", "");
   control.name = name;

@@ -5,8 +5,8 @@ import { clockTime, duration, stateCause, stateLabel, waitLeft } from "./words.j
 
 /**
  * @typedef {object} Snapshot
- * @property {import("./ws-client.js").Status} status
- * @property {import("./auth-client.js").AuthState} auth
+ * @property {import("./client/client.js").Status} status
+ * @property {import("./client/auth-client.js").AuthState} auth
  * @property {number} now milliseconds since 1970, by this machine's clock
  * @property {number} serverNow the same by the server's
  */
@@ -14,7 +14,7 @@ import { clockTime, duration, stateCause, stateLabel, waitLeft } from "./words.j
 /**
  * What the button does where there is nothing to cut.
  *
- * @type {Partial<Record<import("./ws-client.js").State, string>>}
+ * @type {Partial<Record<import("./client/client.js").State, string>>}
  */
 const CONNECTION_BUTTON = Object.freeze({ idle: "Connect", closed: "Connect", reconnecting: "Reconnect now" });
 
@@ -60,7 +60,7 @@ export class StateView {
   }
 
   /**
-   * @param {import("./auth-client.js").AuthState} auth
+   * @param {import("./client/auth-client.js").AuthState} auth
    * @param {number} now
    * @param {number} serverNow
    */

@@ -1,10 +1,10 @@
 /**
  * States, ids, times and sizes in words. Pure: the time comes in as `now`, milliseconds since 1970.
  *
- * @typedef {import("./ws-client.js").Status} Status
+ * @typedef {import("./client/client.js").Status} Status
  */
 
-/** @type {Readonly<Record<import("./ws-client.js").State, string>>} */
+/** @type {Readonly<Record<import("./client/client.js").State, string>>} */
 const LABELS = Object.freeze({
   idle: "not connected",
   connecting: "connecting",
@@ -14,7 +14,7 @@ const LABELS = Object.freeze({
   closed: "disconnected",
 });
 
-/** @type {Readonly<Record<import("./ws-client.js").Cause, string>>} */
+/** @type {Readonly<Record<import("./client/client.js").Cause, string>>} */
 const CAUSES = Object.freeze({
   asked: "",
   cut: "you cut the connection",

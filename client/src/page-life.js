@@ -1,7 +1,7 @@
 /**
  * Tell the clients what happens to the page and to the network.
  *
- * @param {import("./ws-client.js").WsClient} client
+ * @param {import("./client.js").WsClient} client
  * @param {import("./auth-client.js").AuthClient} auth
  * @param {Window} [window]
  * @returns {() => void} call it to stop telling
