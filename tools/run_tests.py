@@ -3,9 +3,9 @@
     python -m tools.run_tests [--jobs N] [NAMES...]
 
 Without names all tests are run, in a few processes at a time, one more than there are cores: most tests of the real
-parts wait for programs that they have started. What a process printed is shown when it ends, in one piece. The whole run fails
-below `MIN_BRANCHES`; a selection by names is run here, in one process, and not measured. The last line is always
-`N passed, N failed, N skipped`, as trial's own reporter counts them.
+parts wait for programs that they have started. What a process printed is shown when it ends, in one piece. The whole
+run fails below `MIN_BRANCHES`; a selection by names is run here, in one process, and not measured. The last line is
+always `N passed, N failed, N skipped`, as trial's own reporter counts them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from tools.test_groups import groups
+from tools.groups import groups
 
 ROOT = Path(__file__).resolve().parents[1]
 #: percent of the branches of wsservice/ that the tests must take
