@@ -22,6 +22,9 @@ TEST = [
     "python-socketio[asyncio-client]>=5.12",
     # of python-socketio's RedisManager
     "redis>=5",
+    # the example with Django, and users' tests of their apps
+    "django>=5.2",
+    "pytest>=8",
     # builds the wheel that the tests install
     "setuptools>=70.1",
 ]
@@ -49,6 +52,7 @@ setup(
         "wsservice.engineio",
         "wsservice.peers",
         "wsservice.socketio",
+        "wsservice.testing",
         "wsservice.transports",
         "wsservice.web",
         "twisted.plugins",

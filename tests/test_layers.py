@@ -35,13 +35,13 @@ LAYERS = {
         "adapters.redis.own_events",
     ],
     2: ["emitter auth.jwks auth.fetch auth.strict_agent auth.providers. transports. web. adapters. peers.links"],
-    3: ["identity peering assembly server"],
-    4: ["tap daemon testing demo. cli cli. __main__"],
+    3: ["surroundings identity peering assembly server"],
+    4: ["tap daemon testing. demo. cli cli. __main__"],
 }
 #: families of layer 2, which never import each other
 FAMILIES = ("transports", "web", "auth", "adapters", "peers")
 #: what the layer of a module forbids it by name
-ONLY_FOR_CONFIG = {"config", "settings", "checks", "identity", "peering", "assembly", "server", "tap", "cli.cluster"}
+ONLY_FOR_CONFIG = set("config settings checks identity peering assembly server tap cli.cluster testing.parts".split())
 #: a package's public names, gathered: above everything that it names
 PUBLIC = ""
 #: arrows that go upward on purpose, each with its reason

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -39,12 +38,13 @@ from wsservice.history import History
 from wsservice.hub import Hub
 from wsservice.identity import make_greeting, make_origins, make_provider, make_session_cookies
 from wsservice.loader import load_app
-from wsservice.open_files import SPARE_CONNECTIONS, most_connections, raise_open_files
+from wsservice.open_files import SPARE_CONNECTIONS, most_connections
 from wsservice.parsers import is_loopback
 from wsservice.peering import Peering, make_incoming, make_outgoing
 from wsservice.peers.nodes import Nodes
 from wsservice.registry import Registry
 from wsservice.sessions import Sessions
+from wsservice.surroundings import Surroundings
 from wsservice.traffic import TrafficLimits
 from wsservice.transports.accepting import Accepting
 from wsservice.transports.listen import handed_over, make_endpoints
@@ -103,24 +103,33 @@ class _Given:
     adapter: Adapter | None
 
 
-def assemble(config: Config, reactor: Any, draining: Callable[[], bool], nodes: Nodes | None = None) -> Parts:
+def assemble(
+    config: Config,
+    reactor: Any,
+    draining: Callable[[], bool],
+    nodes: Nodes | None = None,
+    around: Surroundings | None = None,
+) -> Parts:
     """Build every part and connect them; nothing runs or listens yet.
 
     Args:
         draining: whether the service is coming to its end.
         nodes: the cluster, where it is not the adapter's.
+        around: by default, the process's own.
 
     Raises:
         ConfigurationError: things that the settings name cannot be used; it tells all of them.
     """
-    given = _make_given(config, reactor)
-    alarms = Alarms(given.counters, time.monotonic)
+    around = around or Surroundings()
+    now = around.now
+    given = _make_given(config, reactor, around)
+    alarms = Alarms(given.counters, around.monotonic)
     alarms.watch()
-    clock = RunningClock(time.monotonic)
-    hub = _make_hub(config, reactor, given, clock, alarms)
-    revocations = Revocations(time.time, forgot=partial(given.counters.add, "tables_full", "revocations"))
+    clock = RunningClock(around.monotonic)
+    hub = _make_hub(config, reactor, given, clock=clock, now=now, alarms=alarms)
+    revocations = Revocations(now, forgot=partial(given.counters.add, "tables_full", "revocations"))
     hub.is_revoked = revocations.is_revoked
-    sessions = Sessions(hub.registry, revocations, time.time, hub.history, given.adapter)
+    sessions = Sessions(hub.registry, revocations, now, hub.history, given.adapter)
     if given.adapter is not None:
         given.adapter.serve(Local(hub, given.app, sessions))
         nodes = nodes or given.adapter.nodes
@@ -131,7 +140,9 @@ def assemble(config: Config, reactor: Any, draining: Callable[[], bool], nodes: 
         revocations=revocations,
         counters=given.counters,
     )
-    clients = _make_clients(config, hub, given, clock, authenticator, revocations)
+    clients = _make_clients(
+        config, hub, given, clock=clock, now=now, authenticator=authenticator, revocations=revocations
+    )
     raw = _make_raw(config, reactor, hub, authenticator)
     socketio = SocketIoFactory(
         clients,
@@ -151,9 +162,9 @@ def assemble(config: Config, reactor: Any, draining: Callable[[], bool], nodes: 
         origins=given.origins,
         counters=given.counters,
         clock=reactor,
-        now=time.time,
+        now=now,
     )
-    open_files = raise_open_files()
+    open_files = around.open_files()
     outgoing = None if nodes is None else make_outgoing(config, reactor, nodes, clients, open_files=open_files)
     polling_settings = _make_polling(config)
     polling = PollingResource(
@@ -237,12 +248,12 @@ def assemble(config: Config, reactor: Any, draining: Callable[[], bool], nodes: 
     )
 
 
-def _make_given(config: Config, reactor: Any) -> _Given:
+def _make_given(config: Config, reactor: Any, around: Surroundings) -> _Given:
     counters, problems = Counters(), Problems()
     certificate = problems.during(lambda: _certificate(config))
     given = _Given(
-        app=problems.during(lambda: load_app(config.app) if config.app else make_app()),
-        provider=problems.during(lambda: make_provider(config, reactor, counters)),
+        app=problems.during(lambda: around.app or (load_app(config.app) if config.app else make_app())),
+        provider=problems.during(lambda: around.provider or make_provider(config, reactor, counters, around.now)),
         origins=problems.during(lambda: make_origins(config)),
         session_cookies=problems.during(lambda: make_session_cookies(config)),
         certificate=certificate,
@@ -304,7 +315,9 @@ def _certificate(config: Config) -> Certificate | None:
     return Certificate(Path(config.tls_cert), Path(config.tls_key or config.tls_cert))
 
 
-def _make_hub(config: Config, reactor: Any, given: _Given, clock: RunningClock, alarms: Alarms) -> Hub:
+def _make_hub(
+    config: Config, reactor: Any, given: _Given, *, clock: RunningClock, now: Callable[[], float], alarms: Alarms
+) -> Hub:
     registry: Registry[Connection] = Registry(given.counters)
     history = None
     if config.recovery:
@@ -313,7 +326,7 @@ def _make_hub(config: Config, reactor: Any, given: _Given, clock: RunningClock, 
     hub = Hub(
         given.app,
         registry,
-        Expirations(reactor, time.time),
+        Expirations(reactor, now),
         reactor,
         given.counters,
         inbox_limit=config.inbox_messages,
@@ -361,7 +374,9 @@ def _make_clients(
     config: Config,
     hub: Hub,
     given: _Given,
+    *,
     clock: RunningClock,
+    now: Callable[[], float],
     authenticator: Authenticator,
     revocations: Revocations,
 ) -> Clients:
@@ -391,7 +406,7 @@ def _make_clients(
         has_token=authenticator.has_token,
         is_revoked=revocations.is_revoked,
         clock=clock,
-        wall_clock=time.time,
+        wall_clock=now,
     )
 
 

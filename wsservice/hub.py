@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
+from twisted.python.failure import Failure
 
 from wsservice import close_codes
 from wsservice.alarms import Alarms
@@ -63,6 +64,7 @@ class Hub:
         traffics: what users may send; made here, None where that is not limited.
         logs_debug: whether debug lines about connections are logged; Twisted takes 5 us for one that nobody reads.
         is_revoked: whether a session was signed out.
+        takes_fault: is shown what a handler raised; if it takes it, as a test does, it is not logged.
         draining: whether the service stops: events of those who have left are no longer handled.
         running: connections whose handlers have not finished; a stop waits for them.
     """
@@ -84,6 +86,7 @@ class Hub:
     traffics: Traffics | None = None
     logs_debug: bool = True
     is_revoked: Callable[[str], bool] = lambda session: False
+    takes_fault: Callable[[Failure], bool] = lambda failure: False
     draining: bool = False
     running: int = 0
     last_call_id: int = 0

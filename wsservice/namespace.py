@@ -288,13 +288,14 @@ class Namespace(Audience):
     def _fault(self, failure: Failure, connection: Connection, where: str) -> ClientError:
         """Log what a handler raised; the client learns no more than `internal_error`."""
         self._counters.add("handler_errors")
-        log.failure(
-            "the handler of {handled_event} raised",
-            failure,
-            handled_event=where[:64],
-            connection_id=connection.id,
-            request_id=connection.handshake.request_id,
-        )
+        if self._hub is None or not self._hub.takes_fault(failure):
+            log.failure(
+                "the handler of {handled_event} raised",
+                failure,
+                handled_event=where[:64],
+                connection_id=connection.id,
+                request_id=connection.handshake.request_id,
+            )
         return ClientError(INTERNAL_ERROR, "The server could not handle this.")
 
 

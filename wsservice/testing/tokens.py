@@ -1,4 +1,4 @@
-"""Tools for tests, the users' and ours: keys and tokens as a Cognito user pool issues them.
+"""Keys and tokens as a Cognito user pool issues them.
 
     issuer = Issuer()
     cookie = "authToken=" + issuer.token(sub="alice", **{"cognito:groups": ["admin"]})

@@ -1,0 +1,336 @@
+"""A Socket.IO client of one namespace, by WebSocket or by long-polling."""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+import msgspec
+
+from wsservice.engineio.packet import Packet, PacketType, decode_frame, decode_payload, encode_frame, encode_packet
+from wsservice.messages import ROOT
+from wsservice.socketio.decoder import find_placeholders
+from wsservice.socketio.packet import Encoded, encode_ack, encode_event
+from wsservice.socketio.packet import PacketType as Kind
+from wsservice.testing.client import MARK, Client, Refused
+from wsservice.testing.http import Exchange, Response, request_bytes
+from wsservice.testing.line import Line
+from wsservice.testing.sockets import MemorySocket
+
+if TYPE_CHECKING:
+    from wsservice.testing.service import ServiceInMemory
+
+_PACKET = re.compile(r"([0-6])(?:([0-9]+)-)?(?:(/[^,]*),?)?([0-9]*)")
+#: what stock clients call the ways of ending
+_BY_SERVER, _CLOSED, _BY_CLIENT = "io server disconnect", "transport close", "io client disconnect"
+
+Received = Callable[[Packet], None]
+Ended = Callable[[int | None, str], None]
+Headers = tuple[tuple[str, str], ...]
+
+
+class SocketIoClient(Client):
+    """See `Client`.
+
+    Args:
+        transport: `websocket` or `polling`.
+        auth: what the client gives when it asks for the namespace: `connection.handshake.auth`.
+    """
+
+    def __init__(
+        self,
+        service: ServiceInMemory,
+        number: int,
+        user: str | None,
+        *,
+        transport: str,
+        path: str,
+        query: dict[str, str],
+        headers: Headers,
+        address: str,
+        namespace: str,
+        auth: dict[str, Any] | None,
+    ) -> None:
+        super().__init__(service, number, user, namespace)
+        self._auth = auth
+        self._waiting: tuple[Kind, int | None, Any, list[bytes], int] | None = None
+        self._transport: _Transport = _TRANSPORTS[transport](
+            service,
+            f"{path}/?{urlencode({'EIO': '4', 'transport': transport, **query})}",
+            ((MARK, self._mark), *headers),
+            address,
+            self,
+        )
+
+    def cut(self) -> None:
+        """See `Client.cut`; on long-polling the service notices when no poll comes."""
+        self._transport.cut()
+        self._ended(None, "transport error")
+        self._service.settle()
+
+    def stop_reading(self) -> None:
+        """See `Client.stop_reading`."""
+        self._transport.read(False)
+
+    def read_on(self) -> None:
+        """See `Client.read_on`."""
+        self._transport.read(True)
+        self._service.settle()
+
+    def _write_message(self, message: str | bytes) -> None:
+        self._write_event("message", (message,), None)
+
+    def _write_event(self, event: str, args: tuple[Any, ...], number: int | None) -> None:
+        self._write(encode_event(self._namespace, event, args, number))
+
+    def _write_answer(self, number: int, result: Any) -> None:
+        args = result if isinstance(result, tuple) else () if result is None else (result,)
+        self._write(encode_ack(self._namespace, number, args))
+
+    def _leave(self, code: int, reason: str) -> None:
+        self._write(Encoded(f"1{self._prefix}".encode()))
+        self._transport.close(code, reason)
+        self._ended(None, _BY_CLIENT)
+
+    @property
+    def _prefix(self) -> str:
+        return "" if self._namespace == ROOT else f"{self._namespace},"
+
+    def _write(self, encoded: Encoded) -> None:
+        self._transport.send(
+            [Packet(PacketType.MESSAGE, encoded.text.decode())]
+            + [Packet(PacketType.MESSAGE, attachment) for attachment in encoded.attachments]
+        )
+
+    # For the transport
+
+    def began(self) -> None:
+        """The Engine.IO session is open: ask for the namespace."""
+        auth = "" if self._auth is None else msgspec.json.encode(self._auth).decode()
+        self._write(Encoded(f"0{self._prefix}{auth}".encode()))
+
+    def ended(self, code: int | None, reason: str) -> None:
+        """The transport is gone."""
+        self._ended(code, reason or _CLOSED)
+
+    def refused(self, refusal: Refused) -> None:
+        """The service answered by HTTP."""
+        self._refusal = refusal
+        self._ended(None, "transport error")
+
+    def message(self, data: str | bytes) -> None:
+        """A message of Engine.IO: a packet of Socket.IO, or an attachment of one."""
+        if isinstance(data, bytes):
+            self._attached(data)
+            return
+        head = _PACKET.match(data)
+        assert head is not None, f"no packet: {data!r}"
+        rest = data[head.end() :]
+        value = msgspec.json.decode(rest) if rest else None
+        number = int(head[4]) if head[4] else None
+        kind, count = Kind(int(head[1])), int(head[2] or 0)
+        if count:
+            self._waiting = (kind, number, value, [], count)
+        else:
+            self._packet(kind, number, value)
+
+    def _attached(self, data: bytes) -> None:
+        assert self._waiting is not None, "an attachment of no packet"
+        kind, number, value, attachments, count = self._waiting
+        attachments.append(data)
+        if len(attachments) == count:
+            self._waiting = None
+            for container, key, place in find_placeholders(value, count):
+                container[key] = attachments[place]
+            self._packet(kind, number, value)
+
+    def _packet(self, kind: Kind, number: int | None, value: Any) -> None:
+        if kind in (Kind.EVENT, Kind.BINARY_EVENT):
+            self._event(value[0], tuple(value[1:]), number)
+        elif kind in (Kind.ACK, Kind.BINARY_ACK):
+            assert number is not None, "an acknowledgement of nothing"
+            self._acknowledged(number, value)
+        elif kind is Kind.CONNECT_ERROR:
+            self._refusal = Refused(value["message"], data=value.get("data"))
+            self._ended(None, value["message"])
+            self._transport.close(1000, "")
+        elif kind is Kind.DISCONNECT:
+            self._ended(None, _BY_SERVER)
+            self._transport.close(1000, "")  # as stock clients do, whose only namespace this is
+
+    def _acknowledged(self, number: int, args: list[Any]) -> None:
+        reply = self._replies[number]
+        first = args[0] if args else None
+        if isinstance(first, dict) and first.keys() == {"error"}:
+            error = first["error"]
+            reply.fail(error["message"], code=error["code"], data=error.get("data"))
+        else:
+            result = tuple(args) if len(args) > 1 else first
+            reply.answer(lambda: result)
+
+
+class _Transport(ABC):
+    """Carries the packets of one Engine.IO session."""
+
+    def __init__(
+        self, service: ServiceInMemory, target: str, headers: Headers, address: str, client: SocketIoClient
+    ) -> None:
+        self._service = service
+        self._target = target
+        self._headers = headers
+        self._address = address
+        self._client = client
+
+    @abstractmethod
+    def send(self, packets: list[Packet]) -> None:
+        """Send packets, in order and with nothing in between."""
+
+    @abstractmethod
+    def close(self, code: int, reason: str) -> None:
+        """End the session."""
+
+    @abstractmethod
+    def cut(self) -> None:
+        """The connections break."""
+
+    @abstractmethod
+    def read(self, reads: bool) -> None:
+        """Whether what comes is read."""
+
+    def _handle(self, packet: Packet) -> None:
+        if packet.type is PacketType.OPEN:
+            self._opened(msgspec.json.decode(packet.data))
+            self._client.began()
+        elif packet.type is PacketType.PING:
+            self.send([Packet(PacketType.PONG, packet.data)])
+        elif packet.type is PacketType.MESSAGE:
+            self._client.message(packet.data)
+        elif packet.type is PacketType.CLOSE:
+            self._closed()
+
+    def _opened(self, settings: dict[str, Any]) -> None:
+        """The session has begun."""
+
+    def _closed(self) -> None:
+        """The service says that the session is over."""
+
+
+class _WebSocket(_Transport):
+    """All on one WebSocket."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._socket = MemorySocket(
+            self._service,
+            self._target,
+            self._headers,
+            address=self._address,
+            received=lambda message: self._handle(decode_frame(message)),
+            ended=self._client.ended,
+            refused=self._client.refused,
+        )
+
+    def send(self, packets: list[Packet]) -> None:
+        """One message for each."""
+        for packet in packets:
+            self._socket.send(encode_frame(packet))
+
+    def close(self, code: int, reason: str) -> None:
+        """By a close frame."""
+        self._socket.close(code, reason)
+
+    def cut(self) -> None:
+        """The connection breaks."""
+        self._socket.line.cut()
+
+    def read(self, reads: bool) -> None:
+        """Whether what comes is read."""
+        self._socket.line.is_read = reads
+
+
+class _Polling(_Transport):
+    """A GET waits for what comes; POSTs bring what is sent, one at a time."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._waiting: deque[Packet] = deque()
+        self._lines: dict[str, Line] = {}
+        self._is_over = False
+        self._reads = True
+        self._poll()
+
+    def send(self, packets: list[Packet]) -> None:
+        """By a POST, now or when the last one is answered."""
+        self._waiting.extend(packets)
+        if "POST" not in self._lines and not self._is_over:
+            self._post()
+
+    def close(self, code: int, reason: str) -> None:
+        """By the packet for it, behind what waits; the poll that is open is answered by the service."""
+        self.send([Packet(PacketType.CLOSE)])
+
+    def cut(self) -> None:
+        """Nothing more is asked or read."""
+        self._is_over = True
+        for line in self._lines.values():
+            line.cut()
+
+    def read(self, reads: bool) -> None:
+        """Whether there are polls, and an answer is read."""
+        self._reads = reads
+        if "GET" in self._lines:
+            self._lines["GET"].is_read = reads
+        elif reads:
+            self._poll()
+
+    def _opened(self, settings: dict[str, Any]) -> None:
+        self._target = f"{self._target}&sid={settings['sid']}"
+
+    def _closed(self) -> None:
+        self._is_over = True
+        self._client.ended(None, _CLOSED)
+
+    def _poll(self) -> None:
+        if not self._is_over and self._reads:
+            self._request("GET", b"", self._polled)
+
+    def _polled(self, response: Response) -> None:
+        for packet in decode_payload(response.body):
+            self._handle(packet)
+        self._poll()
+
+    def _post(self) -> None:
+        body = b"\x1e".join(encode_packet(packet) for packet in self._waiting)
+        self._waiting.clear()
+        self._request("POST", body, self._posted)
+
+    def _posted(self, response: Response) -> None:
+        if self._waiting:
+            self._post()
+
+    def _request(self, method: str, body: bytes, answered: Callable[[Response], None]) -> None:
+        def done(response: Response | None) -> None:
+            del self._lines[method]
+            if response is not None and response.status == 200:
+                answered(response)
+            elif not self._is_over:
+                self._failed(response)
+
+        line = self._service.open_line(Exchange(done), self._address)
+        self._lines[method] = line
+        content = (("Content-Type", "text/plain;charset=UTF-8"),) if body else ()
+        line.write(request_bytes(method, self._target, (*self._headers, *content), body))
+
+    def _failed(self, response: Response | None) -> None:
+        self._is_over = True
+        if response is not None and "&sid=" not in self._target:
+            self._client.refused(Refused(response.body.decode(), code=response.status))
+        else:
+            self._client.ended(None, _CLOSED)
+
+
+_TRANSPORTS: dict[str, type[_Transport]] = {"websocket": _WebSocket, "polling": _Polling}
