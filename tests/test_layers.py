@@ -41,7 +41,8 @@ LAYERS = {
 #: families of layer 2, which never import each other
 FAMILIES = ("transports", "web", "auth", "adapters", "peers")
 #: what the layer of a module forbids it by name
-ONLY_FOR_CONFIG = set("config settings checks identity peering assembly server tap cli.cluster testing.parts".split())
+ONLY_FOR_CONFIG = {"config", "settings", "checks", "identity", "peering", "assembly", "server", "tap", "cli.cluster"}
+ONLY_FOR_CONFIG |= {"testing.parts"}
 #: a package's public names, gathered: above everything that it names
 PUBLIC = ""
 #: arrows that go upward on purpose, each with its reason

@@ -1,4 +1,4 @@
-"""A user pool in memory: whoever a test names has a session there, with tokens that are signed and verified for real."""
+"""A user pool in memory: whoever a test names has a session there; its tokens are signed and verified for real."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ class ServiceInMemory:
     Args:
         app: the application; it speaks to this service's clients from now on.
         raise_errors: False: log what handlers raise, as a running service does, and let clients see `internal_error`.
-        now: POSIX seconds at which the clock begins; by default the present second.
+        clock: the one that your app has, too; by default a new one, which begins at the present second.
         settings: by the names in docs/configuration.md, such as `message_rate=5` or `recovery=120`.
 
     Attributes:
@@ -60,9 +60,11 @@ class ServiceInMemory:
         ConfigurationError: a setting's value is wrong.
     """
 
-    def __init__(self, app: App, *, raise_errors: bool = True, now: float | None = None, **settings: Any) -> None:
+    def __init__(
+        self, app: App, *, raise_errors: bool = True, clock: SteppingClock | None = None, **settings: Any
+    ) -> None:
         self.app = app
-        self.clock = SteppingClock(int(time.time()) if now is None else now)
+        self.clock = SteppingClock(int(time.time())) if clock is None else clock
         self.clock.settle = self._come_to_rest
         self.issuer = Issuer(now=self.clock.seconds)
         self._config = load_settings(settings)

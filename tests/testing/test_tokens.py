@@ -1,4 +1,4 @@
-"""Tests of wsservice.testing."""
+"""Tokens as a Cognito user pool issues them."""
 
 from __future__ import annotations
 
