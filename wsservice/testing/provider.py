@@ -100,5 +100,6 @@ class UserPool(OidcProvider):
         return succeed(None)
 
     def _sign(self, session: Session) -> None:
-        session.token = self._issuer.token(session.user, **{"origin_jti": session.id, **session.claims})
+        claims = {"sub": session.user, "username": session.user, "origin_jti": session.id, **session.claims}
+        session.token = self._issuer.token(**claims)
         session.expires_at = float(session.claims.get("exp", int(self._now()) + LIFETIME))

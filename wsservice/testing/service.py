@@ -226,8 +226,15 @@ class ServiceInMemory:
             assert iscoroutine(awaitable) or isawaitable(awaitable), "this is nothing that one can wait for"
             awaitable = Deferred.fromCoroutine(_wait(awaitable))
         results: list[Any] = []
-        awaitable.addBoth(results.append)
+        is_waiting = True
+
+        def came(result: Any) -> Any:
+            results.append(result)
+            return None if is_waiting and isinstance(result, Failure) else result  # whoever asks again gets it, too
+
+        awaitable.addBoth(came)
         self.settle()
+        is_waiting = False
         if not results:
             raise AssertionError("the result has not come: let what it waits for happen, as by advance(seconds)")
         if isinstance(results[0], Failure):
