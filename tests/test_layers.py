@@ -28,14 +28,14 @@ LAYERS = {
     1: [
         "recovery client_calls server_events questions adapters.base adapters.local",
         "counters wire registry calls deadlines expiry history hub connection audience namespace app sessions loader",
-        "log_context log_flood log_writer logs clients. admission alarms pings unsent",
+        "log_context log_flood log_writer logs clients. admission alarms pings unsent surroundings",
         "auth.authenticator auth.revocations auth.providers.base web.rates",
         "auth.providers.cognito_challenges web.forms web.session_cookies",
         "adapters.redis.outbox adapters.redis.subscriptions adapters.redis.refusals adapters.redis.held",
         "adapters.redis.own_events",
     ],
     2: ["emitter auth.jwks auth.fetch auth.strict_agent auth.providers. transports. web. adapters. peers.links"],
-    3: ["surroundings identity peering assembly server"],
+    3: ["identity peering assembly server"],
     4: ["tap daemon testing. demo. cli cli. __main__"],
 }
 #: families of layer 2, which never import each other
