@@ -28,12 +28,13 @@ def make_app(clock=reactor):
 
     async def compare():
         present = await app.presence("online")
-        if not present.complete:
-            return  # Redis is away: nobody has gone for that
-        for user in sorted(present.users ^ known):
-            app.emit("presence", {"user": user, "online": user in present.users}, room="watching", local=True)
+        users = (
+            present.users if present.complete else present.users | known
+        )  # with Redis away, nobody has gone for that
+        for user in sorted(users ^ known):
+            app.emit("presence", {"user": user, "online": user in users}, room="watching", local=True)
         known.clear()
-        known.update(present.users)
+        known.update(users)
 
     @app.on_server("look")
     def look():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -47,7 +48,7 @@ class OwnTests(SynchronousTestCase):
             done = subprocess.run(
                 [sys.executable, "-B", "-m", *command],
                 cwd=EXAMPLES / name,
-                env={"PYTHONPATH": str(ROOT)},
+                env={**os.environ, "PYTHONPATH": str(ROOT)},
                 capture_output=True,
                 text=True,
                 timeout=PATIENCE,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -32,7 +33,7 @@ class PageTests(SynchronousTestCase):
             done = subprocess.run(
                 [sys.executable, "-m", *command],
                 cwd=folder,
-                env={"PYTHONPATH": str(ROOT)},
+                env={**os.environ, "PYTHONPATH": str(ROOT)},
                 capture_output=True,
                 text=True,
                 timeout=PATIENCE,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail
@@ -128,7 +130,7 @@ class ConnectingTests(Base):
         self.assertRaises(ConfigurationError, self.serve, message_rate="fast")
 
     def test_the_environment_does_not_count(self) -> None:
-        self.patch(__import__("os"), "environ", {"WS_PATH": "/elsewhere", "AUTH_COOKIE_NAME": "other"})
+        self.patch(os, "environ", {"WS_PATH": "/elsewhere", "AUTH_COOKIE_NAME": "other"})
         self.serve().connect("ann")
 
     def test_a_wrong_protocol_is_told(self) -> None:
@@ -422,7 +424,9 @@ class HttpTests(Base):
 
 class SurroundingsTests(SynchronousTestCase):
     def run_python(self, code: str) -> str:
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+        env = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
+        command = [sys.executable, "-c", code]
+        done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=True)
         return done.stdout
 
     def test_no_reactor_is_needed_and_none_is_installed(self) -> None:
