@@ -250,7 +250,7 @@ export class SocketIoClient extends ReconnectingClient {
     this.#isActive = false;
     // `disconnect` tells the server to forget; closing below it leaves what can be recovered.
     if (isFarewell) this.socket.disconnect();
-    else this.socket.io._close();
+    else if (this.socket.io._readyState !== "closed") this.socket.io._close();
   }
 }
 

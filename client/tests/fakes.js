@@ -28,6 +28,11 @@ export class FakeClock {
     return times.length ? Math.min(...times) : null;
   }
 
+  /** The machine sleeps: time passes, and no timer runs. */
+  sleep(milliseconds) {
+    this.#now += milliseconds;
+  }
+
   /** Let time pass: every timer that is due runs at its time, in order, and promises settle in between. */
   async advance(milliseconds) {
     const end = this.#now + milliseconds;
@@ -45,9 +50,9 @@ export class FakeClock {
   }
 }
 
-/** Let everything that is ready run: promises of promises, too. */
+/** Let everything that is ready run: promises of promises, and the bodies of answers, too. */
 export async function settle() {
-  for (let turn = 0; turn < 30; turn++) await Promise.resolve();
+  for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setImmediate(resolve));
 }
 
 /** Chance with a seed (mulberry32): the same draws on every machine. */
@@ -115,22 +120,31 @@ export function fakeWebSocket() {
 
 /** The locks of a browser, shared by its tabs: one holder a name, the others in line. */
 export class FakeLocks {
+  /** name -> who waits; without an entry it is free */
   #lines = new Map();
 
-  async request(name, options, callback = options) {
-    const ahead = this.#lines.get(name);
-    if (ahead && options.ifAvailable) return callback(null);
-    const held = (ahead ?? Promise.resolve()).then(() => callback({ name }));
-    const free = held.then(
-      () => {},
-      () => {},
-    );
-    this.#lines.set(name, free);
+  async request(name, options, callback) {
+    const line = this.#lines.get(name);
+    if (line && options.ifAvailable) return callback(null);
+    if (line) await this.#wait(line, options.signal);
+    else this.#lines.set(name, []);
     try {
-      return await held;
+      return await callback({ name });
     } finally {
-      if (this.#lines.get(name) === free) this.#lines.delete(name);
+      const next = this.#lines.get(name).shift();
+      if (next) next();
+      else this.#lines.delete(name);
     }
+  }
+
+  #wait(line, signal) {
+    return new Promise((resolve, reject) => {
+      line.push(resolve);
+      signal?.addEventListener("abort", () => {
+        line.splice(line.indexOf(resolve), 1);
+        reject(signal.reason);
+      });
+    });
   }
 }
 
