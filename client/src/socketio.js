@@ -22,6 +22,7 @@ import { Reconnector } from "./reconnector.js";
  * @typedef {object} StockSocket
  * @property {string | undefined} [id]
  * @property {boolean} recovered
+ * @property {any[]} receiveBuffer events that came while the socket was not connected
  * @property {any} io the stock `Manager`
  * @property {() => any} connect
  * @property {() => any} disconnect
@@ -170,6 +171,7 @@ export class SocketIoClient extends ReconnectingClient {
   #open() {
     this.#isActive = true;
     this.#early = [];
+    this.socket.receiveBuffer = []; // what came as it was let go was not heard: it is recovered, and once is enough
     this.socket.connect();
   }
 
@@ -214,7 +216,6 @@ export class SocketIoClient extends ReconnectingClient {
 
   /** @param {unknown[]} args the name first */
   #received(args) {
-    if (!this.#isActive) return;
     if (this.status.state === "open") this.#deliver(args);
     else this.#early.push(args);
   }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 
+import { WsClient } from "../src/client.js";
 import { seeded, settle } from "./fakes.js";
 import { failure, FakeSession, makeRig } from "./rig.js";
 
@@ -381,6 +382,12 @@ describe("the caller", () => {
     expect(rig.client.status).toMatchObject({ state: "reconnecting", cause: "cut" });
     await rig.clock.advance(500);
     expect(rig.state).toBe("connecting");
+  });
+
+  it("is told what to do where there is no WebSocket", () => {
+    const client = new WsClient("ws://x.test/ws", { session: new FakeSession(), WebSocket: null });
+    expect(() => client.connect()).toThrow(/pass one, as in new WsClient/);
+    expect(client.status.state).toBe("idle");
   });
 
   it("connects once, however often it asks", async () => {

@@ -122,6 +122,24 @@ describe("recovery", () => {
     expect(rig.socket.query.recover).toBe("s1");
   });
 
+  it("is possible for who logs in again after the page closed with `expired`, which says no goodbye", async () => {
+    const rig = makeRig();
+    const socket = (await rig.open()).receive(welcome());
+    rig.client.close("expired");
+    expect(socket.closedWith).toEqual([]);
+    rig.client.connect();
+    expect(rig.socket.query.recover).toBe("s1");
+  });
+
+  it("is over where another user logs in after that", async () => {
+    const rig = makeRig();
+    (await rig.open()).receive(welcome());
+    rig.client.close("expired");
+    rig.client.close(); // as an application does when the user changes
+    rig.client.connect();
+    expect(rig.socket.query).toEqual({ recover: "1" });
+  });
+
   it("asks anew where the service has none", async () => {
     const rig = makeRig();
     const off = { session: null, offset: null, reason: "off" };

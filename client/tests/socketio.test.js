@@ -10,6 +10,8 @@ class FakeSocket {
   #any = [];
   id = undefined;
   recovered = false;
+  connected = false;
+  receiveBuffer = [];
   connects = 0;
   /** How it was let go, each time: "disconnect" says goodbye, "close" does not. */
   ends = [];
@@ -37,9 +39,14 @@ class FakeSocket {
     this.sent.push(args);
   }
 
+  #away() {
+    this.connected = false;
+    this.io._readyState = "closed";
+  }
+
   #end(how, reason) {
     this.ends.push(how);
-    this.io._readyState = "closed";
+    this.#away();
     this.say("disconnect", reason); // the echo, which the stock client gives at once
   }
 
@@ -49,12 +56,18 @@ class FakeSocket {
 
   /** The server let it in; these events were recovered before. */
   accept({ id = "c1", recovered = false, missed = [] } = {}) {
-    Object.assign(this, { id, recovered });
     for (const args of missed) this.hear(...args);
+    const buffered = this.receiveBuffer;
+    Object.assign(this, { id, recovered, connected: true, receiveBuffer: [] });
+    for (const args of buffered) this.hear(...args);
     this.say("connect");
   }
 
   hear(...args) {
+    if (!this.connected) {
+      this.receiveBuffer.push(args);
+      return;
+    }
     for (const listener of this.#any) listener(...args);
   }
 
@@ -65,12 +78,12 @@ class FakeSocket {
 
   /** The transport is lost. */
   lose(reason, details) {
-    this.io._readyState = "closed";
+    this.#away();
     this.say("disconnect", reason, details);
   }
 
   fail() {
-    this.io._readyState = "closed";
+    this.#away();
     this.say("connect_error", new Error("xhr poll error"));
   }
 
@@ -274,6 +287,17 @@ describe("Socket.IO's messages", () => {
       { name: "empty", data: null },
       { name: "volatile", data: "no offset" },
     ]);
+  });
+
+  it("of a connection that was let go are not heard", async () => {
+    const { client, socket, heard } = await openRig();
+    client.cut();
+    socket.hear("late", 1);
+    client.close();
+    socket.hear("late", 2);
+    client.connect();
+    socket.accept();
+    expect(heard.event).toEqual([]);
   });
 
   it("are calls with answers, refusals, timeouts and ends", async () => {
