@@ -82,6 +82,36 @@ exports.raw_recovers = async ({ url, cookie, source, ask }) => {
   client.close();
 };
 
+/** The service dies under a client, which comes back by itself, to another process; the test is the load balancer. */
+exports.raw_survives_a_kill = async ({ url, cookie, source, ask }) => {
+  const { WsClient } = await load(source, "client.js");
+  let port = new URL(url).port;
+  const Cookied = withCookie(() => cookie);
+  class Balanced extends Cookied {
+    constructor(address) {
+      const balanced = new URL(address);
+      balanced.port = port;
+      super(balanced.href);
+    }
+  }
+  const client = new WsClient(`${url.replace("http", "ws")}/ws`, { session: noSession, WebSocket: Balanced });
+  const [welcomes, events] = [listen(client, "welcome"), listen(client, "event")];
+  client.connect();
+  await welcomes.until(1);
+  await client.call("ask", ["join", "room"]);
+  await ask("say", [0, 1, 2]);
+  await events.until(3);
+  client.offline(); // for as long as it takes to say something that is missed
+  port = await ask("kill");
+  await untilState(client, "reconnecting");
+  await ask("say", [3, 4, 5]);
+  client.online();
+  await events.until(6);
+  assert.deepEqual(events.map(({ data }) => data), [0, 1, 2, 3, 4, 5]);
+  assert.deepEqual(welcomes.map(({ recovered }) => recovered), [false, true]);
+  client.close();
+};
+
 exports.socketio_recovers = async ({ url, cookie, source, transports, ask }) => {
   const { SocketIoClient } = await load(source, "socketio.js");
   const options = { transports, extraHeaders: { cookie } };
