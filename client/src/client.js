@@ -151,7 +151,8 @@ export class WsClient extends ReconnectingClient {
   }
 
   #open() {
-    if (!this.#WebSocket) throw new Error("There is no WebSocket here: pass one, as in new WsClient(url, { WebSocket }).");
+    if (!this.#WebSocket)
+      throw new Error("There is no WebSocket here: pass one, as in new WsClient(url, { WebSocket }).");
     const socket = new this.#WebSocket(this.#trail ? this.#trail.address(this.#url) : this.#url);
     socket.binaryType = "arraybuffer";
     socket.onopen = () => this.#opened();

@@ -5,7 +5,13 @@ import { WsClient } from "../src/client.js";
 import { FakeChannels, FakeClock, FakeLocks, FakeServer, fakeWebSocket, seeded, sessionFor, settle } from "./fakes.js";
 
 /** One browser with so many tabs, and `/auth` of a service, whose refresh token is good once. */
-function makeBrowser({ tabs = 1, locks = new FakeLocks(), channels = new FakeChannels(), random = () => 0, baseUrl } = {}) {
+function makeBrowser({
+  tabs = 1,
+  locks = new FakeLocks(),
+  channels = new FakeChannels(),
+  random = () => 0,
+  baseUrl,
+} = {}) {
   const clock = new FakeClock();
   let session = sessionFor(clock);
   const refresh = async () => {
@@ -64,7 +70,10 @@ describe("who is logged in", () => {
 
   it("comes of a login, or of the challenges before it", async () => {
     const { client, server } = makeBrowser();
-    server.answers["POST /auth/login"] = [200, { challenge: "SMS_MFA", session: "h", username: "alice", parameters: {} }];
+    server.answers["POST /auth/login"] = [
+      200,
+      { challenge: "SMS_MFA", session: "h", username: "alice", parameters: {} },
+    ];
     server.answers["POST /auth/challenge"] = (init) => {
       expect(JSON.parse(init.body)).toEqual({
         challenge: "SMS_MFA",
@@ -83,7 +92,10 @@ describe("who is logged in", () => {
   it("is told by a failed login in the server's words, and nothing changes", async () => {
     const { client, server } = makeBrowser();
     server.answers["POST /auth/login"] = refused(401, "invalid_credentials", "Wrong user name or password.");
-    await expect(client.login("a", "b")).rejects.toMatchObject({ status: 401, message: "Wrong user name or password." });
+    await expect(client.login("a", "b")).rejects.toMatchObject({
+      status: 401,
+      message: "Wrong user name or password.",
+    });
     expect(client.state.status).toBe("loading");
   });
 });

@@ -82,7 +82,11 @@ describe("what comes in", () => {
   it("on the plain wire: bare messages, texts that are no JSON, bytes, and events", async () => {
     const rig = makeRig({ recover: false });
     const socket = await rig.open();
-    socket.receive('{"user": "bob"}').receive("no JSON").receive(new Uint8Array([1]).buffer).receive("[1]");
+    socket
+      .receive('{"user": "bob"}')
+      .receive("no JSON")
+      .receive(new Uint8Array([1]).buffer)
+      .receive("[1]");
     socket.receive({ event: "news", data: 2 }).receive({ event: "message", data: { event: "x" } });
     expect(rig.heard.message.map((one) => (one instanceof ArrayBuffer ? one.byteLength : one))).toEqual([
       { user: "bob" },
@@ -139,7 +143,11 @@ describe("calls", () => {
     const rig = makeRig();
     await expect(rig.client.call("x")).rejects.toMatchObject({ code: "closed" });
     await rig.open();
-    const [refused, late, cut] = [rig.client.call("a"), rig.client.call("b", 1, { timeout: 100 }), rig.client.call("c")];
+    const [refused, late, cut] = [
+      rig.client.call("a"),
+      rig.client.call("b", 1, { timeout: 100 }),
+      rig.client.call("c"),
+    ];
     const ends = Promise.allSettled([refused, late, cut]);
     rig.socket.receive({ ack: 1, error: { code: "forbidden", message: "You may not do this." } });
     await rig.clock.advance(100);

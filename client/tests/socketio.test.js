@@ -147,7 +147,13 @@ describe("Socket.IO by the same rules", () => {
     await clock.advance(250);
     const order = [];
     for (const name of ["status", "welcome", "event"]) client.on(name, () => order.push(name));
-    socket.accept({ recovered: true, missed: [["news", 1], ["news", 2]] });
+    socket.accept({
+      recovered: true,
+      missed: [
+        ["news", 1],
+        ["news", 2],
+      ],
+    });
     expect(order).toEqual(["status", "welcome", "event", "event"]);
     expect(heard.welcome[1].recovered).toBe(true);
     expect(heard.event).toEqual([
@@ -309,7 +315,12 @@ describe("Socket.IO's messages", () => {
     await clock.advance(100);
     client.cut();
     const results = await ends;
-    expect(results.map(({ value, reason }) => value ?? reason.code)).toEqual([{ rows: 1 }, "forbidden", "timeout", "closed"]);
+    expect(results.map(({ value, reason }) => value ?? reason.code)).toEqual([
+      { rows: 1 },
+      "forbidden",
+      "timeout",
+      "closed",
+    ]);
     await expect(client.call("x")).rejects.toMatchObject({ code: "closed" });
   });
 

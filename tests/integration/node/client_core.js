@@ -71,8 +71,18 @@ exports.raw_recovers = async ({ url, cookie, source, ask }) => {
   await ask("say", [6, 7, 8]);
   client.online();
   await events.until(9);
-  assert.deepEqual(events.map(({ name, data }) => [name, data]), [0, 1, 2, 3, 4, 5, 6, 7, 8].map((n) => ["said", n]));
-  assert.deepEqual(welcomes.map((welcome) => [welcome.recovered, welcome.id]), [[false, id], [true, id], [true, id]]);
+  assert.deepEqual(
+    events.map(({ name, data }) => [name, data]),
+    [0, 1, 2, 3, 4, 5, 6, 7, 8].map((n) => ["said", n]),
+  );
+  assert.deepEqual(
+    welcomes.map((welcome) => [welcome.recovered, welcome.id]),
+    [
+      [false, id],
+      [true, id],
+      [true, id],
+    ],
+  );
   assert.ok(welcomes[2].expiresAt * 1000 > Date.now());
 
   client.close(); // done, and says so: it cannot come back to it
@@ -107,8 +117,14 @@ exports.raw_survives_a_kill = async ({ url, cookie, source, ask }) => {
   await ask("say", [3, 4, 5]);
   client.online();
   await events.until(6);
-  assert.deepEqual(events.map(({ data }) => data), [0, 1, 2, 3, 4, 5]);
-  assert.deepEqual(welcomes.map(({ recovered }) => recovered), [false, true]);
+  assert.deepEqual(
+    events.map(({ data }) => data),
+    [0, 1, 2, 3, 4, 5],
+  );
+  assert.deepEqual(
+    welcomes.map(({ recovered }) => recovered),
+    [false, true],
+  );
   client.close();
 };
 
@@ -132,8 +148,14 @@ exports.socketio_recovers = async ({ url, cookie, source, transports, ask }) => 
   await ask("say", [6, 7, 8]);
   client.online();
   await events.until(9);
-  assert.deepEqual(events.map(({ name, data }) => [name, data]), [0, 1, 2, 3, 4, 5, 6, 7, 8].map((n) => ["said", n]));
-  assert.deepEqual(welcomes.map(({ recovered }) => recovered), [false, true, true]);
+  assert.deepEqual(
+    events.map(({ name, data }) => [name, data]),
+    [0, 1, 2, 3, 4, 5, 6, 7, 8].map((n) => ["said", n]),
+  );
+  assert.deepEqual(
+    welcomes.map(({ recovered }) => recovered),
+    [false, true, true],
+  );
   client.close();
 };
 
@@ -190,6 +212,9 @@ exports.session_of_both = async ({ url, username, password, source }) => {
   assert.deepEqual([raw.status.state, stock.status.state], ["open", "open"]);
   await auth.logout();
   const ends = await Promise.all([untilState(raw, "closed"), untilState(stock, "closed")]);
-  assert.deepEqual(ends.map(({ cause, reason }) => [cause, reason]), Array(2).fill(["signed-out", "Signed out"]));
+  assert.deepEqual(
+    ends.map(({ cause, reason }) => [cause, reason]),
+    Array(2).fill(["signed-out", "Signed out"]),
+  );
   assert.equal(auth.state.status, "anonymous");
 };
