@@ -77,10 +77,6 @@ class FileTests(SynchronousTestCase):
         assert match is not None
         self.assertGreater(int(match[1]), 1000 * LOGIN_TIMEOUT)
 
-    def test_the_files_are_small(self) -> None:
-        for name in CORE:
-            self.assertLessEqual(len((SOURCE / name).read_text("utf-8").splitlines()), 300, name)
-
     def test_the_package_has_its_sources_and_declarations_and_nothing_else(self) -> None:
         folder = Path(self.mktemp())
         folder.mkdir(parents=True)
