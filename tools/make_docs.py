@@ -1,9 +1,10 @@
-"""`make docs`: docs/configuration.md, from the fields of `Config`, and the table of states in docs/socketio.md."""
+"""`make docs`: docs/configuration.md, from the fields of `Config`, and what else is made from the code."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from tools import make_close_codes
 from wsservice.config import Config
 from wsservice.engineio.states import render_table
 from wsservice.settings import declared, markdown_tables
@@ -172,3 +173,4 @@ def with_states(page: str) -> str:
 if __name__ == "__main__":
     PAGE.write_text(make_page())
     SOCKETIO_PAGE.write_text(with_states(SOCKETIO_PAGE.read_text()))
+    make_close_codes.MODULE.write_text(make_close_codes.make_module())

@@ -11,61 +11,41 @@ import { Backoff } from "./backoff.js";
 import { systemClock } from "./clock.js";
 import { Emitter } from "./emitter.js";
 import { Http } from "./http.js";
+import { LEAST_DELAY, LOADING, refreshDelay } from "./session.js";
+import { Tabs } from "./tabs.js";
 
 /**
  * @typedef {import("./http.js").HttpError} HttpError
- *
- * @typedef {{ id: string, username: string, roles: string[] }} User
- *
- * @typedef {object} Session
- * @property {User} user
- * @property {number} expiresAt POSIX seconds, by the server's clock
- *
- * One more step that the identity provider wants; answer it by `answer`.
- * @typedef {object} Challenge
- * @property {string} challenge such as `NEW_PASSWORD_REQUIRED`
- * @property {string} session the provider's handle of this login
- * @property {string} username
- * @property {Record<string, string>} parameters
- *
- * @typedef {object} AuthState
- * @property {"loading" | "authenticated" | "anonymous" | "expired"} status
- * @property {Session | null} session
- * @property {number | null} refreshAt when it refreshes by itself, milliseconds since 1970 by this clock
+ * @typedef {import("./session.js").User} User
+ * @typedef {import("./session.js").Session} Session
+ * @typedef {import("./session.js").Challenge} Challenge
+ * @typedef {import("./session.js").AuthState} AuthState
  *
  * @typedef {object} Options
  * @property {string} [baseUrl]
  * @property {(url: string, init: RequestInit) => Promise<Response>} [fetch]
  * @property {import("./clock.js").Clock} [clock]
  * @property {() => number} [random] from 0 up to 1
- * @property {LockManager} [locks] shared by the tabs; a page without TLS has none
- * @property {BroadcastChannel} [channel] tells the other tabs; the client never closes it
+ * @property {Pick<LockManager, "request">} [locks] shared by the tabs; a page without TLS has none
+ * @property {import("./tabs.js").Channel} [channel] tells the other tabs; the client never closes it
  */
-
-const LOCK = "wsservice.refresh";
-/** A refresh comes after 70 to 80 % of the session's life, so that tabs and users do not come at once. */
-const REFRESH_AFTER = 0.8;
-const REFRESH_JITTER = 0.1;
-/** Whatever the clocks say: no refresh follows another one faster. */
-const LEAST_DELAY = 5_000;
-/** What a timer can hold (HTML, section 8.6). */
-const MOST_DELAY = 2 ** 31 - 1;
 
 export class AuthClient {
   #http;
   #clock;
   #random;
-  #locks;
-  #channel;
+  #tabs;
   #backoff;
   /** @type {Emitter<{ state: AuthState }>} */
   #emitter = new Emitter();
   /** @type {AuthState} */
-  #state = Object.freeze({ status: "loading", session: null, refreshAt: null });
+  #state = LOADING;
   /** @type {any} */
   #timer = null;
   /** @type {Promise<Session> | null} */
   #refreshing = null;
+  /** When this tab or another one last got a new token, milliseconds since 1970. */
+  #renewedAt = -Infinity;
 
   /** @param {Options} [options] */
   constructor({
@@ -79,10 +59,9 @@ export class AuthClient {
     this.#http = new Http(baseUrl, fetch, clock);
     this.#clock = clock;
     this.#random = random;
-    this.#locks = locks;
-    this.#channel = channel;
+    this.#tabs = new Tabs(locks, channel, clock);
     this.#backoff = new Backoff({ first: LEAST_DELAY, most: 60_000, random });
-    channel?.addEventListener("message", (event) => this.#heard(event.data));
+    this.#tabs.hear((session) => this.#heard(session));
   }
 
   /** @returns {AuthState} frozen, and the same object until something changes */
@@ -151,21 +130,38 @@ export class AuthClient {
   /**
    * Get a new token; open sockets live on with it. Calls at the same time share one request.
    *
-   * @returns {Promise<Session>} rejects with an `HttpError`; after a 4xx the session is over
+   * @param {{ since?: number }} [options] what this or another tab got after `since` (milliseconds since 1970) is
+   *   new enough; without, it is always asked for
+   * @returns {Promise<Session>} rejects with an `HttpError`; after a 401 or 403 the session is over
    */
-  refresh() {
+  refresh({ since = Infinity } = {}) {
+    const { session } = this.#state;
+    if (session !== null && this.#renewedAt > since) return Promise.resolve(session);
     this.#refreshing ??= this.#refresh().finally(() => {
       this.#refreshing = null;
     });
     return this.#refreshing;
   }
 
-  /** End the session: the server closes its sockets. It waits for a refresh, which would revive the session. */
-  async logout() {
-    const post = () => this.#http.post("/logout", {});
-    await (this.#locks ? this.#locks.request(LOCK, post) : post());
+  /**
+   * End the session: the server closes its sockets. It waits for a refresh, which would revive the session.
+   *
+   * @param {{ everywhere?: boolean }} [options] `everywhere`: all of the user's sessions, on every device
+   */
+  async logout({ everywhere = false } = {}) {
+    await this.#tabs.alone(() => this.#http.post("/logout", everywhere ? { everywhere } : {}));
     this.#end("anonymous");
-    this.#channel?.postMessage(null);
+    this.#tabs.tell(null);
+  }
+
+  /**
+   * A socket was told when the session ends: refresh ahead of that.
+   *
+   * @param {number} expiresAt POSIX seconds
+   */
+  learn(expiresAt) {
+    const { session } = this.#state;
+    if (session !== null && session.expiresAt !== expiresAt) this.#begin({ ...session, expiresAt });
   }
 
   /**
@@ -184,10 +180,9 @@ export class AuthClient {
 
   async #refresh() {
     const before = this.#state.session?.expiresAt ?? 0;
+    const post = async () => this.#renewed(await this.#http.post("/refresh", {}));
     try {
-      const session = await this.#refreshAlone(before);
-      this.#backoff.reset();
-      return session;
+      return await this.#tabs.alone(post, async () => (await this.#refreshedElsewhere(before)) ?? post());
     } catch (error) {
       const { status } = /** @type {HttpError} */ (error);
       if (this.#state.session !== null) {
@@ -197,14 +192,6 @@ export class AuthClient {
       }
       throw error;
     }
-  }
-
-  /** @param {number} before */
-  async #refreshAlone(before) {
-    const post = async () => this.#tell(this.#begin(await this.#http.post("/refresh", {})));
-    if (!this.#locks) return post();
-    const session = await this.#locks.request(LOCK, { ifAvailable: true }, (lock) => (lock ? post() : null));
-    return session ?? this.#locks.request(LOCK, async () => (await this.#refreshedElsewhere(before)) ?? post());
   }
 
   /**
@@ -231,8 +218,20 @@ export class AuthClient {
   /** @param {Session | Challenge} body */
   #proceed(body) {
     if ("challenge" in body) return body;
-    this.#tell(this.#begin(body));
+    this.#renewed(body);
     return null;
+  }
+
+  /**
+   * This tab got a new token.
+   *
+   * @param {Session} body
+   */
+  #renewed(body) {
+    this.#renewedAt = this.#clock.now();
+    const session = this.#begin(body);
+    this.#tabs.tell(session);
+    return session;
   }
 
   /**
@@ -242,8 +241,13 @@ export class AuthClient {
   #begin({ user, expiresAt }) {
     const session = { user, expiresAt };
     const life = expiresAt * 1000 - this.serverNow;
-    const delay = life * (REFRESH_AFTER - REFRESH_JITTER * this.#random());
-    this.#schedule(session, Math.min(MOST_DELAY, Math.max(LEAST_DELAY, delay)));
+    if (life > 0) {
+      this.#backoff.reset();
+      this.#schedule(session, refreshDelay(life, this.#random()));
+    } else {
+      // A new token that seems to be over: the clocks disagree, and each refresh would ask for the next one.
+      this.#schedule(session, LEAST_DELAY + this.#backoff.next());
+    }
     return session;
   }
 
@@ -280,19 +284,17 @@ export class AuthClient {
     this.#emitter.emit("state", this.#state);
   }
 
-  /** @param {Session} session */
-  #tell(session) {
-    this.#channel?.postMessage(session);
-    return session;
-  }
-
   /**
    * Another tab of this browser logged in, refreshed, or (null) logged out.
    *
    * @param {Session | null} session
    */
   #heard(session) {
-    if (session === null) this.#end("anonymous");
-    else this.#begin(session);
+    if (session === null) {
+      this.#end("anonymous");
+    } else {
+      this.#renewedAt = this.#clock.now();
+      this.#begin(session);
+    }
   }
 }

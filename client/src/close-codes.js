@@ -1,5 +1,5 @@
 /**
- * What a client does after a close: the table of `wsservice/close_codes.py`, which a test compares.
+ * What a client does after a close. Made by `make docs` from wsservice/close_codes.py; change it there.
  *
  * - `stop`: do not come back by itself.
  * - `backoff`: come back after a jittered delay.
@@ -27,12 +27,16 @@ export const SIGNED_OUT = "Signed out";
 export const TAKEN_OVER = "Continued on another connection";
 export const MISSING_TOKEN = "Missing authentication token";
 export const INVALID_TOKEN = "Invalid authentication token";
+export const KEYS_UNAVAILABLE = "Authentication failed";
 
 /** Reasons after which a client stays away, whatever the code. */
 export const STOP_REASONS = Object.freeze([SIGNED_OUT, TAKEN_OVER]);
 
 /** Reasons of a 1008 that speak of the session; any other is the application's own refusal. */
-export const SESSION_REASONS = Object.freeze([MISSING_TOKEN, INVALID_TOKEN, EXPIRED]);
+export const SESSION_REASONS = Object.freeze([EXPIRED, MISSING_TOKEN, INVALID_TOKEN]);
+
+/** Reasons of a handshake that was refused: nothing that the client sent meanwhile was handled. */
+export const HANDSHAKE_REASONS = Object.freeze([MISSING_TOKEN, INVALID_TOKEN, KEYS_UNAVAILABLE]);
 
 /**
  * @param {number} code

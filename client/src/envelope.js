@@ -3,7 +3,7 @@
  *
  * @typedef {{ code: string, message: string, data?: unknown }} RemoteError
  * @typedef {{ kind: "message", data: unknown }
- *   | { kind: "event", name: string, data: unknown, id?: number }
+ *   | { kind: "event", name: string, data: unknown, id?: number, offset?: string }
  *   | { kind: "ack", id: number, data: unknown, error?: RemoteError }} Incoming
  */
 
@@ -20,6 +20,17 @@ export function encodeEvent(name, data, id) {
 }
 
 /**
+ * The answer to the server's `connection.call`.
+ *
+ * @param {number} id
+ * @param {{ data: unknown } | { error: RemoteError }} answer
+ * @returns {string}
+ */
+export function encodeAck(id, answer) {
+  return JSON.stringify({ ack: id, ...answer });
+}
+
+/**
  * The event `message` with exactly this text: bare, unless an object in it could be taken for an envelope.
  *
  * @param {string} text
@@ -30,13 +41,23 @@ export function encodeMessage(text) {
 }
 
 /**
- * The text of which `encodeMessage` made a frame.
+ * The text of which `encodeMessage` made a frame; of a binary one there is none.
  *
- * @param {string} frame
+ * @param {unknown} frame
  * @returns {string}
  */
 export function messageOf(frame) {
+  if (typeof frame !== "string") return "";
   return frame.startsWith("{") ? JSON.parse(frame).data : frame;
+}
+
+/**
+ * How many bytes of payload a frame has.
+ *
+ * @param {string | ArrayBuffer | Uint8Array} frame
+ */
+export function sizeOf(frame) {
+  return typeof frame === "string" ? new TextEncoder().encode(frame).length : frame.byteLength;
 }
 
 /**
@@ -51,9 +72,10 @@ export function decode(frame) {
     if (typeof value.ack === "number") {
       return { kind: "ack", id: value.ack, data: value.data, error: /** @type {RemoteError} */ (value.error) };
     }
-    if (value.event === "message") return { kind: "message", data: value.data };
     if (typeof value.event === "string") {
-      return { kind: "event", name: value.event, data: value.data, id: /** @type {number} */ (value.id) };
+      const { event: name, id, offset } = /** @type {{ event: string, id?: number, offset?: string }} */ (value);
+      const data = value.binary === true ? bytesOf(/** @type {string} */ (value.data)) : value.data;
+      return { kind: "event", name, data, id, offset };
     }
   }
   return { kind: "message", data: value };
@@ -74,4 +96,9 @@ function parse(text) {
   } catch {
     return text; // a text that is no JSON is a message, too
   }
+}
+
+/** @param {string} base64 */
+function bytesOf(base64) {
+  return Uint8Array.from(atob(base64), (character) => character.charCodeAt(0)).buffer;
 }

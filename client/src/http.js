@@ -23,7 +23,7 @@ export class Http {
   #baseUrl;
   #fetch;
   #clock;
-  /** How far the server's clock is ahead of this one, milliseconds, as its `Date` tells. */
+  /** How far the server's clock is ahead of this one, milliseconds, as its `Date` tells; where it is hidden, 0. */
   skew = 0;
 
   /**
@@ -32,7 +32,7 @@ export class Http {
    * @param {import("./clock.js").Clock} clock
    */
   constructor(baseUrl, fetch, clock) {
-    this.#baseUrl = baseUrl;
+    this.#baseUrl = baseUrl.replace(/\/+$/, "");
     this.#fetch = fetch;
     this.#clock = clock;
   }
@@ -65,9 +65,9 @@ export class Http {
     try {
       const response = await this.#fetch(this.#baseUrl + path, {
         ...init,
-        credentials: "same-origin",
+        credentials: "include", // the service may have another origin than the page
         cache: "no-store",
-        headers: { "Content-Type": "application/json" },
+        ...(init.body === undefined ? {} : { headers: { "Content-Type": "application/json" } }),
         signal: abort.signal,
       });
       const date = Date.parse(response.headers.get("Date") ?? "");

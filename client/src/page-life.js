@@ -1,8 +1,8 @@
 /**
  * Tell the clients what happens to the page and to the network.
  *
- * @param {import("./client.js").WsClient} client
- * @param {import("./auth-client.js").AuthClient} auth
+ * @param {Pick<import("./client.js").WsClient, "online" | "offline" | "suspend" | "resume" | "wake">} client
+ * @param {Pick<import("./auth-client.js").AuthClient, "wake">} auth
  * @param {Window} [window]
  * @returns {() => void} call it to stop telling
  */

@@ -286,7 +286,7 @@ class CorsTests(SynchronousTestCase):
                 [
                     ("Access-Control-Allow-Origin", origin),
                     ("Access-Control-Allow-Credentials", "true"),
-                    ("Access-Control-Expose-Headers", "X-Request-Id, Retry-After"),
+                    ("Access-Control-Expose-Headers", "X-Request-Id, Retry-After, Date"),
                     ("Vary", "Origin"),
                 ],
             )

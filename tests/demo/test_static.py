@@ -1,24 +1,14 @@
-"""The files of the page: complete, in step with the service, and within a strict Content-Security-Policy."""
+"""The files of the page: complete, and within a strict Content-Security-Policy."""
 
 from __future__ import annotations
 
-import json
 import re
-import subprocess
-from dataclasses import dataclass
 from html.parser import HTMLParser
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
 import wsservice.demo
-from tests.needs import require
-from wsservice import close_codes
-from wsservice.close_codes import Advice, CloseCode
-from wsservice.envelope import decode_text
-from wsservice.errors import InvalidToken, MissingToken
-from wsservice.identity import LOGIN_TIMEOUT
-from wsservice.messages import Event
 
 STATIC = Path(wsservice.demo.__file__).parent / "static"
 
@@ -120,93 +110,3 @@ class ScriptTests(SynchronousTestCase):
         for path in (path for path in STATIC.glob("**/*") if path.is_file()):
             found = re.findall(r"(?:https?|wss?)://[^\"'\s]+", path.read_text("utf-8"))
             self.assertEqual(set(found) - {"http://www.w3.org/2000/svg"}, set(), path.name)
-
-    def test_the_clients_know_nothing_of_the_page(self) -> None:
-        for name in ("client", "auth-client", "http", "calls", "envelope", "backoff"):
-            self.assertNotRegex(scripts()[f"client/{name}.js"], r"\b(document|window)\b\.", name)
-
-    def test_a_login_is_waited_for_longer_than_the_server_waits_for_the_provider(self) -> None:
-        match = re.search(r"POST_TIMEOUT = ([0-9_]+);", scripts()["client/http.js"])
-        assert match is not None
-        self.assertGreater(int(match[1]), 1000 * LOGIN_TIMEOUT)
-
-
-@dataclass(frozen=True)
-class Said:
-    """A text that somebody writes, and whether it goes in an envelope."""
-
-    text: str
-    enveloped: bool = False
-
-
-SAID = [
-    Said("Hello, Bob"),
-    Said('"quoted"'),
-    Said("[1, 2]"),
-    Said("123"),
-    Said("{", True),
-    Said('{"event": "ping", "data": 1}', True),
-    Said(' \t{"event": "message", "data": "x"}', True),
-    Said('{"ack": 1, "data": 2}', True),
-    Said('\ufeff{"event": "ping"}', True),
-]
-
-
-class MessageTests(SynchronousTestCase):
-    """`envelope.js` in Node: what somebody writes arrives as it was written."""
-
-    def test_every_text_is_said_verbatim(self) -> None:
-        # From a data URL, since Node takes a file of this name for something else than a module.
-        script = """
-            import { readFileSync } from "node:fs";
-            const source = encodeURIComponent(readFileSync("client/envelope.js", "utf-8"));
-            const { encodeMessage, messageOf } = await import(`data:text/javascript,${source}`);
-            let input = "";
-            for await (const chunk of process.stdin) input += chunk;
-            const frames = JSON.parse(input).map(encodeMessage);
-            console.log(JSON.stringify(frames.map((frame) => [frame, messageOf(frame)])));
-        """
-        require("node")
-        done = subprocess.run(
-            ["node", "--input-type=module", "--eval", script],
-            input=json.dumps([one.text for one in SAID]),
-            cwd=STATIC,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        for one, (frame, message) in zip(SAID, json.loads(done.stdout), strict=True):
-            self.assertEqual(decode_text(frame), Event("message", (one.text,)))
-            self.assertEqual(message, one.text)
-            self.assertEqual(frame != one.text, one.enveloped, one.text)
-
-
-class CloseCodeTests(SynchronousTestCase):
-    """`close-codes.js` says what `wsservice/close_codes.py` says."""
-
-    def setUp(self) -> None:
-        self.text = scripts()["client/close-codes.js"]
-
-    def constant(self, name: str) -> str:
-        match = re.search(rf'export const {name} = "([^"]*)";', self.text)
-        assert match is not None, name
-        return match[1]
-
-    def test_every_code_has_the_same_advice(self) -> None:
-        table = dict(re.findall(r'^  (\d+): "(\w+)",$', self.text, re.MULTILINE))
-        for code in CloseCode:
-            self.assertEqual(table.pop(str(int(code)), Advice.BACKOFF), code.advice, code.name)
-        self.assertEqual(table, {})
-
-    def test_the_reasons_are_the_same(self) -> None:
-        self.assertEqual(self.constant("EXPIRED"), close_codes.EXPIRED)
-        self.assertEqual(self.constant("SIGNED_OUT"), close_codes.SIGNED_OUT)
-        self.assertEqual(self.constant("TAKEN_OVER"), close_codes.TAKEN_OVER)
-        self.assertEqual(self.constant("MISSING_TOKEN"), MissingToken.message)
-        self.assertEqual(self.constant("INVALID_TOKEN"), InvalidToken.message)
-
-    def test_the_reasons_to_stay_away_are_the_same(self) -> None:
-        names = re.search(r"STOP_REASONS = Object\.freeze\(\[([^\]]*)\]\)", self.text)
-        assert names is not None
-        reasons = {self.constant(name.strip()) for name in names[1].split(",")}
-        self.assertEqual(reasons, close_codes.STOP_REASONS)

@@ -149,7 +149,7 @@ class OriginTests(Base):
             answer = self.ask(method, "Origin: https://app.example")
             self.assertEqual(answer.status, 200)
             self.assertEqual(answer.header("Access-Control-Allow-Origin"), "https://app.example")
-            self.assertEqual(answer.header("Access-Control-Expose-Headers"), "X-Request-Id, Retry-After")
+            self.assertEqual(answer.header("Access-Control-Expose-Headers"), "X-Request-Id, Retry-After, Date")
             self.assertEqual(answer.header("Vary"), "Origin")
 
     def test_errors_too(self) -> None:

@@ -118,7 +118,7 @@ class OriginPolicy:
         return [
             ("Access-Control-Allow-Origin", values[0]),
             ("Access-Control-Allow-Credentials", "true"),
-            ("Access-Control-Expose-Headers", "X-Request-Id, Retry-After"),
+            ("Access-Control-Expose-Headers", "X-Request-Id, Retry-After, Date"),
             ("Vary", "Origin"),
         ]
 
