@@ -47,6 +47,8 @@ setup(
         "wsservice.auth",
         "wsservice.auth.providers",
         "wsservice.cli",
+        "wsservice.cli.client",
+        "wsservice.cli.doctor",
         "wsservice.clients",
         "wsservice.demo",
         "wsservice.engineio",

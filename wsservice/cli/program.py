@@ -11,6 +11,7 @@ from typing import NoReturn
 
 import wsservice
 from wsservice.cli.command import Command, Failed, Status
+from wsservice.cli.connect import CONNECT
 from wsservice.cli.emit import EMIT
 from wsservice.cli.members import DISCONNECT, JOIN, LEAVE
 from wsservice.cli.server_emit import SERVER_EMIT
@@ -18,7 +19,7 @@ from wsservice.errors import ConfigurationError, RedisRefused, RedisUnavailable
 from wsservice.terminal import complaint
 
 #: in the order of the list that `--help` shows
-COMMANDS: tuple[Command, ...] = (EMIT, JOIN, LEAVE, DISCONNECT, SERVER_EMIT)
+COMMANDS: tuple[Command, ...] = (CONNECT, EMIT, JOIN, LEAVE, DISCONNECT, SERVER_EMIT)
 
 _ABOUT = "Commands for those who run wsservice. The service itself is started by: twistd -n wsservice"
 _END = "wsservice COMMAND --help tells more."
