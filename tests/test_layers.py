@@ -42,7 +42,7 @@ LAYERS = {
 FAMILIES = ("transports", "web", "auth", "adapters", "peers")
 #: what the layer of a module forbids it by name
 ONLY_FOR_CONFIG = {"config", "settings", "checks", "identity", "peering", "assembly", "server", "tap", "cli.cluster"}
-ONLY_FOR_CONFIG |= {"testing.parts"}
+ONLY_FOR_CONFIG |= {"testing.parts", "cli.config", "cli.doctor.local"}
 #: a package's public names, gathered: above everything that it names
 PUBLIC = ""
 #: arrows that go upward on purpose, each with its reason

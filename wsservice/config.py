@@ -776,6 +776,32 @@ def load_config(
     Raises:
         ConfigurationError: with every problem at once.
     """
+    found = find_config(flags, environ, env_file, directory=directory)
+    if found.problems:
+        raise ConfigurationError(*found.problems)
+    return found.config
+
+
+@dataclass(frozen=True, slots=True)
+class FoundConfig:
+    """Settings, right or wrong, and where each comes from.
+
+    Attributes:
+        config: what is wrong has its default.
+        problems: a line each; see `ConfigurationError`.
+        sources, places: see `settings.Reader`.
+    """
+
+    config: Config
+    problems: list[str]
+    sources: dict[str, int]
+    places: dict[str, tuple[str, ...]]
+
+
+def find_config(
+    flags: Mapping[str, Any], environ: Mapping[str, str], env_file: Path | None = None, *, directory: Path | None = None
+) -> FoundConfig:
+    """Find every setting, and tell where it stood and what is wrong; for who shows them. See `load_config`."""
     problems: list[str] = []
     dotenv_path = env_file or (directory or Path.cwd()) / ".env"
     dotenv = read_dotenv(dotenv_path, problems, required=env_file is not None)
@@ -785,9 +811,7 @@ def load_config(
     problems += checks.provider_problems(read, reader.sources)
     config = _resolve(read, reader.sources)
     problems += [*checks.listening_problems(config), *checks.cookie_problems(config), *checks.adapter_problems(config)]
-    if problems:
-        raise ConfigurationError(*problems)
-    return config
+    return FoundConfig(config, problems, reader.sources, reader.places)
 
 
 def _wanted(reader: Reader) -> list[Setting]:

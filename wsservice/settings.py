@@ -167,6 +167,7 @@ class Reader:
     Attributes:
         problems: a line for each; see `ConfigurationError`.
         sources: by attribute name, where its value came from (`FLAG` ... `DEFAULT`).
+        places: by attribute name, the names under which it was found; none where it is the default.
     """
 
     def __init__(
@@ -180,6 +181,7 @@ class Reader:
         )
         self.problems: list[str] = []
         self.sources: dict[str, int] = {}
+        self.places: dict[str, tuple[str, ...]] = {}
 
     def read(self, wanted: Sequence[Setting]) -> dict[str, Any]:
         """The values by attribute name; the default where there is none, or a wrong one (see `problems`)."""
@@ -193,6 +195,7 @@ class Reader:
             if found and not wanted.added:
                 break
         self.sources[wanted.name] = found[0].source if found else DEFAULT
+        self.places[wanted.name] = tuple(one.where for one in found)
         if not found:
             return wanted.default
         if not wanted.separator:
@@ -289,6 +292,16 @@ def read_dotenv(path: Path, problems: list[str], *, required: bool) -> dict[str,
         elif binding.key is not None:
             values[binding.key] = binding.value or ""
     return values
+
+
+def dotenv_lines(content: str) -> dict[str, int]:
+    """The line, from 1, on which each name of a `.env` file gets its value: the last one counts."""
+    found = {}
+    for binding in parse_stream(io.StringIO(content)):
+        if binding.key is not None:  # what precedes a name, such as empty lines, belongs to its binding
+            original = binding.original
+            found[binding.key] = original.line + len(original.string[: -len(original.string.lstrip())].splitlines())
+    return found
 
 
 def markdown_tables(wanted: Sequence[Setting]) -> str:

@@ -70,7 +70,7 @@ class Options(TwistedOptions):
         Raises:
             SystemExit: 0 after `--help` and `--version`, 2 after an option that there is none.
         """
-        self.update(vars(_make_parser().parse_args(options)))
+        self.update(vars(make_parser().parse_args(options)))
 
 
 def makeService(options: Options) -> IService:
@@ -177,7 +177,8 @@ class _Parser(argparse.ArgumentParser):
         _refuse(f"{message}; see twistd wsservice --help (twistd's own options stand before the word wsservice)")
 
 
-def _make_parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
+    """The parser of the service's own options, which ends the process with status 2 after one that there is none."""
     parser = _Parser(
         prog="twistd wsservice",
         usage="twistd [options of twistd] wsservice [options]",

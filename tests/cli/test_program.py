@@ -13,6 +13,14 @@ from wsservice import cli
 from wsservice.cli import program
 from wsservice.errors import RedisRefused
 
+#: runs the program, and prints what it has loaded of Twisted
+_LOADED = """
+import contextlib, io, sys, wsservice.cli
+with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):
+    wsservice.cli.main(sys.argv[1:])
+print([name for name in sys.modules if name.split(".")[0] == "twisted"])
+"""
+
 
 class ProgramTests(Bench):
     def test_without_a_command_it_tells_what_there_is(self) -> None:
@@ -27,8 +35,21 @@ class ProgramTests(Bench):
         for command in program.COMMANDS:
             out = self.done(command.name, "--help")
             self.assertIn(f"usage: wsservice {command.name}", out)
-            self.assertIn("example", out)
-            self.assertIn("REDIS_URL", out)
+            self.assertIn("exit status" if command.name == "token" else "example", out)
+            if command.name in ("emit", "join", "leave", "disconnect", "server-emit"):
+                self.assertIn("REDIS_URL", out)
+
+    def test_nothing_of_twisted_is_loaded_before_a_command_needs_it(self) -> None:
+        for arguments in ("", "config --help", "token --help", "connect nonsense://", "check nonsense://"):
+            done = subprocess.run(
+                [sys.executable, "-c", _LOADED, *arguments.split()],
+                cwd=ROOT,
+                capture_output=True,
+                text=True,
+                check=True,
+                timeout=60,
+            )
+            self.assertEqual(done.stdout, "[]\n", arguments)
 
     def test_what_there_is_not(self) -> None:
         self.assertIn("invalid choice: 'emti'", self.refused("emti"))

@@ -48,6 +48,7 @@ class Command:
         add_arguments: tells a parser what it takes.
         run: does it, with what was parsed. Raises `Failed`, or what the program knows: `ConfigurationError`,
             `ClusterError`.
+        intermixed: options may stand among the arguments; without it what stands behind `--` is left as it is.
     """
 
     name: str
@@ -56,3 +57,4 @@ class Command:
     examples: str
     add_arguments: Callable[[argparse.ArgumentParser], None]
     run: Callable[[argparse.Namespace], Status]
+    intermixed: bool = True

@@ -10,16 +10,19 @@ from contextlib import suppress
 from typing import NoReturn
 
 import wsservice
+from wsservice.cli.check import CHECK
 from wsservice.cli.command import Command, Failed, Status
+from wsservice.cli.config import CONFIG
 from wsservice.cli.connect import CONNECT
 from wsservice.cli.emit import EMIT
 from wsservice.cli.members import DISCONNECT, JOIN, LEAVE
 from wsservice.cli.server_emit import SERVER_EMIT
+from wsservice.cli.token import TOKEN
 from wsservice.errors import ConfigurationError, RedisRefused, RedisUnavailable
 from wsservice.terminal import complaint
 
 #: in the order of the list that `--help` shows
-COMMANDS: tuple[Command, ...] = (CONNECT, EMIT, JOIN, LEAVE, DISCONNECT, SERVER_EMIT)
+COMMANDS: tuple[Command, ...] = (CONNECT, CHECK, CONFIG, TOKEN, EMIT, JOIN, LEAVE, DISCONNECT, SERVER_EMIT)
 
 _ABOUT = "Commands for those who run wsservice. The service itself is started by: twistd -n wsservice"
 _END = "wsservice COMMAND --help tells more."
@@ -43,7 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.print_help()
         return Status.REFUSED
     # intermixed: options may stand among the arguments, which argparse allows for no command of another parser
-    given = parsers[command.name].parse_intermixed_args(arguments[1:])
+    parser = parsers[command.name]
+    given = (parser.parse_intermixed_args if command.intermixed else parser.parse_args)(arguments[1:])
     try:
         status = command.run(given)
         sys.stdout.flush()

@@ -47,16 +47,18 @@ class End:
         code: None where no close frame came.
         reason: of the close frame, or why the connection broke.
         ours: the client closed first.
+        told: a word of the protocol ended it, which was shown: there is nothing to come back to.
     """
 
     code: int | None
     reason: str = ""
     ours: bool = False
+    told: bool = False
 
     @property
     def advice(self) -> Advice:
         """What a client should do (`close_codes`)."""
-        if self.reason in close_codes.STOP_REASONS:
+        if self.told or self.reason in close_codes.STOP_REASONS:
             return Advice.STOP
         try:
             return CloseCode(self.code or CloseCode.ABNORMAL).advice
@@ -71,7 +73,7 @@ class End:
 
     def describe(self) -> str:
         """One line for a person."""
-        if self.ours:
+        if self.ours or self.told:
             return "closed"
         code = self.code or 1006
         meaning = _MEANINGS.get(code, "a code of the application")

@@ -248,7 +248,7 @@ class Talk:
             elif isinstance(step, Over):
                 self._screen.note(step.text + (f"; {step.advice}" if step.advice else ""))
                 socket.close(1000)
-                return End(None, step.text)
+                return End(None, step.text, told=True)
         if self._wire.is_ready:
             self._attempts = 0
         return None
