@@ -178,9 +178,13 @@ class RecoveryTests(Base):
         assert process.stdin is not None
         assert process.stdout is not None
 
-        def read_until(wanted: str) -> None:
-            while wanted not in (line := process.stdout.readline()):  # type: ignore[union-attr]
-                self.assertTrue(line, wanted)
+        def read_until(*wanted: str) -> None:
+            """Until each has been shown, in whatever order: Socket.IO has what was missed before the welcome."""
+            missing = set(wanted)
+            while missing:
+                line = process.stdout.readline()  # type: ignore[union-attr]
+                self.assertTrue(line, missing)
+                missing = {one for one in missing if one not in line}
 
         process.stdin.write("first\n")
         read_until('"message":"first"')
@@ -188,8 +192,7 @@ class RecoveryTests(Base):
         read_until("coming back in")
         self.assertEqual(self.connect("missed\n/wait\n", user="bob").status, 0)
         relay.mend()
-        read_until("continued where it broke off")
-        read_until('"message":"missed"')
+        read_until("continued where it broke off", '"message":"missed"')
         process.stdin.close()
         self.assertIn("-- closed", process.stdout.read())
         self.assertEqual(process.wait(PATIENCE), 0)
