@@ -9,6 +9,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, TypeGuard
 from urllib.parse import urlsplit
 
@@ -171,11 +172,12 @@ def _jwks_below(issuer: Any) -> str:
         return ""
     try:
         parts = urlsplit(issuer)
-        host = parts.hostname or ""
+    except ValueError:
+        return ""
+    host = parts.hostname or ""
+    with suppress(ValueError):
         ipaddress.ip_address(host)
         return ""
-    except ValueError:
-        pass
     if parts.scheme != "https" or "." not in host or parts.username is not None or parts.query or parts.fragment:
         return ""
     return "" if host.endswith((".invalid", ".local", ".internal", ".localhost")) else f"{issuer}/.well-known/jwks.json"
