@@ -7,7 +7,7 @@ from typing import Any
 from wsservice.cli.client.address import Address
 from wsservice.cli.client.cookies import SetCookie
 from wsservice.cli.client.http import Answer, Http
-from wsservice.cli.doctor.report import Report
+from wsservice.cli.doctor.report import Level, Report
 
 #: browsers keep no larger one (RFC 6265bis section 5.6)
 _MAX_COOKIE = 4096
@@ -61,7 +61,8 @@ def _check_me(report: Report, http: Http, answer: Answer, claims: dict[str, Any]
     elif answer.word == "expired":
         report.fail("cookie", "the token has expired", "POST /auth/refresh, or log in anew")
     elif answer.word == "invalid":
-        report.fail("cookie", "the service does not accept its token (invalid)", _settings_to_check(claims))
+        fix = "see what failed about the token above" if _token_failed(report) else _settings_to_check(claims)
+        report.fail("cookie", "the service does not accept its token (invalid)", fix)
     elif answer.word == "forbidden":
         fix = "AUTH_REQUIRED_GROUPS or AUTH_REQUIRED_SCOPES: change them, or put the user into a group"
         report.fail("cookie", "the token is good, and its user lacks a group or scope", fix)
@@ -81,11 +82,19 @@ def _settings_to_check(claims: dict[str, Any] | None) -> str:
     pool = "cognito-idp." in str(claims.get("iss"))
     names = ("AWS_COGNITO_USER_POOL_ID", "AWS_COGNITO_CLIENT_ID") if pool else ("AUTH_ISSUER", "AUTH_AUDIENCE")
     return (
-        f"see what failed about the token; if nothing did, settings of the service differ: {names[1]} must have "
+        f"nothing is wrong with the token itself, so that settings of the service differ: {names[1]} must have "
         f"{str(client)[:120]}, {names[0]} must name {str(claims.get('iss'))[:120]}"
-        + ("" if pool else " (of a pool with an issuer of its own: AWS_COGNITO_CLIENT_ID)")
-        + ", AUTH_TOKEN_USE its token_use; the service's log says which"
+        + ("" if pool else " (of a pool: AWS_COGNITO_CLIENT_ID, AWS_COGNITO_USER_POOL_ID)")
+        + ", AUTH_TOKEN_USE its token_use; or the session was signed out"
     )
+
+
+#: the steps of `tokens`
+_OF_TOKENS = frozenset({"token", "exp", "nbf", "iat", "iss", "aud", "client_id", "token_use", "kid", "signature"})
+
+
+def _token_failed(report: Report) -> bool:
+    return any(one.level is Level.FAIL and one.step in _OF_TOKENS for one in report.findings)
 
 
 def check_cookies(report: Report, address: Address, cookies: list[SetCookie], origin: str | None) -> None:
