@@ -69,7 +69,7 @@ def _run(given: argparse.Namespace) -> Status:
     if given.new_key:
         _make_key(path)
     key = _read_key(path)
-    from wsservice.testing import jwk, jwks_document, make_token
+    from wsservice.testing.tokens import jwk, jwks_document, make_token
 
     kid = thumbprint(key)
     if given.jwks:
@@ -84,11 +84,11 @@ def thumbprint(key: RSAPrivateKey) -> str:
     """The id of a key, the same ever after: RFC 7638."""
     from jwt.algorithms import RSAAlgorithm
 
+    from wsservice.testing.tokens import base64url
+
     numbers: dict[str, Any] = RSAAlgorithm.to_jwk(key.public_key(), as_dict=True)
     members = {name: numbers[name] for name in ("e", "kty", "n")}
     digest = hashlib.sha256(json.dumps(members, separators=(",", ":"), sort_keys=True).encode()).digest()
-    from wsservice.testing import base64url
-
     return base64url(digest)
 
 
