@@ -1209,7 +1209,7 @@ class AdmissionTests(SynchronousTestCase):
         self.assertEqual((len(self.core.registry), self.core.hub.running), (0, 0))
 
     def test_who_signed_out_meanwhile_is_told_so(self) -> None:
-        self.core.hub.is_revoked = {"session-alice"}.__contains__
+        self.core.hub.is_revoked = lambda principal: principal.session == "session-alice"
         self.adapter.answer.callback(True)
         self.assertEqual(self.client.link.closes, [(1008, "Signed out")])
         self.assertEqual((len(self.core.registry), self.core.hub.running), (0, 0))

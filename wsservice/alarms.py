@@ -68,7 +68,7 @@ WATCHED = {
     ("history_dropped", "bytes"): ("recovery", "--recovery-bytes"),
     ("history_dropped", "events"): ("recovery", "fixed at 20,000 events"),
     ("history_dropped", "sessions"): ("recovery", "fixed at 10,000 clients that are away"),
-    ("tables_full", "revocations"): ("revocations", "fixed at 100,000 sessions that were signed out"),
+    ("tables_full", "revocations"): ("revocations", "fixed at 100,000 sessions and as many users that were signed out"),
     ("tables_full", "rates"): ("rates", "fixed at 10,000 addresses or user names"),
     ("tables_full", "refreshes"): ("shared_refreshes", "fixed at 1,000"),
 }

@@ -20,6 +20,7 @@ from wsservice.auth.api_keys import ApiKeys
 from wsservice.auth.authenticator import Authenticator
 from wsservice.auth.origin import OriginPolicy
 from wsservice.auth.providers.base import IdentityProvider, Readiness
+from wsservice.auth.providers.dev import DevProvider
 from wsservice.auth.revocations import Revocations
 from wsservice.checks import Problems
 from wsservice.clients.settings import Settings as ClientSettings
@@ -128,7 +129,7 @@ def assemble(
     clock = RunningClock(around.monotonic)
     hub = _make_hub(config, reactor, given, clock=clock, now=now, alarms=alarms)
     revocations = Revocations(now, forgot=partial(given.counters.add, "tables_full", "revocations"))
-    hub.is_revoked = revocations.is_revoked
+    hub.is_revoked = revocations.refuses
     sessions = Sessions(hub.registry, revocations, now, hub.history, given.adapter)
     if given.adapter is not None:
         given.adapter.serve(Local(hub, given.app, sessions))
@@ -158,11 +159,13 @@ def assemble(
         provider=given.provider,
         authenticate=authenticator.authenticate,
         sessions=sessions,
-        is_revoked=revocations.is_revoked,
+        find_token=authenticator.find_token,
+        has_ended=revocations.has_ended,
         origins=given.origins,
         counters=given.counters,
         clock=reactor,
         now=now,
+        shorten=given.provider.shorten if isinstance(given.provider, DevProvider) else None,
     )
     open_files = around.open_files()
     outgoing = None if nodes is None else make_outgoing(config, reactor, nodes, clients, open_files=open_files)
@@ -404,7 +407,7 @@ def _make_clients(
         find=given.app.find,
         authenticate=authenticator.authenticate,
         has_token=authenticator.has_token,
-        is_revoked=revocations.is_revoked,
+        is_revoked=revocations.refuses,
         clock=clock,
         wall_clock=now,
     )

@@ -341,7 +341,7 @@ class Connection:
             admitted.addCallback(self._admitted).addErrback(self._broken)
 
     def _admitted(self, may_enter: bool) -> None:
-        if self.is_open and self._hub.is_revoked(self.user.session):  # signed out while this one waited
+        if self.is_open and self._hub.is_revoked(self.user):  # signed out while this one waited
             self.disconnect(CloseCode.POLICY_VIOLATION, close_codes.SIGNED_OUT)
         if not self.is_open:
             self._handled(None)

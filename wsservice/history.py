@@ -176,6 +176,12 @@ class History:
         for pid in [pid for pid, saved in self._saved.items() if saved.session == session]:
             self._drop(pid)
 
+    def forget_user(self, user: str) -> None:
+        """A user signed out everywhere: nobody comes back to a connection of theirs."""
+        for saved in [saved for saved in self._saved.values() if saved.user == user]:
+            self._drop(saved.pid)
+            self.closed(saved.pid)
+
     def give_back(self, saved: Saved) -> None:
         """What was taken by somebody whom it does not belong to."""
         self._saved[saved.pid] = saved

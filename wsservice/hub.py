@@ -12,6 +12,7 @@ from twisted.python.failure import Failure
 
 from wsservice import close_codes
 from wsservice.alarms import Alarms
+from wsservice.auth.principal import Principal
 from wsservice.close_codes import CloseCode
 from wsservice.connection_limits import ConnectionLimits
 from wsservice.counters import Counters
@@ -63,7 +64,7 @@ class Hub:
         alarms: is told when they bite.
         traffics: what users may send; made here, None where that is not limited.
         logs_debug: whether debug lines about connections are logged; Twisted takes 5 us for one that nobody reads.
-        is_revoked: whether a session was signed out.
+        is_revoked: whether a user signed out since their token was issued.
         takes_fault: is shown what a handler raised; if it takes it, as a test does, it is not logged.
         draining: whether the service stops: events of those who have left are no longer handled.
         running: connections whose handlers have not finished; a stop waits for them.
@@ -85,7 +86,7 @@ class Hub:
     alarms: Alarms | None = None
     traffics: Traffics | None = None
     logs_debug: bool = True
-    is_revoked: Callable[[str], bool] = lambda session: False
+    is_revoked: Callable[[Principal], bool] = lambda principal: False
     takes_fault: Callable[[Failure], bool] = lambda failure: False
     draining: bool = False
     running: int = 0

@@ -119,3 +119,17 @@ class EndSession:
 
     session: str
     until: float
+
+
+@dataclass(frozen=True, slots=True)
+class EndUser:
+    """A user signed out everywhere: close all connections, and accept no token that is older.
+
+    Attributes:
+        before: POSIX seconds; tokens that were issued earlier are meant.
+        until: POSIX seconds; by then the last of them has expired.
+    """
+
+    user: str
+    before: float
+    until: float

@@ -237,6 +237,13 @@ class Registry(Generic[M]):
             connection.disconnect(code, reason)
         return len(chosen)
 
+    def end_user(self, user: str, code: int, reason: str, *, is_meant: Callable[[Principal], bool]) -> int:
+        """Close a user's connections in every namespace, where their token is meant; returns how many those are."""
+        chosen = [connection for connection in self.of_user(user) if is_meant(connection.user)]
+        for connection in chosen:
+            connection.disconnect(code, reason)
+        return len(chosen)
+
     def renew(self, message: Renew) -> int:
         """Move the expiry of a session's connections, if they are that user's; returns how many."""
         chosen = [member for member in self._sessions.get(message.session, ()) if member.user.id == message.user]

@@ -1,11 +1,15 @@
 """What happens to a session happens to all its connections: renewed by a refresh, ended by a logout.
 
+A logout can be of one session, or of all that its user has.
+
 In a cluster, to those of every process: what happens here is passed on to its adapter.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from math import floor
 from typing import TYPE_CHECKING
 
 from wsservice import close_codes
@@ -14,7 +18,7 @@ from wsservice.auth.revocations import Revocations
 from wsservice.close_codes import CloseCode
 from wsservice.connection import Connection
 from wsservice.history import History
-from wsservice.messages import EndSession, Renew
+from wsservice.messages import EndSession, EndUser, Renew
 from wsservice.registry import Registry
 
 if TYPE_CHECKING:
@@ -28,7 +32,7 @@ class Sessions:
     """Renews and ends sessions.
 
     Args:
-        revocations: remembers ended sessions, whose tokens would still verify.
+        revocations: remembers who signed out, since their tokens would still verify.
         now: the wall clock, POSIX seconds.
         history: has connections that broke, and must not come back.
         adapter: tells the other processes of a cluster.
@@ -62,9 +66,30 @@ class Sessions:
         if self._adapter is not None:
             self._adapter.end_session(message)
 
+    def end_all(self, principal: Principal) -> EndUser:
+        """A user signed out everywhere: close all their connections, and accept no token of before.
+
+        Tokens say when they were issued in whole seconds, so those of the second that runs are refused, too: who
+        answers the user waits until it is over (`EndUser.before`), and what they log in with then is newer.
+
+        Returns what others were told, for `keep_ended`.
+        """
+        now = self._now()
+        message = EndUser(principal.id, floor(now) + 1.0, max(principal.expires_at, now + LONGEST_TOKEN))
+        self._end_user(message)
+        return message
+
+    def keep_ended(self, message: EndUser, seconds: float) -> None:
+        """Refuse what `end_all` ended for at least so long: the provider may go on making tokens of those sessions."""
+        self._end_user(replace(message, until=max(message.until, self._now() + seconds)))
+
     def ended_sessions(self) -> list[EndSession]:
         """Those whose tokens are refused now."""
-        return [EndSession(session, until) for session, until in self._revocations.items()]
+        return [EndSession(session, until) for session, until in self._revocations.sessions()]
+
+    def ended_users(self) -> list[EndUser]:
+        """Those whose older tokens are refused now."""
+        return [EndUser(user, before, until) for user, before, until in self._revocations.users()]
 
     def ended(self, message: EndSession) -> None:
         """A user signed out, here or in another process."""
@@ -72,3 +97,21 @@ class Sessions:
         if self._history is not None:
             self._history.forget(message.session)
         self._registry.end_session(message.session, CloseCode.POLICY_VIOLATION, close_codes.SIGNED_OUT)
+
+    def ended_user(self, message: EndUser) -> None:
+        """A user signed out everywhere, here or in another process; it may be told again, long after."""
+        if not self._revocations.revoke_user(message.user, message.before, message.until):
+            return
+        if self._history is not None:
+            self._history.forget_user(message.user)
+        self._registry.end_user(
+            message.user,
+            CloseCode.POLICY_VIOLATION,
+            close_codes.SIGNED_OUT,
+            is_meant=self._revocations.refuses,  # who has logged in since stays
+        )
+
+    def _end_user(self, message: EndUser) -> None:
+        self.ended_user(message)
+        if self._adapter is not None:
+            self._adapter.end_user(message)

@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.adapters.redis.node import Process
 from wsservice.adapters.base import RemoteConnection
 from wsservice.connection_limits import ConnectionLimits
-from wsservice.messages import Broadcast, Disconnect, EndSession, Join, Leave, Renew, Target
+from wsservice.messages import Broadcast, Disconnect, EndSession, EndUser, Join, Leave, Renew, Target
 
 
 class LocalTests(SynchronousTestCase):
@@ -64,6 +64,9 @@ class LocalTests(SynchronousTestCase):
         self.assertEqual(self.bob.link.closes, [(1008, "Signed out")])
         self.assertEqual(self.alice.link.closes, [])
         self.assertTrue(self.process.revocations.is_revoked("session-bob"))
+        self.local.end_user(EndUser("alice", 90.0, 5000.0))
+        self.assertEqual(self.alice.link.closes, [(1008, "Signed out")])
+        self.assertEqual(self.local.ended_users(), [EndUser("alice", 90.0, 5000.0)])
 
     def test_clients_are_asked_and_those_who_are_lost_are_told(self) -> None:
         got: list[Any] = []

@@ -2,93 +2,71 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from typing import Any
+
+import msgspec
 from twisted.trial.unittest import SynchronousTestCase
 
+from wsservice.auth.principal import Principal
 from wsservice.auth.revocations import Revocations
+
+
+def user(name: str = "alice", session: str = "s1", **claims: Any) -> Principal:
+    return Principal(name, name, session, 5000.0, payload=msgspec.json.encode(claims))
 
 
 class RevocationsTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.time = 1000.0
-
-    def make(self, capacity: int = 3) -> Revocations:
         self.forgotten = 0
-        return Revocations(lambda: self.time, capacity, forgot=self.forget)
+        self.revocations = Revocations(lambda: self.time, 2, forgot=self.forget)
 
     def forget(self) -> None:
         self.forgotten += 1
 
-    def test_a_session_that_nobody_revoked_is_not_revoked(self) -> None:
-        self.assertFalse(self.make().is_revoked("a"))
-
-    def test_a_revoked_session_is_revoked_until_its_end_and_not_at_it(self) -> None:
-        revocations = self.make()
-        revocations.revoke("a", 1010)
-        self.assertTrue(revocations.is_revoked("a"))
-        self.time = 1009.9
-        self.assertTrue(revocations.is_revoked("a"))
+    def test_of_a_session_every_token_is_refused_until_its_end(self) -> None:
+        self.revocations.revoke("s1", 1010)
+        for principal, expected in ((user(iat=2000), True), (user(session="s2", iat=900), False)):
+            self.assertEqual(self.revocations.refuses(principal), expected)
+            self.assertEqual(self.revocations.has_ended(principal), expected)
+        self.assertTrue(self.revocations.is_revoked("s1"))
         self.time = 1010
-        self.assertFalse(revocations.is_revoked("a"))
+        self.assertFalse(self.revocations.refuses(user(iat=900)))
+        self.assertEqual(self.revocations.sessions(), [])
 
-    def test_ended_sessions_leave_the_memory_at_the_next_revocation(self) -> None:
-        revocations = self.make()
-        revocations.revoke("a", 1010)
-        revocations.revoke("b", 1020)
-        self.time = 1015
-        revocations.revoke("c", 1030)
-        self.assertEqual((len(revocations), self.forgotten), (2, 0))
+    def test_of_a_user_the_tokens_of_before_are_refused_until_the_end(self) -> None:
+        self.assertTrue(self.revocations.revoke_user("alice", 1001.0, 1100.0))
+        for principal, expected in (
+            (user(iat=1000), True),
+            (user(session="s2", iat=1000.9), True),
+            (user(iat=1001), False),
+            (user("bob", iat=900), False),
+            (user(), True),  # nothing shows that it is newer
+        ):
+            self.assertEqual(self.revocations.refuses(principal), expected, principal)
+        self.time = 1100.0
+        self.assertFalse(self.revocations.refuses(user(iat=1000)))
 
-    def test_an_end_in_the_past_is_not_remembered(self) -> None:
-        revocations = self.make()
-        revocations.revoke("a", 1000)
-        self.assertEqual(len(revocations), 0)
+    def test_a_new_token_of_an_old_login_is_seen_through_where_it_is_asked_for(self) -> None:
+        self.revocations.revoke_user("alice", 1001.0, 1100.0)
+        refreshed = user(iat=1050, auth_time=900)
+        self.assertEqual((self.revocations.refuses(refreshed), self.revocations.has_ended(refreshed)), (False, True))
+        for principal in (user(iat=1050, auth_time=1050), user(iat=1050), user("bob", auth_time=900)):
+            self.assertFalse(self.revocations.has_ended(principal))
 
-    def test_when_full_the_session_that_ends_first_goes(self) -> None:
-        revocations = self.make(capacity=2)
-        revocations.revoke("late", 1030)
-        revocations.revoke("first", 1010)
-        revocations.revoke("new", 1020)
-        self.assertEqual([revocations.is_revoked(name) for name in ("late", "first", "new")], [True, False, True])
-        self.assertEqual(self.forgotten, 1)
+    def test_signing_out_again_is_news_only_if_it_is_later(self) -> None:
+        told = [self.revocations.revoke_user("alice", before, 1100.0) for before in (1001.0, 1001.0, 990.0, 1002.0)]
+        self.assertEqual(told, [True, False, False, True])
+        self.assertEqual(self.revocations.users(), [("alice", 1002.0, 1100.0)])
 
-    def test_a_prolonged_session_is_not_the_first_to_go(self) -> None:
-        revocations = self.make(capacity=2)
-        revocations.revoke("a", 1010)
-        revocations.revoke("b", 1020)
-        revocations.revoke("a", 1030)
-        revocations.revoke("c", 1040)
-        self.assertEqual([revocations.is_revoked(name) for name in "abc"], [True, False, True])
+    def test_what_is_over_is_no_news(self) -> None:
+        self.assertFalse(self.revocations.revoke_user("alice", 900.0, 1000.0))
+        self.assertEqual(self.revocations.users(), [])
 
-    def test_revoking_again_prolongs_and_never_shortens(self) -> None:
-        revocations = self.make()
-        revocations.revoke("a", 1010)
-        revocations.revoke("a", 1020)
-        revocations.revoke("a", 1005)
-        self.time = 1015
-        self.assertTrue(revocations.is_revoked("a"))
-
-    def test_prolonging_one_session_for_ever_does_not_fill_the_memory(self) -> None:
-        revocations = self.make(capacity=5)
-        for number in range(1000):
-            revocations.revoke("a", 1010 + number)
-        self.assertLessEqual(len(revocations._queue), 10)
-        self.assertTrue(revocations.is_revoked("a"))
-
-    def test_a_capacity_of_nothing_is_refused(self) -> None:
-        self.assertRaises(ValueError, self.make, 0)
-
-    @settings(deadline=None, max_examples=200)
-    @given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 9), st.integers(-5, 60)), max_size=60))
-    def test_it_agrees_with_a_plain_dictionary(self, steps: list[tuple[int, int, int]]) -> None:
-        self.time = 0.0
-        revocations = self.make(capacity=100)
-        model: dict[str, float] = {}
-        for wait, name, lifetime in steps:
-            self.time += wait
-            until = self.time + lifetime
-            revocations.revoke(str(name), until)
-            model[str(name)] = max(until, model.get(str(name), 0))
-            for session, end in model.items():
-                self.assertEqual(revocations.is_revoked(session), end > self.time)
+    def test_users_and_sessions_have_each_their_room(self) -> None:
+        for name in "ab":
+            self.revocations.revoke(name, 1100.0)
+            self.revocations.revoke_user(name, 1001.0, 1100.0)
+        self.assertEqual(self.forgotten, 0)
+        self.revocations.revoke_user("c", 1001.0, 1200.0)
+        self.assertEqual((self.forgotten, len(self.revocations.users()), len(self.revocations.sessions())), (1, 2, 2))

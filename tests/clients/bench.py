@@ -149,7 +149,7 @@ class Bench:
             settings or Settings(),
             find=self.app.find,
             authenticate=self.gate.authenticate,
-            is_revoked=self.revoked.__contains__,
+            is_revoked=lambda principal: principal.session in self.revoked,
             clock=self.running,
             wall_clock=self.clock.seconds,
         )

@@ -105,7 +105,7 @@ async def listen(reactor: Any, *, path: str, port: int, echoes: bool = False) ->
         ENGINE_IO_SUITE if echoes else SOCKET_IO_SUITE,
         find=app.find,
         authenticate=anyone.authenticate,
-        is_revoked=lambda session: False,
+        is_revoked=lambda principal: False,
         clock=RunningClock(time.monotonic),
         wall_clock=time.time,
     )

@@ -30,8 +30,8 @@ class FakeAuthenticator:
         self.seen: list[Handshake] = []
         self.revoked: set[str] = set()
 
-    def is_revoked(self, session: str) -> bool:
-        return session in self.revoked
+    def is_revoked(self, principal: Principal) -> bool:
+        return principal.session in self.revoked
 
     def check_origin(self, handshake: Handshake) -> None:
         if self.origin_error is not None:

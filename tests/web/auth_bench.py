@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.task import Clock
@@ -12,6 +13,9 @@ from wsservice.auth.principal import Principal
 from wsservice.auth.providers.base import IdentityProvider, KeySource, Tokens
 from wsservice.auth.revocations import Revocations
 from wsservice.counters import Counters
+from wsservice.messages import EndUser
+from wsservice.registry import Registry
+from wsservice.sessions import Sessions
 from wsservice.testing import Issuer
 from wsservice.web.auth import auth_resource
 from wsservice.web.rates import Rate
@@ -26,13 +30,22 @@ GENEROUS = AuthSettings(login_rate=Rate(1000, 1.0), refresh_rate=Rate(1000, 1.0)
 class RevokingSessions(RecordedSessions):
     """Records, and remembers ended sessions as the service does."""
 
-    def __init__(self, revocations: Revocations) -> None:
+    def __init__(self, revocations: Revocations, now: Callable[[], float]) -> None:
         super().__init__()
         self._revocations = revocations
+        self._real = Sessions(Registry(Counters()), revocations, now)
 
     def end(self, principal: Principal) -> None:
         super().end(principal)
         self._revocations.revoke(principal.session, principal.expires_at + 86400)
+
+    def end_all(self, principal: Principal) -> EndUser:
+        super().end_all(principal)
+        return self._real.end_all(principal)
+
+    def keep_ended(self, message: EndUser, seconds: float) -> None:
+        super().keep_ended(message, seconds)
+        self._real.keep_ended(message, seconds)
 
 
 class AuthBench:
@@ -44,6 +57,7 @@ class AuthBench:
         *,
         provider: IdentityProvider | None = None,
         keys: KeySource | None = None,
+        shorten: Callable[[Principal, int], str] | None = None,
     ) -> None:
         self.clock = Clock()
         self.clock.advance(NOW)
@@ -51,7 +65,7 @@ class AuthBench:
         self.issuer = Issuer(now=self.clock.seconds)
         self.scripted = ScriptedProvider(self.issuer, self.clock.seconds, keys)
         self.revocations = Revocations(self.clock.seconds)
-        self.sessions = RevokingSessions(self.revocations)
+        self.sessions = RevokingSessions(self.revocations, self.clock.seconds)
         origins = make_origins()
         used = provider or self.scripted
         authenticator = Authenticator(
@@ -65,11 +79,13 @@ class AuthBench:
             provider=used,
             authenticate=authenticator.authenticate,
             sessions=self.sessions,
-            is_revoked=self.revocations.is_revoked,
+            find_token=authenticator.find_token,
+            has_ended=self.revocations.has_ended,
             origins=origins,
             counters=self.counters,
             clock=self.clock,
             now=self.clock.seconds,
+            shorten=shorten,
         )
         root = Branch()
         root.putChild(b"auth", auth_resource(self.services, settings))

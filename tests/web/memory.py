@@ -25,6 +25,7 @@ from wsservice.auth.providers.dev import FixedKeySet
 from wsservice.auth.providers.oidc import OidcProvider
 from wsservice.counters import Counters
 from wsservice.errors import ProviderUnavailable
+from wsservice.messages import EndUser
 from wsservice.testing import Issuer
 from wsservice.web.answers import Answer, json_answer
 from wsservice.web.limits import Limits
@@ -266,6 +267,9 @@ class ScriptedProvider(OidcProvider):
     def revoke(self, refresh_token: str) -> Deferred[None]:
         return self._next("revoke", refresh_token)
 
+    def sign_out(self, token: str, refresh_token: str | None, username: str | None) -> Deferred[None]:
+        return self._next("sign_out", token, refresh_token, username)
+
     def _next(self, *call: Any) -> Deferred[Any]:
         self.calls.append(call)
         result = self.script.pop(0) if self.script else ProviderUnavailable("nothing in the script")
@@ -290,6 +294,13 @@ class RecordedSessions:
 
     def end(self, principal: Principal) -> None:
         self.steps.append(("end", principal.session))
+
+    def end_all(self, principal: Principal) -> EndUser:
+        self.steps.append(("end_all", principal.id))
+        return EndUser(principal.id, 0.0, 0.0)
+
+    def keep_ended(self, message: EndUser, seconds: float) -> None:
+        self.steps.append(("keep_ended", message.user))
 
 
 ORIGINS = ("https://app.example",)

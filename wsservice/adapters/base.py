@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from twisted.internet.defer import Deferred
 
 from wsservice.auth.providers.base import Readiness
-from wsservice.messages import Broadcast, Disconnect, EndSession, Join, Leave, Renew, Target
+from wsservice.messages import Broadcast, Disconnect, EndSession, EndUser, Join, Leave, Renew, Target
 from wsservice.peers.nodes import Nodes
 
 if TYPE_CHECKING:
@@ -133,6 +133,10 @@ class Adapter(ABC):
     @abstractmethod
     def end_session(self, message: EndSession) -> None:
         """A session was signed out."""
+
+    @abstractmethod
+    def end_user(self, message: EndUser) -> None:
+        """A user signed out everywhere."""
 
     # Questions
 

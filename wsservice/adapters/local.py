@@ -13,7 +13,7 @@ from wsservice.adapters.base import Present, RemoteConnection
 from wsservice.calls import bound_call
 from wsservice.client_calls import ask_clients
 from wsservice.errors import ClientError
-from wsservice.messages import Broadcast, Disconnect, EndSession, Join, Leave, Renew, Target
+from wsservice.messages import Broadcast, Disconnect, EndSession, EndUser, Join, Leave, Renew, Target
 
 if TYPE_CHECKING:
     from wsservice.app import App
@@ -102,9 +102,17 @@ class Local:
         """A session was signed out elsewhere."""
         self._sessions.ended(message)
 
+    def end_user(self, message: EndUser) -> None:
+        """A user signed out everywhere, at another process."""
+        self._sessions.ended_user(message)
+
     def ended_sessions(self) -> list[EndSession]:
         """The sessions that were signed out and whose tokens have not expired."""
         return self._sessions.ended_sessions()
+
+    def ended_users(self) -> list[EndUser]:
+        """The users that signed out everywhere, while tokens of before can be shown."""
+        return self._sessions.ended_users()
 
     def fetch(self, target: Target) -> list[RemoteConnection]:
         """The target's connections, as others may see them."""

@@ -38,7 +38,7 @@ class Authenticator:
         provider: verifies the token.
         cookie_name: `AUTH_COOKIE_NAME`.
         origins: which pages may connect.
-        revocations: the sessions that were signed out.
+        revocations: who was signed out.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Authenticator:
     def has_token(self, handshake: Handshake) -> bool:
         """Whether a request brings anything to authenticate it by, good or bad."""
         try:
-            self._find_token(handshake)
+            self.find_token(handshake)
         except MissingToken:
             return False
         except InvalidToken:
@@ -93,7 +93,7 @@ class Authenticator:
         That is so for nearly all in a reconnect storm, and the Deferreds on the way would cost more than the rest.
         """
         try:
-            token = self._find_token(handshake)
+            token = self.find_token(handshake)
             principal = self._provider.recall(token)
             if principal is not None:
                 return self._accept(principal)
@@ -102,11 +102,17 @@ class Authenticator:
             verified = fail()
         return verified.addCallback(self._accept).addErrback(self._refuse, handshake)
 
-    def is_revoked(self, session: str) -> bool:
-        """Whether a session was signed out, perhaps since its handshake."""
-        return self._revocations.is_revoked(session)
+    def is_revoked(self, principal: Principal) -> bool:
+        """Whether the user signed out, perhaps since the handshake."""
+        return self._revocations.refuses(principal)
 
-    def _find_token(self, handshake: Handshake) -> str:
+    def find_token(self, handshake: Handshake) -> str:
+        """The token that a request brings, good or bad.
+
+        Raises:
+            MissingToken: none.
+            InvalidToken: more than one.
+        """
         cookie = read_token(handshake.header_values("cookie"), self._cookie_name)
         bearer = _read_bearer(handshake.header_values("authorization"))
         if cookie and bearer and cookie != bearer:
@@ -117,7 +123,7 @@ class Authenticator:
         return token
 
     def _accept(self, principal: Principal) -> Principal:
-        if self._revocations.is_revoked(principal.session):
+        if self._revocations.refuses(principal):
             raise InvalidToken("the session was signed out")
         self._counters.add("auth", "ok")
         return principal

@@ -34,7 +34,7 @@ class Clients:
         find: the handlers of a namespace, or None if there is no such namespace.
         authenticate: who a handshake speaks for; see `Authenticator.authenticate`.
         has_token: whether a request brings anything for that; see `Authenticator.has_token`.
-        is_revoked: whether a session was signed out.
+        is_revoked: whether a user signed out since their token was issued.
         clock: for the deadlines of sessions.
         wall_clock: POSIX seconds, in which tokens expire.
     """
@@ -46,7 +46,7 @@ class Clients:
         *,
         find: Callable[[str], Handlers | None],
         authenticate: Callable[[Handshake], Deferred[Principal]],
-        is_revoked: Callable[[str], bool],
+        is_revoked: Callable[[Principal], bool],
         clock: RunningClock,
         wall_clock: Callable[[], float],
         has_token: Callable[[Handshake], bool] = lambda handshake: True,
@@ -161,4 +161,4 @@ class Clients:
 
     def is_valid(self, principal: Principal) -> bool:
         """Whether who was verified at the handshake still is."""
-        return principal.expires_at > self._wall_clock() and not self._is_revoked(principal.session)
+        return principal.expires_at > self._wall_clock() and not self._is_revoked(principal)

@@ -146,7 +146,7 @@ class ComebackProtocol(OpeningProtocol):
             trail.ponged()
 
     def _sought(self, _: None, comeback: Comeback, principal: Principal, handshake: Handshake) -> None:
-        if self.state == self.STATE_OPEN and not self.factory.authenticator.is_revoked(principal.session):
+        if self.state == self.STATE_OPEN and not self.factory.authenticator.is_revoked(principal):
             self._continue(comeback, principal, handshake)
             self.resume_reading(EARLY)
         else:

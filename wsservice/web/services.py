@@ -14,6 +14,7 @@ from wsservice.auth.principal import Principal
 from wsservice.auth.providers.base import IdentityProvider
 from wsservice.counters import Counters
 from wsservice.handshake import Handshake
+from wsservice.messages import EndUser
 from wsservice.web.rates import Rate
 from wsservice.web.refreshes import KEEP
 from wsservice.web.session_cookies import SessionCookies
@@ -28,6 +29,12 @@ class Sessions(Protocol):
     def end(self, principal: Principal) -> None:
         """The session is over: close them, and accept its tokens no more."""
 
+    def end_all(self, principal: Principal) -> EndUser:
+        """The user signs out everywhere: close all their connections, and accept no token of before."""
+
+    def keep_ended(self, message: EndUser, seconds: float) -> None:
+        """What `end_all` returned is to hold for at least so long."""
+
 
 @dataclass(frozen=True, slots=True)
 class AuthServices:
@@ -35,21 +42,26 @@ class AuthServices:
 
     Attributes:
         authenticate: who a request speaks for; see `Authenticator.authenticate`.
-        is_revoked: whether a session was signed out.
+        find_token: the token of a request that `authenticate` accepted.
+        has_ended: whether the login that a token comes from was signed out.
         origins: which pages may call.
-        counters: counts `logins` (`ok`, `challenge`), `refreshes` and `logouts` (`ok`), and each by its error's word.
+        counters: counts `logins` (`ok`, `challenge`), `refreshes` (`ok`) and `logouts` (`ok`, `everywhere`), and each
+            by its error's word.
         clock: for timeouts and rates.
         now: POSIX seconds, for the lifetime of cookies.
+        shorten: a token of the same session that ends in so many seconds; None but for development.
     """
 
     provider: IdentityProvider
     authenticate: Callable[[Handshake], Deferred[Principal]]
     sessions: Sessions
-    is_revoked: Callable[[str], bool]
+    find_token: Callable[[Handshake], str]
+    has_ended: Callable[[Principal], bool]
     origins: OriginPolicy
     counters: Counters
     clock: IReactorTime
     now: Callable[[], float]
+    shorten: Callable[[Principal, int], str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ from wsservice.adapters.redis.users import Users
 from wsservice.auth.providers.base import Readiness
 from wsservice.close_codes import CloseCode
 from wsservice.connection import Connection
-from wsservice.messages import ROOT, Broadcast, Disconnect, EndSession, Join, Leave, Renew, Target
+from wsservice.messages import ROOT, Broadcast, Disconnect, EndSession, EndUser, Join, Leave, Renew, Target
 
 if TYPE_CHECKING:
     from wsservice.adapters.local import Local
@@ -231,6 +231,10 @@ class RedisAdapter(Adapter):
     def end_session(self, message: EndSession) -> None:
         """A session was signed out."""
         self._control.end_session(message)
+
+    def end_user(self, message: EndUser) -> None:
+        """A user signed out everywhere."""
+        self._control.end_user(message)
 
     def fetch(self, target: Target, timeout: float) -> Deferred[list[RemoteConnection]]:
         """The connections elsewhere that a target means."""

@@ -1,7 +1,7 @@
 """What the nodes of a cluster tell each other beside events: sessions renewed or ended, connections to be closed.
 
-One channel, of this product's own. A session that was signed out stands in Redis, too, until its last token has
-expired: for nodes that start later, or were cut off.
+One channel, of this product's own. A session that was signed out, and a user who signed out everywhere, stand in
+Redis, too, until their last token has expired: for nodes that start later, or were cut off.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 
 from wsservice import close_codes
 from wsservice.close_codes import CloseCode
-from wsservice.messages import Disconnect, EndSession, Renew, Target
+from wsservice.messages import Disconnect, EndSession, EndUser, Renew, Target
 
 if TYPE_CHECKING:
     from wsservice.adapters.local import Local
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 log = Logger()
 
-#: ended sessions that are written at a time
+#: ended sessions, or users, that are written at a time
 _SLICE = 500
 #: bytes of a message; a session's id comes out of a token, which fits into a cookie
 _MOST = 16_384
@@ -45,13 +45,20 @@ class _Ended(msgspec.Struct, frozen=True, tag="ended"):
     until: float
 
 
+class _EndedUser(msgspec.Struct, frozen=True, tag="ended_user"):
+    node: str
+    user: str
+    before: float
+    until: float
+
+
 class _Replaced(msgspec.Struct, frozen=True, tag="replaced"):
     node: str
     connection: str
 
 
 class _MoreEnded(msgspec.Struct, frozen=True, tag="more_ended"):
-    """Sessions were signed out while the node could not tell so: they stand in Redis by now."""
+    """Sessions, or users, were signed out while the node could not tell so: they stand in Redis by now."""
 
     node: str
 
@@ -61,7 +68,7 @@ class _Taken(msgspec.Struct, frozen=True, tag="taken"):
     pid: str
 
 
-_decode = msgspec.json.Decoder(_Renewed | _Ended | _MoreEnded | _Replaced | _Taken).decode
+_decode = msgspec.json.Decoder(_Renewed | _Ended | _EndedUser | _MoreEnded | _Replaced | _Taken).decode
 _encode = msgspec.json.Encoder().encode
 
 
@@ -105,6 +112,11 @@ class Control:
         self._send(_Ended(self._node, message.session, message.until))
         self._link.queue(b"ZADD", self._keys.ended, repr(message.until), message.session)
 
+    def end_user(self, message: EndUser) -> None:
+        """A user signed out everywhere, here."""
+        self._send(_EndedUser(self._node, message.user, message.before, message.until))
+        self._link.queue(b"ZADD", self._keys.ended_users, *_marked(message))
+
     def replace(self, connection_id: str) -> None:
         """A connection, wherever it is, is one too many of its user."""
         self._replaced(connection_id)
@@ -131,6 +143,8 @@ class Control:
             self._local.renew(Renew(message.session, message.user, message.expires_at))
         elif isinstance(message, _Ended):
             self._local.end_session(EndSession(message.session, message.until))
+        elif isinstance(message, _EndedUser):
+            self._local.end_user(EndUser(message.user, message.before, message.until))
         elif isinstance(message, _MoreEnded):
             Deferred.fromCoroutine(self._read_ended()).addErrback(self._unread)
         elif isinstance(message, _Replaced):
@@ -149,25 +163,50 @@ class Control:
         Deferred.fromCoroutine(self._write_ended()).addErrback(self._unread)
 
     async def _write_ended(self) -> None:
-        known = await self._read_ended()
-        missing = [one for one in self._local.ended_sessions() if one.session not in known]
-        for start in range(0, len(missing), _SLICE):
-            pairs = [part for one in missing[start : start + _SLICE] for part in (repr(one.until), one.session)]
-            await self._link.command(b"ZADD", self._keys.ended, *pairs)
-        if missing:
+        sessions, users = await self._read_ended()
+        missing = [
+            (repr(one.until), one.session) for one in self._local.ended_sessions() if one.session not in sessions
+        ]
+        missing_users = [_marked(one) for one in self._local.ended_users() if _mark_of(one) not in users]
+        await self._write(self._keys.ended, missing)
+        await self._write(self._keys.ended_users, missing_users)
+        if missing or missing_users:
             self._send(_MoreEnded(self._node))
 
-    async def _read_ended(self) -> set[str]:
-        """End what was signed out elsewhere; returns all such sessions."""
-        now = repr(self._now())
-        self._link.tell(b"ZREMRANGEBYSCORE", self._keys.ended, b"-inf", now)
-        found = await self._link.command(b"ZRANGEBYSCORE", self._keys.ended, now, b"+inf", b"WITHSCORES")
-        sessions = {}
-        for session, until in zip(found[::2], found[1::2], strict=True):
-            sessions[session.decode(errors="replace")] = float(until)
+    async def _write(self, key: bytes, members: list[tuple[str, str]]) -> None:
+        for start in range(0, len(members), _SLICE):
+            await self._link.command(b"ZADD", key, *(part for pair in members[start : start + _SLICE] for part in pair))
+
+    async def _read_ended(self) -> tuple[set[str], set[str]]:
+        """End what was signed out elsewhere; returns all such sessions, and the marks of all such users."""
+        sessions = await self._read(self._keys.ended)
         for name, end in sessions.items():
             self._local.end_session(EndSession(name, end))
-        return set(sessions)
+        users = await self._read(self._keys.ended_users)
+        for mark, end in users.items():
+            before, _, user = mark.partition(" ")
+            if user and before.isascii() and before.isdigit():
+                self._local.end_user(EndUser(user, float(before), end))
+        return set(sessions), set(users)
+
+    async def _read(self, key: bytes) -> dict[str, float]:
+        """What was ended and has not expired, with its end."""
+        now = repr(self._now())
+        self._link.tell(b"ZREMRANGEBYSCORE", key, b"-inf", now)
+        found = await self._link.command(b"ZRANGEBYSCORE", key, now, b"+inf", b"WITHSCORES")
+        return {
+            name.decode(errors="replace"): float(until) for name, until in zip(found[::2], found[1::2], strict=True)
+        }
 
     def _unread(self, failure: Failure) -> None:
         log.warn("sessions that were signed out could not be shared: {reason}", reason=failure.getErrorMessage())
+
+
+def _mark_of(message: EndUser) -> str:
+    """A user as they stand in Redis: when, and who."""
+    return f"{message.before:.0f} {message.user}"
+
+
+def _marked(message: EndUser) -> tuple[str, str]:
+    """The score and the member of a user."""
+    return repr(message.until), _mark_of(message)

@@ -19,6 +19,8 @@ class Keys:
         self.secret = own + b":secret"
         #: sessions that were signed out, by the end of their last token
         self.ended = own + b":ended"
+        #: users that signed out everywhere, and when, by the end of their last token
+        self.ended_users = own + b":ended_users"
         #: events that can be recovered; who records those of others
         self.events, self.recorder = own + b":events", own + b":recorder"
         #: channels: what nodes tell each other; recorded events of others

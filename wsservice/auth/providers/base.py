@@ -81,7 +81,7 @@ class IdentityProvider(ABC):
     `wsservice.errors.AuthenticationError`, the others with `wsservice.errors.ProviderError`.
     """
 
-    #: whether `login`, `answer`, `refresh` and `revoke` work
+    #: whether `login`, `answer`, `refresh`, `revoke` and `sign_out` work
     can_login: bool = False
 
     @abstractmethod
@@ -124,4 +124,14 @@ class IdentityProvider(ABC):
 
     def revoke(self, refresh_token: str) -> Deferred[None]:
         """Revoke a refresh token. Tokens already issued stay valid: the caller closes the sockets."""
+        return fail(LoginNotSupported())
+
+    def sign_out(self, token: str, refresh_token: str | None, username: str | None) -> Deferred[None]:
+        """Revoke every refresh token of a user. Tokens already issued stay valid: the caller refuses them.
+
+        Args:
+            token: the user's; `verify` accepted it.
+            refresh_token: of the same session, where there is one; it may be spent by this.
+            username: the provider's own name of the user, where it is known.
+        """
         return fail(LoginNotSupported())

@@ -36,7 +36,8 @@ from wsservice.auth.providers.cognito_errors import (
     provider_error,
 )
 from wsservice.auth.providers.oidc import OidcProvider
-from wsservice.auth.tokens import Rules
+from wsservice.auth.strict_json import decode_object
+from wsservice.auth.tokens import Rules, parse_token
 from wsservice.errors import (
     ConfigurationError,
     InvalidCredentials,
@@ -159,13 +160,21 @@ class CognitoProvider(OidcProvider):
         """
         if not _REFRESH_TOKEN.fullmatch(refresh_token):
             return fail(SessionExpired("the refresh token is none that Cognito can have issued"))
-        return Deferred.fromCoroutine(self._refresh(refresh_token, username))
+        return Deferred.fromCoroutine(self._refresh(refresh_token, username)).addCallback(self._tokens)
 
     def revoke(self, refresh_token: str) -> Deferred[None]:
         """Revoke a refresh token; where that fails the caller goes on, for the session is to end anyway."""
         if not _REFRESH_TOKEN.fullmatch(refresh_token):
             return fail(SessionExpired("the refresh token is none that Cognito can have issued"))
         return Deferred.fromCoroutine(self._revoke(refresh_token))
+
+    def sign_out(self, token: str, refresh_token: str | None, username: str | None) -> Deferred[None]:
+        """End every session of the user by GlobalSignOut, which wants an access token.
+
+        Where `token` is an ID token, one is made by the refresh token; without that it fails with `SessionExpired`.
+        So does an access token without the scope `aws.cognito.signin.user.admin`, which logins by the API have.
+        """
+        return Deferred.fromCoroutine(self._sign_out(token, refresh_token, username))
 
     async def _step(
         self, stage: Stage, operation: str, request: dict[str, Any], *, username: str
@@ -182,13 +191,15 @@ class CognitoProvider(OidcProvider):
         except CallFailed as error:
             raise _explain(error.fault, stage, operation) from error
 
-    async def _refresh(self, refresh_token: str, username: str | None) -> Tokens:
+    async def _refresh(self, refresh_token: str, username: str | None) -> Answer:
+        """The answer, in which `_tokens` finds what it needs."""
         if self._way is _RefreshWay.PLAIN:
             return await self._refresh_plain(refresh_token, username)
         operation = "GetTokensFromRefreshToken"
         request = {"RefreshToken": refresh_token, **self._client_members()}
         try:
-            tokens = self._tokens(await self._api.call(operation, request))
+            answer = await self._api.call(operation, request)
+            self._tokens(answer)
         except CallFailed as error:
             fault = error.fault
             if self._way is _RefreshWay.UNTRIED and operation_unknown(fault, custom_endpoint=self._custom_endpoint):
@@ -198,9 +209,9 @@ class CognitoProvider(OidcProvider):
                 self._way = _RefreshWay.ROTATING
             raise explained from error
         self._way = _RefreshWay.ROTATING
-        return tokens
+        return answer
 
-    async def _refresh_plain(self, refresh_token: str, username: str | None) -> Tokens:
+    async def _refresh_plain(self, refresh_token: str, username: str | None) -> Answer:
         """Refresh as before rotation existed: SECRET_HASH is of the token's own user, whom the caller must know."""
         if self._client.client_secret and not (username and sendable(username, MAX_USERNAME)):
             raise SessionExpired("REFRESH_TOKEN_AUTH with a client secret needs the user's name, and none is known")
@@ -211,17 +222,33 @@ class CognitoProvider(OidcProvider):
             "AuthParameters": {"REFRESH_TOKEN": refresh_token, **self._hash_of(username or "")},
         }
         try:
-            tokens = self._tokens(await self._api.call(operation, request))
+            answer = await self._api.call(operation, request)
+            self._tokens(answer)
         except CallFailed as error:
             self._way = _RefreshWay.UNTRIED
             raise _explain(error.fault, Stage.REFRESH, operation) from error
         self._way = _RefreshWay.PLAIN
-        return tokens
+        return answer
 
     async def _revoke(self, refresh_token: str) -> None:
         operation = "RevokeToken"
         try:
             await self._api.call(operation, {"Token": refresh_token, **self._client_members()})
+        except CallFailed as error:
+            raise _explain(error.fault, Stage.REVOKE, operation) from error
+
+    async def _sign_out(self, token: str, refresh_token: str | None, username: str | None) -> None:
+        access: str | None = token
+        if not _is_access_token(token):
+            if refresh_token is None or not _REFRESH_TOKEN.fullmatch(refresh_token):
+                raise SessionExpired("GlobalSignOut wants an access token; there is an ID token and no refresh token")
+            result = (await self._refresh(refresh_token, username)).authentication_result
+            access = None if result is None else result.access_token
+        operation = "GlobalSignOut"
+        try:
+            if not access:
+                raise CallFailed(Fault(MALFORMED, 200))
+            await self._api.call(operation, {"AccessToken": access})
         except CallFailed as error:
             raise _explain(error.fault, Stage.REVOKE, operation) from error
 
@@ -257,6 +284,11 @@ class CognitoProvider(OidcProvider):
         """The client as the newer operations want it: the plain secret, and no user's name."""
         secret = self._client.client_secret
         return {"ClientId": self._client.client_id, **({"ClientSecret": secret} if secret else {})}
+
+
+def _is_access_token(token: str) -> bool:
+    """Whether a token that was verified is one."""
+    return decode_object(parse_token(token).payload).get("token_use") == "access"
 
 
 def secret_hash(username: str, client_id: str, client_secret: str) -> str:

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
 
 from wsservice.auth.keys import VerifyKey
+from wsservice.auth.principal import Principal
 from wsservice.auth.providers.base import Challenge, KeySource, Readiness, Tokens
 from wsservice.auth.providers.oidc import OidcProvider
 from wsservice.auth.tokens import Rules
@@ -176,6 +177,22 @@ class DevProvider(OidcProvider):
         if grant is not None:
             grant[0].ended = True
         return succeed(None)
+
+    def sign_out(self, token: str, refresh_token: str | None = None, username: str | None = None) -> Deferred[None]:
+        """Forget every refresh token of the user; the token says who that is."""
+        return self.verify(token).addCallback(self._forget)
+
+    def shorten(self, principal: Principal, seconds: int) -> str:
+        """A new token of the same session that ends in so many seconds."""
+        session = _Session(principal.username, started=int(principal.claims["auth_time"]), id=principal.session)
+        return self._make_token(session, seconds)
+
+    def _forget(self, principal: Principal) -> None:
+        self._grants = {
+            token: (session, until)
+            for token, (session, until) in self._grants.items()
+            if session.username != principal.username
+        }
 
     def _log_in(self, username: str, password: str) -> Tokens | Challenge:
         user = self._users.get(username)
