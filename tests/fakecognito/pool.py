@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import jwt
+
 from tests.fakecognito.tokens import TokenMaker
 
 #: challenge -> the name of its answer's field
@@ -102,6 +104,7 @@ class Pool:
             "AdminRespondToAuthChallenge": self._admin_respond,
             "GetTokensFromRefreshToken": self._get_tokens_from_refresh_token,
             "RevokeToken": self._revoke,
+            "GlobalSignOut": self._global_sign_out,
         }
 
     def add(self, *things: User | AppClientRecord) -> None:
@@ -202,6 +205,21 @@ class Pool:
         record = self._refresh.get(request["Token"])
         if record is not None:
             self._end_family(record.origin)
+        return {}
+
+    def _global_sign_out(self, request: dict[str, Any]) -> dict[str, Any]:
+        """What the token says is believed: the fake has no need to verify what it signed itself."""
+        try:
+            claims = jwt.decode(request["AccessToken"], options={"verify_signature": False})
+        except jwt.InvalidTokenError:
+            raise Refused("NotAuthorizedException", "Invalid Access Token") from None
+        if claims["token_use"] != "access":
+            raise Refused("NotAuthorizedException", "Invalid Access Token")
+        if claims["exp"] <= self._now():
+            raise Refused("NotAuthorizedException", "Access Token has expired")
+        if claims["origin_jti"] not in {record.origin for record in self._refresh.values()}:
+            raise Refused("NotAuthorizedException", "Access Token has been revoked")
+        self._refresh = {token: record for token, record in self._refresh.items() if record.user.sub != claims["sub"]}
         return {}
 
     # -- what they share

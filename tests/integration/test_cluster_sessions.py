@@ -68,6 +68,45 @@ class SessionTests(ClusterCase):
             client.ask("run", {"do": "served"})
             self.assertIsNone(client.left)
 
+    def end_everywhere(self, node: OurNode, cookie: str) -> None:
+        answer = node.service.request("POST", "/auth/logout", {"everywhere": True}, cookie=cookie)
+        self.assertEqual(answer.status, 204, answer)
+
+    def test_a_logout_everywhere_closes_all_sockets_of_the_user_at_all_nodes(self) -> None:
+        one, two = self.cluster.one, self.cluster.two
+        cookie, other, of_ben = self.log_in(one), self.log_in(two), self.log_in(two, "ben")
+        ending = [
+            self.connect(f"{name} at {node.name}", node, session)
+            for node in (one, two)
+            for name, session in (("hers", cookie), ("another session", other))
+        ]
+        ben = self.connect("ben", two, of_ben)
+        for client in (*ending, ben):
+            client.ask("run", {"do": "served"})
+        self.end_everywhere(one, cookie)
+        for client in ending:
+            self.assertEqual(client.wait_left(), SIGNED_OUT, client.name)
+        for node in (one, two):
+            for session in (cookie, other):
+                self.assertEqual(self.connect("again", node, session).wait_left(), REFUSED)
+                self.assertEqual(node.service.request("GET", "/auth/me", cookie=session).status, 401)
+        self.post(two, "/auth/refresh", other, 401)
+        ben.ask("run", {"do": "served"})
+        self.post(one, "/auth/refresh", of_ben, 200)
+        for node in (one, two):  # and whoever has the password is in again
+            self.connect("a new login", node, self.log_in(one)).ask("run", {"do": "served"})
+        for node in (one, two):
+            self.assertNotIn(other.partition("authToken=")[2].partition(";")[0], node.service.log)
+
+    def test_a_node_that_starts_later_knows_who_has_signed_out_everywhere(self) -> None:
+        one = self.cluster.one
+        cookie, other = self.log_in(one), self.log_in(one)
+        self.end_everywhere(one, cookie)
+        new = self.log_in(one)
+        three = self.cluster.start_node("three")
+        until(lambda: self.connect("again", three, other).wait_left() == REFUSED, "node three knows")
+        self.connect("a new login", three, new).ask("run", {"do": "served"})
+
     def test_a_node_that_starts_later_knows_who_has_signed_out(self) -> None:
         cookie, other = self.log_in(self.cluster.one), self.log_in(self.cluster.one)
         self.post(self.cluster.one, "/auth/logout", cookie, 204)
@@ -89,7 +128,12 @@ class SessionTests(ClusterCase):
     def test_a_logout_while_redis_is_away_reaches_the_others_when_it_is_back(self) -> None:
         one, two, redis = self.cluster.one, self.cluster.two, self.cluster.redis
         cookies = [self.log_in(one), self.log_in(two)]
-        clients = [self.connect("at two", two, cookies[0]), self.connect("at one", one, cookies[1])]
+        everywhere = [self.log_in(one, "ben"), self.log_in(one, "ben")]
+        clients = [
+            self.connect("at two", two, cookies[0]),
+            self.connect("at one", one, cookies[1]),
+            self.connect("another session at two", two, everywhere[1]),
+        ]
         for client in clients:
             client.ask("run", {"do": "served"})
         self.cluster.wait_until_counted()
@@ -97,10 +141,12 @@ class SessionTests(ClusterCase):
         until(lambda: not one.is_ready and not two.is_ready, "both have noticed")
         self.post(one, "/auth/logout", cookies[0], 204)
         self.post(two, "/auth/logout", cookies[1], 204)
+        self.end_everywhere(one, everywhere[0])
         redis.start()
         for client in clients:
             self.assertEqual(client.wait_left(), SIGNED_OUT, client.name)
-        until(lambda: redis.ask("ZCARD", "socket.io:ws:ended") == 2, "nodes that start later will know")
+        until(lambda: redis.ask("ZCARD", "socket.io:ws:ended") == 3, "nodes that start later will know")
+        until(lambda: redis.ask("ZCARD", "socket.io:ws:ended_users") == 1, "of the user, too")
 
     def test_a_refresh_at_one_node_renews_the_sessions_sockets_at_all(self) -> None:
         one, two = self.cluster.one, self.cluster.two

@@ -136,6 +136,19 @@ class Boto3Tests(TestCase):
         ended = await self.kind("get_tokens_from_refresh_token", RefreshToken=second, **request)
         self.assertEqual(ended, "NotAuthorizedException")
 
+    async def test_signing_out_everywhere(self) -> None:
+        one, other = [
+            (await self.call("initiate_auth", **self.password(PLAIN)))["AuthenticationResult"] for _ in range(2)
+        ]
+        for wrong in (one["IdToken"], "nonsense"):
+            self.assertEqual(await self.kind("global_sign_out", AccessToken=wrong), "NotAuthorizedException")
+        await self.call("global_sign_out", AccessToken=one["AccessToken"])
+        for result in (one, other):
+            request = {"RefreshToken": result["RefreshToken"], "ClientId": PLAIN}
+            self.assertEqual(await self.kind("get_tokens_from_refresh_token", **request), "NotAuthorizedException")
+        again = await self.kind("global_sign_out", AccessToken=other["AccessToken"])
+        self.assertEqual(again, "NotAuthorizedException")
+
     async def test_revocation(self) -> None:
         result = (await self.call("initiate_auth", **self.password(PLAIN)))["AuthenticationResult"]
         kind = await self.kind("revoke_token", Token=result["AccessToken"], ClientId=PLAIN)

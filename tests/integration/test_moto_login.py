@@ -5,7 +5,8 @@ Where moto (5.2) is not as Cognito, and what that means here:
 * GetTokensFromRefreshToken is unknown to it (a page of HTML with 500), so REFRESH_TOKEN_AUTH takes its place.
   That one checks SECRET_HASH, of the name that the user logged in with. A wrong hash has a message that is the
   hash itself, so it looks like a wrong token.
-* RevokeToken is unknown to it, too: a revocation fails, and the caller goes on.
+* RevokeToken is unknown to it, too: a revocation fails, and the caller goes on. GlobalSignOut works; a token that it
+  refuses comes back in its message.
 * USER_PASSWORD_AUTH does not look at SECRET_HASH at all: tests/fakecognito does.
 * An unknown user is UserNotFoundException whatever the client's PreventUserExistenceErrors.
 * Admin calls need no good signature: tests/fakecognito has botocore check them.
@@ -173,6 +174,21 @@ class LoginTests(MotoTestCase):
     async def test_a_revocation_that_moto_does_not_know_fails_as_a_provider_error(self) -> None:
         tokens = await self.logged_in()
         await self.assertFailure(self.provider.revoke(tokens.refresh or ""), ProviderUnavailable)
+
+    async def test_signing_out_everywhere_ends_every_refresh_token_of_the_user(self) -> None:
+        await deferToThread(self.make_user, "bob")
+        one, other, bob = [await self.logged_in(name) for name in ("ann", "ann", "bob")]
+        await self.provider.sign_out(one.token, one.refresh, "ann")
+        for tokens in (one, other):
+            await self.assertFailure(self.provider.refresh(tokens.refresh or "", "ann"), SessionExpired)
+        await self.provider.refresh(bob.refresh or "", "bob")
+        await self.assertFailure(self.provider.sign_out(other.token, None, "ann"), SessionExpired)
+
+    async def test_signing_out_everywhere_with_an_id_token(self) -> None:
+        self.provider = self.make_provider(self.plain, token_use="id")
+        one, other = await self.logged_in(), await self.logged_in()
+        await self.provider.sign_out(one.token, one.refresh, "ann")
+        await self.assertFailure(self.provider.refresh(other.refresh or "", "ann"), SessionExpired)
 
     async def test_the_admin_flow(self) -> None:
         self.provider = self.make_provider(self.hidden, auth_flow="admin")

@@ -67,6 +67,36 @@ class DevelopmentTests(Base):
         self.assertEqual(json.loads(second.recv(timeout=SOON))["message"], "still here")
         self.assertEqual(self.closed(self.connect(service, alice)), (1008, "Invalid authentication token"))
 
+    def test_signing_out_everywhere_ends_every_session_of_the_user(self) -> None:
+        service = self.start("--dev")
+        alice, other, bob = service.log_in("alice"), service.log_in("alice"), service.log_in("bob")
+        clients = [self.connect(service, cookie) for cookie in (alice, other)]
+        staying = self.connect(service, bob)
+        answer = service.request("POST", "/auth/logout", {"everywhere": True}, cookie=alice)
+        self.assertEqual((answer.status, answer.body), (204, b""))
+        for client in clients:
+            self.assertEqual(self.closed(client), (1008, "Signed out"))
+        self.assertEqual(self.closed(self.connect(service, other)), (1008, "Invalid authentication token"))
+        self.assertEqual(service.request("POST", "/auth/refresh", {}, cookie=other).status, 401)
+        staying.send("still here")
+        self.assertEqual(json.loads(staying.recv(timeout=SOON))["message"], "still here")
+        again = self.connect(service, service.log_in("alice"))
+        again.send("and so am I")
+        self.assertEqual(json.loads(again.recv(timeout=SOON))["message"], "and so am I")
+
+    def test_a_shortened_token_closes_its_connections_when_it_ends(self) -> None:
+        service = self.start("--dev")
+        cookie = service.log_in("alice")
+        client, other = self.connect(service, cookie), self.connect(service, service.log_in("alice"))
+        answer = service.request("POST", "/auth/dev/shorten", {"seconds": 1}, cookie=cookie)
+        self.assertEqual((answer.status, answer.json["user"]["username"]), (200, "alice"))
+        shortened = "; ".join(answer.cookies)
+        self.assertEqual(self.closed(client), (1008, "Authentication expired"))
+        self.assertEqual(service.request("GET", "/auth/me", cookie=shortened).json["error"], "expired")
+        self.assertEqual(service.request("POST", "/auth/refresh", {}, cookie=shortened).status, 200)
+        other.send("of another session")
+        self.assertEqual(json.loads(other.recv(timeout=SOON))["message"], "of another session")
+
     def test_without_a_good_token_the_reason_is_told(self) -> None:
         service = self.start("--dev")
         self.assertEqual(self.closed(self.connect(service)), (1008, "Missing authentication token"))

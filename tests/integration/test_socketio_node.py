@@ -181,6 +181,17 @@ class EndTests(Base):
             answers = {"log out": log_out}
             self.run_scenarios(service, "logout", answers=answers, cookie=cookie, transports=[transport])
 
+    def test_so_does_a_logout_everywhere_from_another_session(self) -> None:
+        for transport in ("websocket", "polling"):
+            service = self.start("--recovery", "120")
+            cookie, other = service.log_in("alice"), service.log_in("alice")
+
+            def log_out(service: RunningService = service, other: str = other) -> int:
+                return service.request("POST", "/auth/logout", {"everywhere": True}, cookie=other).status
+
+            answers = {"log out": log_out}
+            self.run_scenarios(service, "logout", answers=answers, cookie=cookie, transports=[transport])
+
     def test_a_stop_tells_nobody_to_stay_away(self) -> None:
         service = self.start()
         self.run_scenarios(service, "stop", answers={"stop": lambda: service.stop(signal.SIGTERM)})

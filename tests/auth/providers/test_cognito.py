@@ -596,6 +596,81 @@ class RevokeTests(CognitoTestCase):
         self.assertIsInstance(self.error_of(self.provider.revoke("token")), ProviderUnavailable)
 
 
+class SignOutTests(CognitoTestCase):
+    """`sign_out` is GlobalSignOut."""
+
+    def sign_out(self, token: str, refresh: str | None = None) -> None:
+        self.assertIsNone(self.successResultOf(self.provider.sign_out(token, refresh, "2f4a-ann")))
+
+    def assert_ended(self, *tokens: str | None) -> None:
+        for token in tokens:
+            self.assertIsInstance(self.error_of(self.provider.refresh(token or "", None)), SessionExpired)
+
+    def test_every_refresh_token_of_the_user_ends_and_no_other(self) -> None:
+        self.pool.add(User("bob", PASSWORD))
+        bob = self.login("bob")
+        assert isinstance(bob, Tokens)
+        one, other = self.logged_in(), self.logged_in()
+        self.sign_out(one.token, one.refresh)
+        self.assertEqual(self.fake.calls[-1], ("GlobalSignOut", {"AccessToken": one.token}))
+        self.assert_ended(one.refresh, other.refresh)
+        self.successResultOf(self.provider.refresh(bob.refresh or "", None))
+
+    def test_with_an_id_token_an_access_token_is_made_first(self) -> None:
+        for rotation in (False, True):
+            self.record.rotation = rotation
+            self.provider = self.make_provider(token_use="id")
+            one, other = self.logged_in(), self.logged_in()
+            self.sign_out(one.token, one.refresh)
+            (modern, _), (last, request) = self.fake.calls[-2:]
+            self.assertEqual((modern, last), (MODERN, "GlobalSignOut"))
+            self.assertNotEqual(request["AccessToken"], one.token)
+            self.assert_ended(one.refresh, other.refresh)
+
+    def test_so_it_is_where_the_modern_operation_is_unknown(self) -> None:
+        self.fake.always(MODERN, error(UNKNOWN))
+        self.provider = self.make_provider(token_use="id")
+        one, other = self.logged_in(), self.logged_in()
+        self.sign_out(one.token, one.refresh)
+        self.assert_ended(one.refresh, other.refresh)
+
+    def test_an_id_token_alone_is_not_enough(self) -> None:
+        self.provider = self.make_provider(token_use="id")
+        token = self.logged_in().token
+        for refresh in (None, "no token of Cognito's"):
+            self.assertIsInstance(self.error_of(self.provider.sign_out(token, refresh, None)), SessionExpired)
+        self.assertEqual(self.fake.asked("GlobalSignOut"), 0)
+
+    def test_a_refresh_that_brings_no_access_token_is_the_providers_fault(self) -> None:
+        self.provider = self.make_provider(token_use="id")
+        tokens = self.logged_in()
+        body = json.dumps({"AuthenticationResult": {"IdToken": tokens.token}}).encode()
+        self.fake.inject(MODERN, Canned(200, body))
+        error_ = self.error_of(self.provider.sign_out(tokens.token, tokens.refresh, None))
+        self.assertIsInstance(error_, ProviderUnavailable)
+        self.assertEqual(self.fake.asked("GlobalSignOut"), 0)
+
+    def test_a_token_that_was_revoked_or_has_not_the_scope_is_refused(self) -> None:
+        one = self.logged_in()
+        self.successResultOf(self.provider.revoke(one.refresh or ""))
+        self.assertIsInstance(self.error_of(self.provider.sign_out(one.token, None, None)), SessionExpired)
+        refusal = error("NotAuthorizedException", "Access Token does not have required scopes")
+        self.fake.inject("GlobalSignOut", refusal)
+        self.assertIsInstance(self.error_of(self.provider.sign_out(self.logged_in().token, None, None)), SessionExpired)
+
+    def test_a_pool_that_is_away_is_told(self) -> None:
+        token = self.logged_in().token
+        for fault, expected in ((html(500), ProviderUnavailable), (error("TooManyRequestsException"), RateLimited)):
+            self.fake.inject("GlobalSignOut", fault)
+            self.assertIsInstance(self.error_of(self.provider.sign_out(token, None, None)), expected)
+
+    def test_a_message_with_the_token_goes_nowhere(self) -> None:
+        token = self.logged_in().token
+        self.fake.inject("GlobalSignOut", error("NotAuthorizedException", token))  # as moto does
+        seen = self.error_of(self.provider.sign_out(token, None, None))
+        self.assertNotIn("eyJ", f"{seen} {seen!r} {seen.message}")
+
+
 class FaultTests(CognitoTestCase):
     """Whatever the provider does, the caller gets a `ProviderError`, and a password is sent once."""
 

@@ -100,7 +100,7 @@ class TableTests(SynchronousTestCase):
     def test_every_error_of_the_operations_in_use_is_in_the_table(self) -> None:
         model = Session().get_service_model("cognito-idp")
         operations = ["InitiateAuth", "AdminInitiateAuth", "RespondToAuthChallenge", "AdminRespondToAuthChallenge"]
-        for operation in [*operations, "GetTokensFromRefreshToken", "RevokeToken"]:
+        for operation in [*operations, "GetTokensFromRefreshToken", "RevokeToken", "GlobalSignOut"]:
             for shape in model.operation_model(operation).error_shapes:
                 self.assertIn(shape.name, TABLE, operation)
 

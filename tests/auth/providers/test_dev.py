@@ -246,6 +246,20 @@ class RefreshTests(Case):
     def test_revoking_what_is_unknown_is_harmless(self) -> None:
         self.successResultOf(self.dev.revoke("forged"))
 
+    def test_signing_out_ends_all_sessions_of_the_user_and_no_other(self) -> None:
+        one, other, bob = self.login(), self.login(), self.login("bob", "battery staple")
+        newer = self.refresh(other.refresh)
+        self.successResultOf(self.dev.sign_out(one.token))
+        for tokens in (one, other, newer):
+            self.assert_expired(tokens.refresh)
+        self.refresh(bob.refresh)
+        self.refresh(self.login().refresh)
+
+    def test_a_token_that_is_not_its_own_signs_nobody_out(self) -> None:
+        tokens = self.login()
+        self.failureResultOf(self.dev.sign_out(self.make().issue("alice")), InvalidToken)
+        self.refresh(tokens.refresh)
+
     def test_the_memory_is_bounded(self) -> None:
         with patch.object(dev, "CAPACITY", 3):
             first, *others = [self.login() for _ in range(4)]
@@ -267,6 +281,16 @@ class IssueTests(Case):
         principal = self.successResultOf(self.dev.verify(self.dev.issue("bob", 5)))
         self.assertEqual(principal.expires_at, 1_800_000_005)
         self.failureResultOf(self.dev.verify(self.dev.issue("bob", -5)), ExpiredToken)
+
+    def test_a_token_can_be_shortened_and_is_of_the_same_session(self) -> None:
+        token = self.login().token
+        self.time += 1000
+        principal = self.successResultOf(self.dev.verify(token))
+        before, after = claims_of(token), claims_of(self.dev.shorten(principal, 10))
+        for claim in ("sub", "origin_jti", "auth_time", "username", "cognito:groups", "scope"):
+            self.assertEqual(before[claim], after[claim])
+        self.assertEqual((after["iat"], after["exp"]), (before["iat"] + 1000, before["iat"] + 1010))
+        self.assertNotEqual(before["jti"], after["jti"])
 
     def test_an_unknown_user_is_refused_with_the_names_that_there_are(self) -> None:
         with self.assertRaisesRegex(ValueError, "alice, bob, newuser"):
