@@ -124,8 +124,8 @@ _FIXED = (
         "they are for `/health` and `/ready`",
     ),
     (
-        "sessions that are remembered as signed out: 100,000",
-        "20 MiB; one that is forgotten is counted (`tables_full revocations`)",
+        "sessions that are remembered as signed out: 100,000, and as many users",
+        "20 MiB each; one that is forgotten is counted (`tables_full revocations`)",
     ),
     (
         "addresses and user names whose rates are remembered: 10,000 each; results of refreshes that are shared: 1,000",

@@ -64,6 +64,7 @@ class PoolTests(Base):
         self.assertEqual(refreshed.status, 200, refreshed)
         client.send("still here")
         self.assertEqual(json.loads(client.recv(timeout=SOON))["message"], "still here")
+        self.assertEqual(self.post(service, "/auth/dev/shorten", {"seconds": 10}, cookie).status, 404)
         self.assertEqual(self.post(service, "/auth/logout", {}, cookie).status, 204)
         self.assertEqual(self.closed(client), (1008, "Signed out"))
         self.assertEqual(self.closed(self.connect(service, cookie)), (1008, "Invalid authentication token"))

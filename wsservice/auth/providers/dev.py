@@ -13,6 +13,7 @@ import secrets
 import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from math import ceil
 from typing import TypeVar
 
 import jwt
@@ -183,9 +184,10 @@ class DevProvider(OidcProvider):
         return self.verify(token).addCallback(self._forget)
 
     def shorten(self, principal: Principal, seconds: int) -> str:
-        """A new token of the same session that ends in so many seconds."""
+        """A new token of the same session that ends in so many seconds: at the next whole one, as tokens do."""
         session = _Session(principal.username, started=int(principal.claims["auth_time"]), id=principal.session)
-        return self._make_token(session, seconds)
+        now = self._now()
+        return self._make_token(session, ceil(now + seconds) - int(now))
 
     def _forget(self, principal: Principal) -> None:
         self._grants = {
