@@ -99,6 +99,14 @@ class UserPool(OidcProvider):
             session.has_ended = True
         return succeed(None)
 
+    def sign_out(self, token: str, refresh_token: str | None = None, username: str | None = None) -> Deferred[None]:
+        """End every session of the user."""
+        return self.verify(token).addCallback(lambda principal: self._end_all(principal.id))
+
+    def _end_all(self, user: str) -> None:
+        for session in self.sessions(user):
+            session.has_ended = True
+
     def _sign(self, session: Session) -> None:
         claims = {"sub": session.user, "username": session.user, "origin_jti": session.id, **session.claims}
         session.token = self._issuer.token(**claims)
