@@ -306,7 +306,7 @@ class Whole:
         for memory in (history._entries, history._saved, history.away):
             memory.clear()
 
-    def _make_app(self) -> App:
+    def _make_app(self, clock: object) -> App:
         app = App()
         _declare(app, self)
         app.namespace("/admin").on("hello")(lambda connection, data: data)

@@ -213,7 +213,11 @@ def assemble(
             **({} if given.adapter is None else {"adapter": given.adapter.readiness}),
         },
         pages=PAGES if config.page else None,
-        page_values={"ws_path": config.ws_path},
+        page_values={
+            "ws_path": config.ws_path,
+            "socketio_path": config.socketio_path,
+            "dev": "true" if config.dev else "",
+        },
         mount={path: UpgradeResource(raw), socketio_path: UpgradeResource(socketio, polling, splices), **api.resources},
         uploads={**{f"{config.socketio_path}{end}": polling.open_upload for end in ("", "/")}, **api.uploads},
         polls={f"{config.socketio_path}{end}": polling for end in ("", "/")},
@@ -255,7 +259,7 @@ def _make_given(config: Config, reactor: Any, around: Surroundings) -> _Given:
     counters, problems = Counters(), Problems()
     certificate = problems.during(lambda: _certificate(config))
     given = _Given(
-        app=problems.during(lambda: around.app or (load_app(config.app) if config.app else make_app())),
+        app=problems.during(lambda: around.app or (load_app(config.app) if config.app else make_app(reactor))),
         provider=problems.during(lambda: around.provider or make_provider(config, reactor, counters, around.now)),
         origins=problems.during(lambda: make_origins(config)),
         session_cookies=problems.during(lambda: make_session_cookies(config)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.fakes import Core
@@ -10,7 +11,8 @@ from wsservice.demo.app import make_app
 
 class DemoTests(SynchronousTestCase):
     def setUp(self) -> None:
-        app = make_app()
+        self.clock = Clock()
+        app = make_app(self.clock)
         self.core = Core(app)
         app.serve(self.core.hub)
         self.alice, self.bob = self.core.connect("alice"), self.core.connect("bob")
@@ -43,4 +45,4 @@ class DemoTests(SynchronousTestCase):
         self.assertEqual(self.alice.link.messages, [{"ack": 7, "data": 123.5}])
 
     def test_two_demo_apps_are_apart(self) -> None:
-        self.assertIsNot(make_app(), make_app())
+        self.assertIsNot(make_app(self.clock), make_app(self.clock))

@@ -94,7 +94,7 @@ class RootTests(SynchronousTestCase):
 
     def test_the_demo_page_may_load_all_that_it_asks_for(self) -> None:
         folder = Path(demo.__file__).parent / "static"
-        values = {"ws_path": "/ws"}
+        values = {"ws_path": "/ws", "socketio_path": "/socket.io", "dev": ""}
         page = self.get("/", pages=folder, page_values=values)
         self.assertEqual(page.status, 200)
         names = [path.relative_to(folder).as_posix() for path in (*folder.glob("*.*"), *folder.glob("client/*.js"))]
