@@ -77,14 +77,17 @@ class PageTests(SynchronousTestCase):
         for name in ("for", "aria-labelledby", "aria-describedby"):
             self.assertEqual(set(self.page.values(name)) - ids, set())
 
-    def test_it_is_told_where_the_websocket_is(self) -> None:
-        self.assertIn(("meta", {"name": "ws-path", "content": "{{ws_path}}"}), self.page.tags)
-        self.assertEqual([name for name, text in scripts().items() if '"/ws' in text], [])
-        self.assertIn('document.querySelector("meta[name=ws-path]")', scripts()["app.js"])
+    def test_it_is_told_what_it_must_know_of_the_service(self) -> None:
+        told = {"ws-path": "{{ws_path}}", "socketio-path": "{{socketio_path}}", "dev": "{{dev}}"}
+        for name, content in told.items():
+            self.assertIn(("meta", {"name": name, "content": content}), self.page.tags)
+        self.assertEqual([name for name, text in scripts().items() if '"/ws' in text or '"/socket.io' in text], [])
+        asked = re.findall(r'setting\("([^"]+)"\)', "".join(scripts().values()))
+        self.assertEqual(set(asked), set(told))
 
     def test_every_form_posts_so_that_no_password_can_stand_in_an_address(self) -> None:
         forms = [attributes for tag, attributes in self.page.tags if tag == "form"]
-        asking = [form for form in forms if form["id"] != "chat-form"]
+        asking = [form for form in forms if form.get("class") != "composer"]
         self.assertEqual({form.get("method") for form in asking}, {"post"})
 
 
@@ -100,7 +103,7 @@ class ScriptTests(SynchronousTestCase):
     def test_every_element_that_they_name_is_in_the_page(self) -> None:
         ids = set(Page().values("id"))
         for name, text in scripts().items():
-            self.assertEqual(set(re.findall(r'byId\("([^"]+)"', text)) - ids, set(), name)
+            self.assertEqual(set(re.findall(r'(?:byId|onClick)\("([^"]+)"', text)) - ids, set(), name)
 
     def test_they_hold_nothing_that_is_forbidden(self) -> None:
         for name, text in scripts().items():

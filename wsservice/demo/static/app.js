@@ -1,51 +1,68 @@
 /** The page: it connects the clients to the views, and holds no state but who was here last. */
 
+import { connectButtons } from "./actions.js";
 import { AuthClient } from "./client/auth-client.js";
 import { Backoff } from "./client/backoff.js";
-import { ChatView } from "./chat-view.js";
-import { systemClock } from "./client/clock.js";
-import { byId } from "./dom.js";
-import { encodeMessage, messageOf } from "./client/envelope.js";
-import { FrameLog } from "./frame-log.js";
-import { HttpError } from "./client/http.js";
-import { LoginView } from "./login-view.js";
-import { followPage } from "./client/page-life.js";
-import { StateView } from "./state-view.js";
-import { stateCause, stateLabel, waitLeft } from "./words.js";
 import { WsClient } from "./client/client.js";
+import { systemClock } from "./client/clock.js";
+import { HttpError } from "./client/http.js";
+import { followPage } from "./client/page-life.js";
+import { byId, setting } from "./dom.js";
+import { FrameLog } from "./frame-log.js";
+import { LoginView } from "./login-view.js";
+import { Measurements } from "./measurements.js";
+import { Pane } from "./pane.js";
+import { SessionView } from "./session-view.js";
+import { overSocketIo } from "./socketio-lite.js";
+import { WhoView } from "./who-view.js";
+import { returnWords, stateCause, stateLabel, waitLeft } from "./words.js";
 
 const SHOW_EVERY = 500;
 
-const path = /** @type {HTMLMetaElement} */ (document.querySelector("meta[name=ws-path]")).content;
-const url = new URL(path, window.location.href);
-url.protocol = url.protocol.replace("http", "ws");
 const auth = new AuthClient({ channel: new BroadcastChannel("wsservice.session") });
-const client = new WsClient(url.href, { session: auth });
+const log = new FrameLog();
+const url = address(setting("ws-path"));
+const raw = new WsClient(url, { session: auth });
+const socketio = new WsClient(address(`${setting("socketio-path")}/`), {
+  session: auth,
+  WebSocket: overSocketIo({ onFrame: logPacket }),
+  recover: false, // `overSocketIo` recovers as Socket.IO does
+});
+const clients = { raw, socketio };
+const measurements = new Measurements(clients, systemClock);
 
 const views = ["loading", "login", "room"].map((id) => byId(id, HTMLElement));
-const signOut = byId("sign-out", HTMLButtonElement);
-const actionWords = byId("action-words", HTMLElement);
+const header = [byId("me", HTMLElement), byId("sign-out", HTMLElement)];
 const login = new LoginView(auth);
-const chat = new ChatView((text) => client.send(encodeMessage(text)));
-const log = new FrameLog();
-const stateView = new StateView();
+const sessionView = new SessionView();
+const who = new WhoView();
+const panes = [new Pane("raw", raw), new Pane("socketio", socketio)];
 let userId = "";
+
+/** @param {string} path */
+function address(path) {
+  const url = new URL(path, window.location.href);
+  url.protocol = url.protocol.replace("http", "ws");
+  return url.href;
+}
 
 /** @param {"loading" | "login" | "room"} id */
 function open(id) {
   for (const view of views) view.hidden = view.id !== id;
-  signOut.hidden = id !== "room";
+  for (const part of header) part.hidden = id !== "room";
 }
 
 function show() {
-  stateView.show({ status: client.status, auth: auth.state, now: systemClock.now(), serverNow: auth.serverNow });
+  const now = systemClock.now();
+  for (const pane of panes) pane.show(now);
+  sessionView.show(auth.state, now, auth.serverNow);
 }
 
 /** @param {import("./client/auth-client.js").AuthState} authState */
 function onAuth({ status, session }) {
   show();
   if (session === null) {
-    client.close(status === "expired" ? "expired" : "signed-out");
+    for (const { client } of panes) client.close(status === "expired" ? "expired" : "signed-out");
     login.open(notice(status));
     open("login");
     login.focus();
@@ -53,13 +70,16 @@ function onAuth({ status, session }) {
     return;
   }
   if (session.user.id === userId) return;
-  client.close();
-  chat.clear();
+  for (const { client, chat } of panes) {
+    client.close();
+    chat.clear();
+  }
   log.clear();
+  measurements.clear();
   userId = session.user.id;
   open("room");
-  chat.focus();
-  client.connect();
+  panes[0]?.chat.focus();
+  for (const { client } of panes) client.connect();
 }
 
 /** @param {import("./client/auth-client.js").AuthState["status"]} status */
@@ -68,48 +88,58 @@ function notice(status) {
   return userId === "" ? "" : "You are signed out.";
 }
 
-/** @param {import("./client/client.js").Status} status */
-function onStatus(status) {
-  const now = systemClock.now();
-  const words = [stateLabel(status), waitLeft(status, now)].filter(Boolean).join(" ");
-  log.addState([words, stateCause(status)].filter(Boolean).join(": "), now);
-  show();
-  if (status.state !== "closed") return;
-  if (status.cause === "expired") auth.forget("expired");
-  if (status.cause === "signed-out") auth.forget("anonymous");
-}
+/** @param {Pane} pane */
+function follow(pane) {
+  const { client, chat } = pane;
+  const id = /** @type {"raw" | "socketio"} */ (pane.id);
+  client.on("status", (status) => {
+    const now = systemClock.now();
+    const words = [stateLabel(status), waitLeft(status, now)].filter(Boolean).join(" ");
+    log.addState(id, [words, stateCause(status)].filter(Boolean).join(": "), now);
+    show();
+    if (status.state === "open") void askWho(client);
+    if (status.state === "closed" && status.cause === "expired") auth.forget("expired");
+    if (status.state === "closed" && status.cause === "signed-out") auth.forget("anonymous");
+  });
+  client.on("welcome", welcomed);
+  client.on("message", (data) => {
+    chat.add(data, { ownId: userId, nameOf: (user) => who.nameOf(user), at: systemClock.now() });
+  });
+  client.on("event", ({ name, data }) => {
+    if (name === "presence") showWho(data);
+    else if (name === "welcome") welcomed(/** @type {any} */ (data)); // `overSocketIo`'s
+  });
 
-async function ping() {
-  const start = performance.now();
-  try {
-    await client.call("customEvent", { sentAt: systemClock.now() });
-    stateView.showRoundTrip(performance.now() - start);
-  } catch (error) {
-    stateView.showRoundTripFailure(/** @type {Error} */ (error).message);
+  /** @param {import("./client/trail.js").Welcome} welcome */
+  function welcomed(welcome) {
+    const words = returnWords(welcome);
+    pane.showReturn(words);
+    if (words) log.addState(id, words, systemClock.now());
   }
 }
 
-function cutOrConnect() {
-  const { state } = client.status;
-  if (state === "open") client.cut();
-  else if (state === "reconnecting") client.wake();
-  else client.connect();
+/** @param {import("./client/client.js").WsClient} client */
+async function askWho(client) {
+  try {
+    showWho(await client.call("who", null));
+  } catch {
+    // The connection ended, and the next one asks again; or the service runs an app of its own, which has no `who`.
+  }
+}
+
+/** @param {unknown} users */
+function showWho(users) {
+  who.show(/** @type {import("./who-view.js").User[]} */ (users), userId);
+  for (const { chat } of panes) chat.rename((id) => who.nameOf(id));
 }
 
 /**
- * Run what a button does, and say how it went.
- *
- * @param {() => Promise<unknown>} action
- * @param {string} done
+ * @param {"in" | "out"} direction
+ * @param {string | ArrayBuffer} data
  */
-async function act(action, done) {
-  try {
-    await action();
-    actionWords.textContent = done;
-  } catch (error) {
-    if (!(error instanceof HttpError)) throw error;
-    actionWords.textContent = error.message;
-  }
+function logPacket(direction, data) {
+  const size = typeof data === "string" ? new TextEncoder().encode(data).length : data.byteLength;
+  log.addFrame("socketio", { direction, data, size, at: systemClock.now() });
 }
 
 /** Find the session; a server that is just starting may not know it yet. */
@@ -134,18 +164,12 @@ async function start() {
 }
 
 auth.on("state", onAuth);
-client.on("status", onStatus);
-client.on("message", (data) => chat.add(data, userId, systemClock.now()));
-client.on("frame", (frame) => log.addFrame(frame));
-client.on("waiting", (count) => chat.setWaiting(count));
-client.on("dropped", (frame) => chat.setDropped(messageOf(frame)));
-byId("ping", HTMLButtonElement).addEventListener("click", () => void ping());
-byId("cut", HTMLButtonElement).addEventListener("click", cutOrConnect);
-byId("refresh", HTMLButtonElement).addEventListener(
-  "click",
-  () => void act(() => auth.refresh(), "The session was refreshed; the connection lives on."),
-);
-signOut.addEventListener("click", () => void act(() => auth.logout(), ""));
-followPage(client, auth);
+for (const pane of panes) {
+  follow(pane);
+  followPage(pane.client, auth);
+}
+raw.on("frame", (frame) => log.addFrame("raw", frame));
+const told = (/** @type {string} */ words) => log.addState("raw", words, systemClock.now());
+connectButtons({ auth, clients, measurements, url, told });
 setInterval(show, SHOW_EVERY);
 void start();

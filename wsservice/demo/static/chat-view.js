@@ -1,25 +1,31 @@
-/** The chat: what everybody wrote, and the line to write in. */
+/** The chat of one pane: what everybody wrote, and the line to write in. */
 
-import { byId, make } from "./dom.js";
-import { clockTime, hueOf, shortId } from "./words.js";
+import { make, setText, within } from "./dom.js";
+import { clockTime, hueOf } from "./words.js";
 
 const MOST_MESSAGES = 500;
 /** Nearer to the end than this (pixels), the list follows new messages. */
 const FOLLOW_WITHIN = 80;
 
 export class ChatView {
-  #list = byId("messages", HTMLElement);
-  #empty = byId("messages-empty", HTMLElement);
-  #form = byId("chat-form", HTMLFormElement);
-  #input = byId("chat-input", HTMLInputElement);
-  #hint = byId("chat-hint", HTMLElement);
+  #list;
+  #empty;
+  #input;
+  #hint;
   #lastUser = "";
   /** Whether the reader is at the end, and not further up. */
   #follows = true;
 
-  /** @param {(text: string) => void} send */
-  constructor(send) {
-    this.#form.addEventListener("submit", (event) => {
+  /**
+   * @param {HTMLElement} root the pane
+   * @param {(text: string) => void} send
+   */
+  constructor(root, send) {
+    this.#list = within(root, ".messages", HTMLElement);
+    this.#empty = within(root, ".empty", HTMLElement);
+    this.#input = within(root, ".composer input", HTMLInputElement);
+    this.#hint = within(root, ".hint", HTMLElement);
+    within(root, ".composer", HTMLFormElement).addEventListener("submit", (event) => {
       event.preventDefault();
       if (this.#input.value.trim() === "") return;
       send(this.#input.value);
@@ -59,18 +65,29 @@ export class ChatView {
 
   /**
    * @param {unknown} data `{"user", "message"}`; anything else is shown as the JSON that it is
-   * @param {string} ownId
-   * @param {number} at
+   * @param {{ ownId: string, nameOf: (id: string) => string, at: number }} context
    */
-  add(data, ownId, at) {
+  add(data, { ownId, nameOf, at }) {
     const { user, message } = read(data);
     const own = user === ownId;
     this.#follows ||= own;
-    this.#list.append(row({ user, message, own, first: user !== this.#lastUser, at }));
+    const name = own ? "you" : nameOf(user) || "server";
+    this.#list.append(row({ user, name, message, own, first: user !== this.#lastUser, at }));
     this.#lastUser = user;
     this.#empty.hidden = true;
     while (this.#list.childElementCount > MOST_MESSAGES) this.#list.firstElementChild?.remove();
     this.#follow();
+  }
+
+  /**
+   * Some names are known only now: a message may be faster than the list of who is here.
+   *
+   * @param {(id: string) => string} nameOf
+   */
+  rename(nameOf) {
+    for (const from of this.#list.querySelectorAll(".message:not(.own) .message-user")) {
+      setText(from, nameOf(/** @type {HTMLElement} */ (from).title) || "server");
+    }
   }
 
   #follow() {
@@ -78,14 +95,14 @@ export class ChatView {
   }
 }
 
-/** @param {{ user: string, message: string, own: boolean, first: boolean, at: number }} message */
-function row({ user, message, own, first, at }) {
-  const name = make("span", "message-user", own ? "you" : shortId(user) || "server");
-  name.title = user;
+/** @param {{ user: string, name: string, message: string, own: boolean, first: boolean, at: number }} message */
+function row({ user, name, message, own, first, at }) {
+  const from = make("span", "message-user", name);
+  from.title = user;
   const time = make("time", "message-time", clockTime(at));
   time.dateTime = new Date(at).toISOString();
   const text = make("p", "message-text", message);
-  const item = make("li", `message hue-${hueOf(user)}`, make("p", "message-head", name, " ", time), text);
+  const item = make("li", `message hue-${hueOf(user)}`, make("p", "message-head", from, " ", time), text);
   item.classList.toggle("own", own);
   item.classList.toggle("first", first);
   return item;

@@ -113,7 +113,8 @@ function twoDigits(number) {
 
 /** @param {number} bytes */
 export function byteSize(bytes) {
-  return bytes < 1024 ? `${bytes} B` : `${(bytes / 1024).toFixed(1)} KiB`;
+  if (bytes < 1024) return `${bytes} B`;
+  return bytes < 1024 ** 2 ? `${(bytes / 1024).toFixed(1)} KiB` : `${(bytes / 1024 ** 2).toFixed(1)} MiB`;
 }
 
 /**
@@ -134,4 +135,26 @@ export function hueOf(id) {
   let sum = 0;
   for (const character of id) sum = (sum * 31 + /** @type {number} */ (character.codePointAt(0))) >>> 0;
   return sum % 8;
+}
+
+/**
+ * A short duration: "1.3 ms".
+ *
+ * @param {number} value milliseconds
+ */
+export function milliseconds(value) {
+  return `${value.toFixed(1)} ms`;
+}
+
+/**
+ * What became of the connection before this one; empty where there was none.
+ *
+ * @param {{ recovered?: boolean, reason?: string | null }} welcome as the server sent it
+ */
+export function returnWords({ recovered, reason }) {
+  if (recovered) return "back, and nothing was missed";
+  if (reason === "unknown" || reason === "lost" || reason === "foreign") {
+    return "back as a new connection; something may be missing";
+  }
+  return "";
 }
