@@ -98,6 +98,10 @@ class DevService:
             self.stop()
             raise RuntimeError("the service did not start:\n" + "".join(self._output))
 
+    def count(self, words: str) -> int:
+        """In how many lines of its log these words stand so far."""
+        return sum(words in line for line in self._output)
+
     def stop(self) -> int:
         """Ask it to end (SIGTERM); returns its exit status."""
         process, self._process = self._process, None
@@ -138,6 +142,7 @@ class Window:
             options.add_argument(flag)
         options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
         self.address = ""
+        self._media: dict[str, str] = {}
         self.driver = Chrome(options=options, service=Driver(CHROMEDRIVER))
 
     def prepare(self, address: str, *, width: int, height: int, scheme: str) -> None:
@@ -155,10 +160,26 @@ class Window:
         self.driver.get("about:blank")
         self.driver.execute_cdp_cmd("Network.clearBrowserCookies", {})
         self.driver.get_log("browser")
-        feature = {"name": "prefers-color-scheme", "value": scheme}
-        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
+        self._media = {}
+        self.set_scheme(scheme)
+        self.set_offline(False)
         metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+
+    def set_media(self, feature: str, value: str) -> None:
+        """Emulate what a person prefers, such as `prefers-reduced-motion`."""
+        self._media[feature] = value
+        features = [{"name": name, "value": chosen} for name, chosen in self._media.items()]
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+
+    def set_scheme(self, scheme: str) -> None:
+        """Prefer `light` or `dark`."""
+        self.set_media("prefers-color-scheme", scheme)
+
+    def set_offline(self, offline: bool) -> None:
+        """Take the network away, or give it back."""
+        unlimited = {"latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
+        self.driver.execute_cdp_cmd("Network.emulateNetworkConditions", {"offline": offline, **unlimited})
 
     def close(self) -> None:
         """End the browser and its driver."""
@@ -189,6 +210,10 @@ class Window:
         """The first element of a CSS selector."""
         return self.driver.find_element(By.CSS_SELECTOR, selector)
 
+    def find_all(self, selector: str) -> list[WebElement]:
+        """All elements of a CSS selector."""
+        return self.driver.find_elements(By.CSS_SELECTOR, selector)
+
     def is_shown(self, selector: str) -> bool:
         """Whether the element is there and visible."""
         return self.find(selector).is_displayed()
@@ -213,12 +238,17 @@ class Window:
 
     @property
     def state(self) -> str:
-        """The words on the state badge."""
-        return self.text("#badge-label")
+        """The words on the state of the raw WebSocket."""
+        return self.state_of("#raw")
 
-    def until_state(self, state: str) -> None:
-        """Wait for the words on the state badge."""
-        self.until(lambda: self.state == state, f"the state {state!r}")
+    def state_of(self, pane: str) -> str:
+        """The words on the state of a pane, `#raw` or `#socketio`."""
+        return self.text(f"{pane} .badge-label")
+
+    def until_state(self, state: str, *panes: str) -> None:
+        """Wait for the words on the state of both panes, or of some."""
+        for pane in panes or ("#raw", "#socketio"):
+            self.until(lambda pane=pane: self.state_of(pane) == state, f"the state {state!r} of {pane}")
 
     def until_login(self, notice: str) -> None:
         """Wait for the login card with a notice."""
@@ -229,35 +259,45 @@ class Window:
         self.write("#login-form [name=username]", username)
         self.write("#login-form [name=password]", f"{password}\n")
 
+    def bring_cookie(self, name: str, token: str) -> None:
+        """Have a session already."""
+        cookie = {"name": name, "value": token, "url": self.address, "httpOnly": True}
+        self.driver.execute_cdp_cmd("Network.setCookie", cookie)
+
     def log_in(self, username: str, password: str) -> Self:
-        """Load the page and log in; returns once the WebSocket is open."""
+        """Load the page and log in; returns once both connections are open."""
         self.open()
         self.submit_login(username, password)
         self.until_state("connected")
         return self
 
-    def say(self, text: str) -> None:
-        """Send a message to the chat."""
-        self.write("#chat-input", f"{text}\n")
+    def say(self, text: str, pane: str = "#raw") -> None:
+        """Send a message to the chat, by a pane's protocol."""
+        self.write(f"{pane}-input", f"{text}\n")
 
     @property
     def messages(self) -> list[tuple[str, str]]:
-        """Who said what: (`you` or the short id, text)."""
-        script = """return [...document.querySelectorAll("#messages > li")].map((row) =>
+        """Who said what by the raw WebSocket: (`you` or the name, text)."""
+        return self.messages_of("#raw")
+
+    def messages_of(self, pane: str) -> list[tuple[str, str]]:
+        """Who said what in a pane: (`you` or the name, text)."""
+        script = """return [...document.querySelectorAll(arguments[0] + " .messages > li")].map((row) =>
             [".message-user", ".message-text"].map((part) => row.querySelector(part).textContent))"""
-        rows: list[list[str]] = self.driver.execute_script(script)
+        rows: list[list[str]] = self.driver.execute_script(script, pane)
         return [(user, text) for user, text in rows]
 
-    def until_messages(self, *texts: str) -> None:
+    def until_messages(self, *texts: str, pane: str = "#raw") -> None:
         """Wait until the chat holds just these texts, in this order."""
-        self.until(lambda: [text for _, text in self.messages] == list(texts), f"the messages {texts}")
+        said = f"the messages {texts} in {pane}"
+        self.until(lambda: [text for _, text in self.messages_of(pane)] == list(texts), said)
 
     @property
     def frames(self) -> list[str]:
-        """The rows of the frame log, oldest first, each as `<direction> <content>`."""
+        """The rows of the frame log, oldest first, each as `<protocol> <direction> <content>`."""
         script = """return [...document.querySelectorAll("#frames > tr")].map((row) =>
-            [".frame-direction .visually-hidden", ".frame-text"].map((part) => row.querySelector(part).textContent)
-            .join(" ")).reverse()"""
+            [".frame-protocol", ".frame-direction .visually-hidden", ".frame-text"]
+            .map((part) => row.querySelector(part).textContent).join(" ")).reverse()"""
         rows: list[str] = self.driver.execute_script(script)
         return rows
 

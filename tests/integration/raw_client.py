@@ -49,6 +49,10 @@ class RawClient:
             self.read()
         return self._acks.pop(number)
 
+    def say(self, text: str) -> None:
+        """Send a plain text, which is the event `message`."""
+        self._socket.send(text)
+
     def read(self) -> None:
         """Take one message."""
         message = json.loads(self._socket.recv(PATIENCE))
