@@ -6,7 +6,8 @@ from pathlib import Path
 
 from twisted.trial.unittest import TestCase
 
-from tests.integration.browser import DevService, Window, windows
+from tests.integration.browser import Window, windows
+from tests.integration.dev_service import DevService
 from tests.needs import require
 
 #: a lost server, as the console tells it
