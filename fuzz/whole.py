@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
@@ -23,13 +22,14 @@ from twisted.python.failure import Failure
 from zope.interface import alsoProvides
 
 from tests.fakes import make_handshake
-from wsservice import assembly
 from wsservice.app import App
+from wsservice.assembly import assemble
 from wsservice.auth.principal import Principal
 from wsservice.clients.client import Client
 from wsservice.config import load_config
 from wsservice.connection import Connection
 from wsservice.errors import CallError, ClientError
+from wsservice.surroundings import Surroundings
 
 #: POSIX seconds at the start; the clock begins at 0
 BEGIN = 1_800_000_000.0
@@ -181,14 +181,10 @@ class Whole:
         self.log: list[Any] = []
         self.errors: list[Any] = []
         self.peers: list[Peer] = []
-        time = SimpleNamespace(time=self._now, monotonic=self.clock.seconds)
-        provider = functools.partial(assembly.make_provider, now=self._now)
-        with (
-            tempfile.TemporaryDirectory() as folder,
-            mock.patch.multiple(assembly, time=time, make_provider=provider, make_app=self._make_app),
-        ):
+        around = Surroundings(now=self._now, monotonic=self.clock.seconds, app=self._make_app())
+        with tempfile.TemporaryDirectory() as folder:
             config = load_config(_FLAGS, {}, directory=Path(folder))
-            self.parts: Any = assembly.assemble(config, self.clock, lambda: False)
+            self.parts: Any = assemble(config, self.clock, lambda: False, around=around)
         self._token, self._token_until = "", 0.0
 
     def _now(self) -> float:
@@ -306,7 +302,7 @@ class Whole:
         for memory in (history._entries, history._saved, history.away):
             memory.clear()
 
-    def _make_app(self, clock: object) -> App:
+    def _make_app(self) -> App:
         app = App()
         _declare(app, self)
         app.namespace("/admin").on("hello")(lambda connection, data: data)
