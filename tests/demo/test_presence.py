@@ -72,6 +72,15 @@ class PresenceTests(PresenceTestCase):
         self.core.connect("bob").leave()
         self.assertEqual(self.told(alice), [])
 
+    def test_who_asks_between_two_looks_hears_that_somebody_came_back_before_the_second(self) -> None:
+        alice, bob, carol = (self.core.connect(name) for name in ("alice", "bob", "carol"))
+        self.ask(alice)
+        carol.leave()
+        self.assertEqual(self.ask(bob)["data"], [user("alice"), user("bob")])
+        self.core.connect("carol")
+        self.assertEqual(self.told(bob), [[user("alice"), user("bob"), user("carol")]])
+        self.assertEqual(self.told(bob), [])
+
     def test_the_list_is_bounded(self) -> None:
         clients = [self.core.connect(f"user-{number:03}") for number in range(presence.MOST_USERS + 1)]
         found = self.ask(clients[0])["data"]

@@ -47,7 +47,8 @@ class Watch:
         self._app = app
         self._clock = clock
         self._running = False
-        self._told: Users = []
+        #: what every watcher knows; None if they know different things
+        self._told: Users | None = None
         #: of users elsewhere
         self._names: dict[str, str] = {}
         app.on_server("names")(self._names_of)
@@ -60,6 +61,9 @@ class Watch:
             self._running = True
             self._told = users
             self._wait()
+        elif users != self._told:
+            # The others have yet to hear of this, and if it is undone before the next look, this one of that.
+            self._told = None
         return users
 
     def _wait(self) -> None:
