@@ -1,8 +1,8 @@
 /** Why there is no connection, as an error whose message is made for people. */
 
-/** @typedef {import("../client.js").Status} Status */
+/** @typedef {import("../states.js").Status} Status */
 
-/** @type {Readonly<Record<import("../client.js").Cause, string>>} */
+/** @type {Readonly<Record<import("../states.js").Cause, string>>} */
 const CAUSES = Object.freeze({
   asked: "The connection was closed.",
   cut: "The connection was cut.",
@@ -34,7 +34,7 @@ export class ConnectionError extends Error {
     super(CODES[code] ?? CAUSES[cause]);
     this.name = "ConnectionError";
     this.state = state;
-    /** @type {import("../client.js").Cause} */
+    /** @type {import("../states.js").Cause} */
     this.cause = cause;
     /** The close code, 0 for none. */
     this.code = code;

@@ -9,15 +9,29 @@
 import { CallError } from "../calls.js";
 import { Emitter } from "../emitter.js";
 import { followPage } from "../page-life.js";
+import { IDLE } from "../states.js";
 import { errorOf } from "./connection-error.js";
 import { followSession } from "./follow-session.js";
 import { Retention } from "./retention.js";
 
 /**
- * @typedef {import("../client.js").Status} Status
+ * @typedef {import("../states.js").Status} Status
+ * @typedef {import("../client.js").Payload} Payload
  *
- * What `WsClient` and `SocketIoClient` have in common.
- * @typedef {import("../client.js").WsClient | import("../socketio.js").SocketIoClient} Client
+ * What is used of `WsClient` and `SocketIoClient`.
+ * @typedef {object} Client
+ * @property {Status} status
+ * @property {(name: any, listener: (value: any) => void) => () => void} on
+ * @property {() => void} connect
+ * @property {(cause?: "asked" | "signed-out" | "expired") => void} close
+ * @property {() => void} wake
+ * @property {() => void} online
+ * @property {() => void} offline
+ * @property {() => void} suspend
+ * @property {() => void} resume
+ * @property {(data: any) => void} send
+ * @property {(name: string, data?: unknown) => void} emit
+ * @property {(name: string, data?: unknown, options?: { timeout?: number }) => Promise<unknown>} call
  *
  * @typedef {object} Snapshot
  * @property {Status} status
@@ -32,8 +46,6 @@ const RELAYED = Object.freeze(
 /** What is a callback of its own, and no event of the application. */
 const OWN = Object.freeze(["message", "welcome"]);
 
-/** @type {Status} */
-const IDLE = Object.freeze({ state: "idle", cause: "asked", code: 0, reason: "", retryAt: null, attempt: 0 });
 /** @type {Snapshot} what a server renders, and a browser until it has hydrated */
 const ON_A_SERVER = Object.freeze({ status: IDLE, lastError: null, client: null, failure: null });
 
@@ -96,7 +108,7 @@ export class Connection {
   /**
    * Send a message. While the connection is away it waits, with at most 99 others.
    *
-   * @param {string | ArrayBuffer | Uint8Array} data
+   * @param {Payload} data text or bytes
    */
   send = (data) => this.#ask((client) => client.send(data));
 
@@ -153,7 +165,7 @@ export class Connection {
   /** @param {Client} client */
   #run(client) {
     const auth = this.#sessions.client;
-    const stops = RELAYED.map((name) => client.on(name, (/** @type {any} */ value) => this.#relay(name, value)));
+    const stops = RELAYED.map((name) => client.on(name, (value) => this.#relay(name, value)));
     this.#client = client;
     this.#change({ client, status: client.status });
     for (const action of this.#asked.splice(0)) action(client);

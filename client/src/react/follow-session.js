@@ -9,7 +9,7 @@
 export function followSession(client, auth) {
   let userId = "";
 
-  /** @param {import("../auth-client.js").AuthState} state */
+  /** @param {import("../session.js").AuthState} state */
   function onAuth({ status, session }) {
     if (session === null) {
       userId = "";
@@ -21,7 +21,7 @@ export function followSession(client, auth) {
     }
   }
 
-  /** @param {import("../client.js").Status} status */
+  /** @param {import("../states.js").Status} status */
   function onStatus({ state, cause }) {
     if (state !== "closed") return;
     if (cause === "expired") auth.forget("expired");

@@ -11,8 +11,8 @@ import { Retention } from "./retention.js";
 import { TabChannel } from "./tab-channel.js";
 
 /**
- * @typedef {import("../auth-client.js").AuthState} AuthState
- * @typedef {import("../auth-client.js").Challenge} Challenge
+ * @typedef {import("../session.js").AuthState} AuthState
+ * @typedef {import("../session.js").Challenge} Challenge
  *
  * @typedef {object} SessionSnapshot
  * @property {AuthState["status"]} status
@@ -88,11 +88,18 @@ export class SessionStore {
    */
   answer = (challenge, responses) => this.#client.answer(challenge, responses);
 
-  /** Get a new token now; open sockets live on with it. Rejects with an `HttpError`. */
-  refresh = () => this.#client.refresh();
+  /**
+   * Get a new token; open sockets live on with it. Rejects with an `HttpError`.
+   *
+   * @param {{ since?: number }} [options] see `AuthClient`
+   */
+  refresh = (options) => this.#client.refresh(options);
 
   /** Ask who is logged in. Rejects with an `HttpError`. */
   me = () => this.#client.me();
+
+  /** @param {number} expiresAt POSIX seconds, as a socket was told it */
+  learn = (expiresAt) => this.#client.learn(expiresAt);
 
   /**
    * End the session, in all tabs; or all sessions of the user, on every device.
@@ -102,8 +109,7 @@ export class SessionStore {
   logout = (options) => this.#client.logout(options);
 
   #make() {
-    const channel = /** @type {BroadcastChannel} */ (/** @type {unknown} */ (this.#channel));
-    return this.#given ?? new AuthClient({ baseUrl: this.#baseUrl, channel });
+    return this.#given ?? new AuthClient({ baseUrl: this.#baseUrl, channel: this.#channel });
   }
 
   #start() {

@@ -6,7 +6,7 @@ import { useConnection } from "./contexts.js";
  * `reason`, `retryAt` (milliseconds since 1970, or null) and the number of the `attempt`.
  *
  * @param {import("./connection.js").Connection} [connection] the one of `useSocket`; else the `SocketProvider`'s
- * @returns {import("../client.js").Status} frozen, and the same object until something changes
+ * @returns {import("../states.js").Status} frozen, and the same object until something changes
  */
 export function useConnectionState(connection) {
   const { subscribe, snapshot, serverSnapshot } = useConnection("useConnectionState", connection);

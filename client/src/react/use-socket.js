@@ -5,7 +5,12 @@ import { useSessionStore } from "./contexts.js";
 
 /**
  * @typedef {import("./session-store.js").SessionStore} SessionStore
- * @typedef {{ io?: import("../socketio.js").Io }} Options
+ * @typedef {import("socket.io-client").Socket} Socket
+ * @typedef {(url: string, options: any) => Socket} Io
+ *
+ * @typedef {object} Options both are those of the first component that names an address
+ * @property {Io} [io] that of a `socket.io-client` that is loaded already
+ * @property {Record<string, unknown>} [options] for the stock client, such as `path` or `transports`
  */
 
 /** @type {WeakMap<SessionStore, Map<string, Connection>>} components that name one address share one connection */
@@ -20,10 +25,10 @@ const CONNECTIONS = new WeakMap();
  * - `emit`, `send`, `call`, `connect`, `state`, `lastError`, `client`, `connection`: as of `useWebSocket`.
  *
  * @param {string} url `http:` or `https:`, such as `http://localhost:3020`, perhaps with a namespace as its path
- * @param {Options} [options] `io`: that of a `socket.io-client` that is loaded already; the first component's counts
+ * @param {Options} [options]
  */
-export function useSocket(url, { io } = {}) {
-  const connection = connectionOf(useSessionStore("useSocket"), url, io);
+export function useSocket(url, options = {}) {
+  const connection = connectionOf(useSessionStore("useSocket"), url, options);
   useEffect(() => connection.retain(), [connection]);
   const { subscribe, snapshot, serverSnapshot } = connection;
   const current = useSyncExternalStore(subscribe, snapshot, serverSnapshot);
@@ -31,7 +36,7 @@ export function useSocket(url, { io } = {}) {
   return useMemo(() => {
     const { status, lastError } = current;
     const { send, emit, call, connect } = connection;
-    const client = /** @type {SocketIoClient | null} */ (current.client);
+    const client = /** @type {SocketIoClient<Socket> | null} */ (current.client);
     const { state } = status;
     const shown = { socket: client?.socket ?? null, isConnected: state === "open", state, lastError };
     return { ...shown, send, emit, call, connect, client, connection };
@@ -41,13 +46,13 @@ export function useSocket(url, { io } = {}) {
 /**
  * @param {SessionStore} sessions
  * @param {string} url
- * @param {Options["io"]} io
+ * @param {Options} options
  * @returns {Connection}
  */
-function connectionOf(sessions, url, io) {
+function connectionOf(sessions, url, options) {
   const known = CONNECTIONS.get(sessions) ?? new Map();
   CONNECTIONS.set(sessions, known);
-  const connection = known.get(url) ?? new Connection(sessions, () => make(sessions, url, io));
+  const connection = known.get(url) ?? new Connection(sessions, () => make(sessions, url, options));
   known.set(url, connection);
   return connection;
 }
@@ -55,19 +60,22 @@ function connectionOf(sessions, url, io) {
 /**
  * @param {SessionStore} session
  * @param {string} url
- * @param {Options["io"]} io
+ * @param {Options} options
  */
-function make(session, url, io) {
-  if (io) return new SocketIoClient(url, { io, session });
-  return load().then((loaded) => new SocketIoClient(url, { io: loaded, session }));
+function make(session, url, { io, options }) {
+  /** @param {Io} io */
+  const made = (io) => new SocketIoClient(url, { io, session, options });
+  return io ? made(io) : load().then(made);
 }
 
-/** The try tells bundlers that the package may be missing: raw sockets need none. */
+/** The `try` tells bundlers that the package may be missing: who uses raw sockets only needs none. */
 async function load() {
   try {
     const { io } = await import("socket.io-client");
     return io;
   } catch (cause) {
-    throw new Error("useSocket needs socket.io-client: npm install socket.io-client, or useSocket(url, { io })", { cause });
+    throw new Error("useSocket needs socket.io-client: npm install socket.io-client, or useSocket(url, { io })", {
+      cause,
+    });
   }
 }

@@ -15,8 +15,10 @@ import { useConnection } from "./contexts.js";
 export function useWebSocket() {
   const connection = useConnection("useWebSocket");
   const { subscribe, snapshot, serverSnapshot } = connection;
-  const { status, lastError, client } = useSyncExternalStore(subscribe, snapshot, serverSnapshot);
-  const { state } = status;
+  const current = useSyncExternalStore(subscribe, snapshot, serverSnapshot);
+  const { lastError } = current;
+  const { state } = current.status;
+  const client = /** @type {import("../client.js").WsClient | null} */ (current.client);
   return useMemo(() => {
     const { send, emit, call, connect } = connection;
     return { send, emit, call, connect, state, lastError, client, connection };
