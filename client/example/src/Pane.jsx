@@ -20,10 +20,11 @@ const MOST_MESSAGES = 300;
  * @param {string} props.path
  * @param {Socket} props.socket
  * @param {boolean} props.isShown on a narrow screen
+ * @param {boolean} props.takesFocus when it appears
  * @param {string} props.ownId
  * @param {ReadonlyMap<string, string>} props.names
  */
-export function Pane({ id, title, path, socket, isShown, ownId, names }) {
+export function Pane({ id, title, path, socket, isShown, takesFocus, ownId, names }) {
   const { emit, connect, lastError, connection, client } = socket;
   const status = useConnectionState(connection);
   const [messages, setMessages] = useState(/** @type {Message[]} */ ([]));
@@ -59,7 +60,7 @@ export function Pane({ id, title, path, socket, isShown, ownId, names }) {
         <label className="visually-hidden" htmlFor={`${id}-text`}>
           Message by {title}
         </label>
-        <input id={`${id}-text`} name="text" autoComplete="off" maxLength={2000} placeholder="Write a message" enterKeyHint="send" />
+        <input id={`${id}-text`} name="text" autoFocus={takesFocus} autoComplete="off" maxLength={2000} placeholder="Write a message" enterKeyHint="send" />
         <button type="submit" className="primary">
           Send
         </button>
