@@ -8,7 +8,9 @@ const react = { extends: true, test: { name: "react", environment: "jsdom", incl
 const oldPackages = fileURLToPath(new URL("tests/react-18/node_modules", import.meta.url));
 const oldReact = {
   ...react,
-  resolve: { alias: [{ find: /^(react|react-dom|@testing-library\/react)(?=$|\/)/, replacement: `${oldPackages}/$1` }] },
+  resolve: {
+    alias: [{ find: /^(react|react-dom|@testing-library\/react)(?=$|\/)/, replacement: `${oldPackages}/$1` }],
+  },
   test: { ...react.test, name: "react-18", env: { REACT_MAJOR: "18" } },
 };
 

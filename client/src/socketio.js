@@ -53,6 +53,8 @@ import { Reconnector } from "./reconnector.js";
  */
 
 const CALL_TIMEOUT = 5_000;
+/** `readyState` of an open WebSocket; what closes or is closed has more. */
+const WS_OPEN = 1;
 /** Refusals for which no new token helps. */
 const FINAL = Object.freeze(["Not permitted", "Invalid namespace", "Too many namespaces"]);
 /** Offsets that a recoverable event has as its last argument (`wsservice/history.py`). */
@@ -249,8 +251,10 @@ export class SocketIoClient extends ReconnectingClient {
     this.#calls.abandon();
     if (!this.#isActive) return;
     this.#isActive = false;
-    // `disconnect` tells the server to forget; closing below it leaves what can be recovered.
-    if (isFarewell) this.socket.disconnect();
+    // `disconnect` tells the server to forget; closing below it leaves what can be recovered. A WebSocket that the
+    // server is closing takes no farewell, and the browser would complain.
+    const isClosing = this.socket.io.engine?.transport?.ws?.readyState > WS_OPEN;
+    if (isFarewell && !isClosing) this.socket.disconnect();
     else if (this.socket.io._readyState !== "closed") this.socket.io._close();
   }
 }

@@ -15,7 +15,7 @@ _AXE = """const done = arguments[arguments.length - 1];
 axe.run().then(({ violations }) => done(violations
     .filter(({ impact }) => impact === "serious" || impact === "critical")
     .map(({ id, nodes }) => [id, ...nodes.map(({ target, failureSummary }) => `${target}: ${failureSummary}`)])))"""
-_MESSAGES = """return [...document.querySelectorAll(arguments[0] + " .messages > li")].map((row) =>
+_MESSAGES = """return [...document.querySelectorAll(arguments[0] + " .messages li")].map((row) =>
     [".message-user", ".message-text"].map((part) => row.querySelector(part).textContent))"""
 _PEOPLE = """return [...document.querySelectorAll("#people > li")].map((row) =>
     [".person-name", ".small"].map((part) => row.querySelector(part).textContent))"""

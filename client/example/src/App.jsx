@@ -23,7 +23,9 @@ export function App() {
       </header>
       {status === "loading" && (
         <main className="center">
-          <p role="status">{error ? `${error.message} ${error.status === 403 ? "" : "Trying again …"}` : "Looking for your session …"}</p>
+          <p role="status">
+            {error ? `${error.message} ${error.status === 403 ? "" : "Trying again …"}` : "Looking for your session …"}
+          </p>
           {error && <p className="muted">The service is expected at {SERVICE}.</p>}
         </main>
       )}

@@ -64,12 +64,22 @@ export function Login({ notice }) {
     <main className="center">
       <section className="card login" aria-labelledby="login-title">
         <h2 id="login-title">{step ? "One more step" : "Log in"}</h2>
-        {step ? <p>{step.words}</p> : <p className="muted">Then chat by raw WebSocket and by Socket.IO, side by side.</p>}
+        {step ? (
+          <p>{step.words}</p>
+        ) : (
+          <p className="muted">Then chat by raw WebSocket and by Socket.IO, side by side.</p>
+        )}
         <p className="error" id="login-error" role="alert">
           {error || (step ? "" : notice)}
         </p>
         {step ? (
-          <Form key={challenge.session} id="step-form" fields={step.fields} action={step.action} onSubmit={telling(submitStep)}>
+          <Form
+            key={challenge.session}
+            id="step-form"
+            fields={step.fields}
+            action={step.action}
+            onSubmit={telling(submitStep)}
+          >
             <button type="button" className="quiet" onClick={() => setChallenge(null)}>
               Back
             </button>

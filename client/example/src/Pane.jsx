@@ -32,7 +32,11 @@ export function Pane({ id, title, path, socket, isShown, takesFocus, ownId, name
   const nextKey = useRef(0);
 
   useEffect(() => connection.on("waiting", setWaiting), [connection]);
-  useEvent("message", (data) => setMessages((before) => [...before, read(data, nextKey.current++)].slice(-MOST_MESSAGES)), connection);
+  useEvent(
+    "message",
+    (data) => setMessages((before) => [...before, read(data, nextKey.current++)].slice(-MOST_MESSAGES)),
+    connection,
+  );
 
   /** @param {import("react").FormEvent<HTMLFormElement>} event */
   function submit(event) {
@@ -60,7 +64,15 @@ export function Pane({ id, title, path, socket, isShown, takesFocus, ownId, name
         <label className="visually-hidden" htmlFor={`${id}-text`}>
           Message by {title}
         </label>
-        <input id={`${id}-text`} name="text" autoFocus={takesFocus} autoComplete="off" maxLength={2000} placeholder="Write a message" enterKeyHint="send" />
+        <input
+          id={`${id}-text`}
+          name="text"
+          autoFocus={takesFocus}
+          autoComplete="off"
+          maxLength={2000}
+          placeholder="Write a message"
+          enterKeyHint="send"
+        />
         <button type="submit" className="primary">
           Send
         </button>

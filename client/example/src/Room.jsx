@@ -29,7 +29,14 @@ export function Room({ user }) {
         ))}
       </div>
       {panes.map((pane) => (
-        <Pane key={pane.id} {...pane} isShown={pane.id === shown} takesFocus={pane.id === "raw"} ownId={user.id} names={names} />
+        <Pane
+          key={pane.id}
+          {...pane}
+          isShown={pane.id === shown}
+          takesFocus={pane.id === "raw"}
+          ownId={user.id}
+          names={names}
+        />
       ))}
       <People people={people} ownId={user.id} />
     </main>

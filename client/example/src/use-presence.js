@@ -19,7 +19,9 @@ export function usePresence({ state, call, connection }) {
   /** @param {Person[]} present */
   function show(present) {
     setPeople(present);
-    setNames((known) => new Map([...known, ...present.map(({ id, username }) => /** @type {const} */ ([id, username]))]));
+    setNames(
+      (known) => new Map([...known, ...present.map(({ id, username }) => /** @type {const} */ ([id, username]))]),
+    );
   }
 
   useEvent("presence", show, connection);

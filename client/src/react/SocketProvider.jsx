@@ -18,7 +18,8 @@ import { ConnectionContext, useSessionStore } from "./contexts.js";
  */
 export function SocketProvider({ url, recover, client, children }) {
   const sessions = useSessionStore("SocketProvider");
-  if (!url && !client) throw new Error('SocketProvider needs an address: <SocketProvider url="ws://localhost:3020/ws">');
+  if (!url && !client)
+    throw new Error('SocketProvider needs an address: <SocketProvider url="ws://localhost:3020/ws">');
   const connection = useMemo(
     () => new Connection(sessions, () => client ?? new WsClient(url ?? "", { session: sessions, recover })),
     [sessions, url, recover, client],

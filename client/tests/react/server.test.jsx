@@ -27,11 +27,12 @@ function Page() {
 
 test("on a server the hooks say loading and idle, and nothing is opened, asked or touched", () => {
   const touched = [];
-  const touching = (name) => class {
-    constructor() {
-      touched.push(name);
-    }
-  };
+  const touching = (name) =>
+    class {
+      constructor() {
+        touched.push(name);
+      }
+    };
   for (const name of ["WebSocket", "BroadcastChannel"]) vi.stubGlobal(name, touching(name));
   vi.stubGlobal("fetch", () => touched.push("fetch"));
   vi.stubGlobal("setTimeout", () => touched.push("setTimeout"));

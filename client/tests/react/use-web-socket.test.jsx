@@ -1,7 +1,14 @@
 import { StrictMode, useEffect, useState } from "react";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { WsClient } from "../../src/client.js";
-import { AuthProvider, SocketProvider, useAuth, useConnectionState, useEvent, useWebSocket } from "../../src/react/index.js";
+import {
+  AuthProvider,
+  SocketProvider,
+  useAuth,
+  useConnectionState,
+  useEvent,
+  useWebSocket,
+} from "../../src/react/index.js";
 import { render } from "@testing-library/react";
 import { Page, session, URL_OF_SOCKET } from "./page.jsx";
 
