@@ -115,6 +115,19 @@ async function openRig() {
 }
 
 describe("Socket.IO by the same rules", () => {
+  it("says no farewell into a WebSocket that the server is closing, of which a browser would complain", async () => {
+    for (const [readyState, how] of [
+      [1, "disconnect"],
+      [2, "close"],
+      [3, "close"],
+    ]) {
+      const { client, socket } = await openRig();
+      socket.io.engine = { transport: { ws: { readyState } } };
+      client.close("signed-out");
+      expect(socket.ends).toEqual([how]);
+    }
+  });
+
   it("makes one stock socket, with credentials, whose own reconnection is off", () => {
     const { made, socket } = makeRig();
     expect(made).toEqual([

@@ -297,7 +297,7 @@ class PictureTests(ExampleTestCase):
                 each.window.until(lambda e=each, n=number: len(e.messages(RAW)) == len(e.messages(SOCKETIO)) == n, text)
         for page in (alice, bob):
             page.until_people(alice=2, bob=2)
-            page.driver.execute_script("document.activeElement.blur()")
+            page.driver.execute_script("document.activeElement.blur(); window.scrollTo(0, 0)")
         for name, page in (("example-light", alice), ("example-phone-dark", bob)):
             path = folder / f"{name}.png"
             page.window.save(path)
