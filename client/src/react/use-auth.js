@@ -1,6 +1,8 @@
 import { useMemo, useSyncExternalStore } from "react";
 import { useSessionStore } from "./contexts.js";
 
+/** @typedef {import("../session.js").Challenge} Challenge named in the declarations of what the hook gives */
+
 /**
  * Who is logged in, and the ways in and out. The functions are the same ones at every render.
  *

@@ -5,6 +5,7 @@ import { useSessionStore } from "./contexts.js";
 
 /**
  * @typedef {import("./session-store.js").SessionStore} SessionStore
+ * @typedef {import("../client.js").Payload} Payload named in the declarations of what the hook gives
  * @typedef {import("socket.io-client").Socket} Socket
  * @typedef {(url: string, options: any) => Socket} Io
  *

@@ -1,6 +1,8 @@
 import { useMemo, useSyncExternalStore } from "react";
 import { useConnection } from "./contexts.js";
 
+/** @typedef {import("../client.js").Payload} Payload named in the declarations of what the hook gives */
+
 /**
  * The raw WebSocket of the `SocketProvider`. The component renders when the connection's state changes, and
  * never for a message: listen to those by `useEvent`. The functions are the same ones at every render.
