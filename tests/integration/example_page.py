@@ -123,16 +123,6 @@ class ExamplePage:
         """How often this tab asked for a new token since it was loaded."""
         return int(self.driver.execute_script(_REFRESHES))
 
-    def set_scheme(self, scheme: str) -> None:
-        """Prefer `light` or `dark`."""
-        features = [{"name": "prefers-color-scheme", "value": scheme}]
-        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
-
-    def set_offline(self, offline: bool) -> None:
-        """Take the network away, or give it back."""
-        unlimited = {"latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
-        self.driver.execute_cdp_cmd("Network.emulateNetworkConditions", {"offline": offline, **unlimited})
-
     def violations(self) -> list[list[str]]:
         """What axe-core finds serious or critical."""
         self.driver.execute_script((node_modules(AXE_FOLDER) / "axe-core" / "axe.min.js").read_text())

@@ -14,7 +14,8 @@ from pathlib import Path
 from selenium.webdriver import ActionChains, Keys
 from twisted.trial.unittest import TestCase
 
-from tests.integration.browser import DevService, windows
+from tests.integration.browser import windows
+from tests.integration.dev_service import DevService
 from tests.integration.example_page import PANES, RAW, SOCKETIO, ExamplePage
 from tests.integration.example_site import ExampleSite, build_example
 from tests.needs import require
@@ -63,7 +64,7 @@ class ExampleTestCase(TestCase):
     def finish(self, page: ExamplePage) -> None:
         """Take a picture, which is there when a test fails, and look at the window's console."""
         try:
-            page.set_offline(False)
+            page.window.set_offline(False)
             page.window.save(self.folder() / f"{self._testMethodName}.png")
             complaints = page.window.complaints(*self.expected)
         except BaseException:
@@ -178,14 +179,14 @@ class ConnectionTests(ExampleTestCase):
     def test_offline_waits_with_its_cause_in_words_and_online_comes_back(self) -> None:
         self.expected = [LOST]
         page = self.log_in("alice")
-        page.set_offline(True)
+        page.window.set_offline(True)
         for pane in PANES:
             if page.state(pane) == "Connected":  # a browser may leave open sockets alone
                 page.window.click(f"{pane} .small-button")
             page.until_state(pane, "Waiting for the network This device is offline.")
             page.say(pane, f"written offline in {pane}")
             self.assertEqual(page.text(f"{pane} .hint"), "1 message waits for the connection.")
-        page.set_offline(False)
+        page.window.set_offline(False)
         page.until_connected()
         for pane in PANES:
             page.window.until(lambda p=pane: len(page.messages(p)) >= 1, "a message that waited")
@@ -228,7 +229,7 @@ class AccessTests(ExampleTestCase):
     def test_axe_finds_nothing_serious_in_light_and_dark(self) -> None:
         page = self.page().open()
         for scheme in ("light", "dark"):
-            page.set_scheme(scheme)
+            page.window.set_scheme(scheme)
             self.assertEqual(page.violations(), [], scheme)
         self.log_in("alice", page)
         other = self.log_in("bob")
@@ -236,7 +237,7 @@ class AccessTests(ExampleTestCase):
         page.say(RAW, "and one of my own")
         page.until_messages(SOCKETIO, "A message of somebody else,", "and one of my own")
         for scheme in ("light", "dark"):
-            page.set_scheme(scheme)
+            page.window.set_scheme(scheme)
             self.assertEqual(page.violations(), [], scheme)
 
     def test_it_can_be_worked_by_the_keyboard_alone(self) -> None:
