@@ -2,7 +2,7 @@
 
 import { act, cleanup, render } from "@testing-library/react";
 import { vi } from "vitest";
-import { AuthProvider, SocketProvider } from "../../src/react/index.js";
+import { AuthProvider, SocketProvider, useAuth, useConnectionState, useWebSocket } from "../../src/react/index.js";
 import { fakeWebSocket, FakeServer } from "../fakes.js";
 
 export const URL_OF_SOCKET = "ws://service.test/ws";
@@ -102,4 +102,11 @@ export class Page {
   get open() {
     return this.sockets.all.filter((socket) => socket.closedWith === null);
   }
+}
+
+/** Shows what the hooks say, and keeps it. */
+export function Probe({ into }) {
+  const socket = useWebSocket();
+  Object.assign(into, { socket, status: useConnectionState(), auth: useAuth(), renders: (into.renders ?? 0) + 1 });
+  return <p>{socket.state}</p>;
 }
