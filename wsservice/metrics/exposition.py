@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
-from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+from prometheus_client.exposition import generate_latest
 from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.registry import Collector
@@ -21,6 +21,7 @@ from wsservice.counters import Counters
 from wsservice.metrics.families import counter_families, timing_families
 from wsservice.metrics.state import State, state_families
 
+_TEXT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _OPENMETRICS = "application/openmetrics-text"
 _OPENMETRICS_TYPE = f"{_OPENMETRICS}; version=1.0.0; charset=utf-8"
 
@@ -64,7 +65,7 @@ class Exposition:
         """
         if _names_openmetrics(accept):
             return _OPENMETRICS_TYPE, openmetrics.generate_latest(self._registry)
-        return CONTENT_TYPE_PLAIN_0_0_4, generate_latest(self._registry)
+        return _TEXT_TYPE, generate_latest(self._registry)
 
 
 def _names_openmetrics(accept: str) -> bool:
