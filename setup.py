@@ -9,9 +9,11 @@ HERE = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+)"', (HERE / "wsservice/__init__.py").read_text())[1]
 
 REDIS = ["txredisapi>=1.6"]
+SENTRY = ["sentry-sdk>=2.30"]
 
 TEST = [
     *REDIS,
+    *SENTRY,
     "coverage>=7.10",
     "hypothesis>=6.100",
     "websockets>=15",
@@ -52,6 +54,7 @@ setup(
         "wsservice.clients",
         "wsservice.demo",
         "wsservice.engineio",
+        "wsservice.metrics",
         "wsservice.peers",
         "wsservice.socketio",
         "wsservice.testing",
@@ -73,9 +76,11 @@ setup(
         "treq>=25.5",
         "msgspec>=0.21",
         "python-dotenv>=1.0",
+        "prometheus-client>=0.22",
     ],
     extras_require={
         "redis": REDIS,
+        "sentry": SENTRY,
         "test": TEST,
         "bench": [*TEST, *BENCH],
         "dev": [*TEST, "mypy>=1.15", "mypy-zope", "ruff>=0.12", "build"],

@@ -189,7 +189,7 @@ class DescriptionTests(Base):
     def test_a_key_that_can_be_guessed_is_refused_and_not_shown(self) -> None:
         for key in ("short", "k" * 31, "ü" * 32, "k" * 600):
             (problem,) = self.problems(**POOL, WSSERVICE_API_KEY=key)
-            self.assertTrue(problem.startswith("WSSERVICE_API_KEY is not an API key: at least 32"), problem)
+            self.assertTrue(problem.startswith("WSSERVICE_API_KEY is not a key: at least 32"), problem)
             self.assertNotIn(key, problem)
 
     def test_what_is_rarely_meant_is_warned_of(self) -> None:
@@ -278,6 +278,36 @@ class AdapterTests(Base):
         self.assertIn("geheim", config.secrets)
         (problem,) = self.problems({"adapter": "redis://:ge/heim@cache"}, **POOL)
         self.assertEqual(problem, "--adapter names no such port or host: percent-encode a password's / ? # @ and :")
+
+    def test_what_speaks_to_sentry_must_be_installed(self) -> None:
+        self.patch(importlib.util, "find_spec", lambda name: None)
+        (problem,) = self.problems(**POOL, SENTRY_DSN="https://geheim@sentry.example/42")
+        self.assertEqual(problem, "SENTRY_DSN needs more than is installed: pip install wsservice[sentry], or unset it")
+
+    def test_a_dsn_is_a_secret_and_must_be_one(self) -> None:
+        config = self.load(**POOL, SENTRY_DSN="https://geheim@sentry.example/42")
+        self.assertIn("sentry_dsn=****", config.describe())
+        self.assertNotIn("geheim", repr(config))
+        for wrong in (
+            "https://sentry.example/42",
+            "https://geheim@sentry.example",
+            "http://geheim@sentry.example/1",
+            "x",
+        ):
+            (problem,) = self.problems(**POOL, SENTRY_DSN=wrong)
+            self.assertTrue(problem.startswith("SENTRY_DSN is not"), problem)
+            self.assertNotIn("geheim", problem)
+
+    def test_open_metrics_that_others_may_reach_are_warned_of(self) -> None:
+        token = {"WSSERVICE_METRICS_TOKEN": "t" * 32}
+        for endpoint, environ, count in (
+            ("tcp:9100", {}, 1),
+            ("tcp:9100:interface=127.0.0.1", {}, 0),
+            ("unix:/run/metrics.sock", {}, 0),
+            ("tcp:9100", token, 0),
+        ):
+            warnings = self.load({"metrics_listen": endpoint}, **POOL, **environ).warnings()
+            self.assertEqual(len(warnings), count, warnings)
 
     def test_what_speaks_to_redis_must_be_installed(self) -> None:
         self.patch(importlib.util, "find_spec", lambda name: None)

@@ -45,3 +45,11 @@ class CountersTests(SynchronousTestCase):
         counters.add("deliveries", amount=3)
         counters.add("handshakes", "ok")
         self.assertEqual(counters.summary(), ["deliveries=3 handshakes/ok=1"])
+
+    def test_durations_are_kept_by_their_words_and_listed_in_order(self) -> None:
+        counters = Counters()
+        counters.histogram("provider", "keys", "ok").observe(1.5)
+        counters.histogram("provider", "keys", "ok").observe(1.0)
+        counters.histogram("fan_out").observe(0.1)
+        found = [(name, labels, one.total) for name, labels, one in counters.histograms()]
+        self.assertEqual(found, [("fan_out", (), 0.1), ("provider", ("keys", "ok"), 2.5)])

@@ -24,6 +24,7 @@ LAYERS = {
         "adapters.redis.classic_target adapters.redis.classic_broadcast adapters.redis.classic_packets",
         "adapters.redis.classic_requests adapters.redis.classic_responses adapters.redis.python_packets",
         "peers.nodes peers.sids peers.proofs peers.heads",
+        "histogram metrics.names",
     ],
     1: [
         "recovery client_calls server_events questions adapters.base adapters.local",
@@ -33,21 +34,26 @@ LAYERS = {
         "auth.providers.cognito_challenges web.forms web.session_cookies",
         "adapters.redis.outbox adapters.redis.subscriptions adapters.redis.refusals adapters.redis.held",
         "adapters.redis.own_events",
+        "loop_lag metrics.",
     ],
-    2: ["emitter auth.jwks auth.fetch auth.strict_agent auth.providers. transports. web. adapters. peers.links"],
-    3: ["identity peering assembly server"],
+    2: [
+        "emitter auth.jwks auth.fetch auth.timed auth.strict_agent auth.providers.",
+        "transports. web. adapters. peers.links reports",
+    ],
+    3: ["identity peering metering assembly server"],
     4: ["tap daemon testing. demo. cli cli. __main__"],
 }
 #: families of layer 2, which never import each other
 FAMILIES = ("transports", "web", "auth", "adapters", "peers")
 #: what the layer of a module forbids it by name
-ONLY_FOR_CONFIG = {"config", "settings", "checks", "identity", "peering", "assembly", "server", "tap", "cli.cluster"}
-ONLY_FOR_CONFIG |= {"testing.parts", "cli.config", "cli.doctor.local"}
+ONLY_FOR_CONFIG = {"config", "settings", "checks", "identity", "peering", "metering", "assembly", "server", "tap"}
+ONLY_FOR_CONFIG |= {"cli.cluster", "testing.parts", "cli.config", "cli.doctor.local"}
 #: a package's public names, gathered: above everything that it names
 PUBLIC = ""
 #: arrows that go upward on purpose, each with its reason
 EXCEPTIONS = {
     ("assembly", "demo.app"): "the app that runs where the user names none",
+    ("assembly", PUBLIC): "the version",
     ("tap", PUBLIC): "the version",
     ("cli.program", PUBLIC): "the version",
 }

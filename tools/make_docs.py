@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tools import make_close_codes
+from tools.metrics_table import metrics_table
 from wsservice.config import Config
 from wsservice.engineio.states import render_table
 from wsservice.settings import declared, markdown_tables
@@ -12,9 +13,12 @@ from wsservice.settings import declared, markdown_tables
 _DOCS = Path(__file__).resolve().parents[1] / "docs"
 PAGE = _DOCS / "configuration.md"
 SOCKETIO_PAGE = _DOCS / "socketio.md"
+MONITORING_PAGE = _DOCS / "monitoring.md"
 
 _STATES_BEGIN = "<!-- Made by `make docs` from wsservice/engineio/states.py; change it there. -->\n"
 _STATES_END = "<!-- The end of what is made. -->\n"
+
+_METRICS_BEGIN = "<!-- Made by `make docs` from wsservice/metrics/; change it there. -->\n"
 
 _HEAD = """\
 # Configuration
@@ -170,7 +174,15 @@ def with_states(page: str) -> str:
     return f"{before}{_STATES_BEGIN}\n{render_table()}\n{_STATES_END}{after}"
 
 
+def with_metrics(page: str) -> str:
+    """The page with the table of metrics between its two marks made anew."""
+    before, _, rest = page.partition(_METRICS_BEGIN)
+    _, _, after = rest.partition(_STATES_END)
+    return f"{before}{_METRICS_BEGIN}\n{metrics_table()}\n{_STATES_END}{after}"
+
+
 if __name__ == "__main__":
     PAGE.write_text(make_page())
     SOCKETIO_PAGE.write_text(with_states(SOCKETIO_PAGE.read_text()))
     make_close_codes.MODULE.write_text(make_close_codes.make_module())
+    MONITORING_PAGE.write_text(with_metrics(MONITORING_PAGE.read_text()))

@@ -10,6 +10,7 @@ from typing import Any
 
 from twisted.internet.interfaces import IStreamServerEndpoint
 
+from wsservice import __version__
 from wsservice.adapters.base import Adapter
 from wsservice.adapters.local import Local
 from wsservice.adapters.redis.shared_history import SharedHistory
@@ -39,6 +40,8 @@ from wsservice.history import History
 from wsservice.hub import Hub
 from wsservice.identity import make_greeting, make_origins, make_provider, make_session_cookies
 from wsservice.loader import load_app
+from wsservice.metering import Metering, make_metering, parse_address
+from wsservice.metrics.state import State
 from wsservice.open_files import SPARE_CONNECTIONS, most_connections
 from wsservice.parsers import is_loopback
 from wsservice.peering import Peering, make_incoming, make_outgoing
@@ -55,7 +58,7 @@ from wsservice.transports.tls import Certificate
 from wsservice.transports.upgrade import UpgradeResource
 from wsservice.transports.websocket import RawFactory, Settings
 from wsservice.web.api import Api
-from wsservice.web.health import HEALTH, READY
+from wsservice.web.health import HEALTH, READY, Checks
 from wsservice.web.limits import Limits
 from wsservice.web.polling import PollingResource, PollingSettings
 from wsservice.web.rates import Rate
@@ -88,6 +91,7 @@ class Parts:
     certificate: Certificate | None
     greeting: list[str]
     peering: Peering | None
+    metering: Metering | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +106,7 @@ class _Given:
     endpoints: list[tuple[str, IStreamServerEndpoint]]
     counters: Counters
     adapter: Adapter | None
+    metrics_endpoint: IStreamServerEndpoint | None
 
 
 def assemble(
@@ -198,6 +203,33 @@ def assemble(
     splices = None if outgoing is None else outgoing.splices
     path, socketio_path = config.ws_path.encode("ascii"), config.socketio_path.encode("ascii")
     api = _make_api(config, hub, reactor)
+    checks: Checks = {
+        "keys": given.provider.readiness,
+        "service": lambda: _service_readiness(draining()),
+        "limits": lambda: _limits_readiness(admission, alarms),
+        **({} if given.adapter is None else {"adapter": given.adapter.readiness}),
+    }
+    metering = make_metering(
+        config,
+        reactor,
+        given.metrics_endpoint,
+        given.counters,
+        State(
+            version=__version__,
+            hub=hub,
+            clients=clients,
+            raw=raw.pings,
+            raw_queues=raw.live,
+            websocket_queues=socketio.live,
+            admission=admission,
+            adapter=given.adapter,
+            checks=checks,
+        ),
+        limits=_make_limits(config),
+        accepting=accepting,
+    )
+    if metering is not None:
+        hub.measure()
     web = make_site(
         services,
         settings=AuthSettings(
@@ -206,19 +238,19 @@ def assemble(
             refresh_rate=Rate(config.refresh_burst, config.refresh_interval),
             session_rate=Rate(config.session_burst, config.session_interval),
         ),
-        checks={
-            "keys": given.provider.readiness,
-            "service": lambda: _service_readiness(draining()),
-            "limits": lambda: _limits_readiness(admission, alarms),
-            **({} if given.adapter is None else {"adapter": given.adapter.readiness}),
-        },
+        checks=checks,
         pages=PAGES if config.page else None,
         page_values={
             "ws_path": config.ws_path,
             "socketio_path": config.socketio_path,
             "dev": "true" if config.dev else "",
         },
-        mount={path: UpgradeResource(raw), socketio_path: UpgradeResource(socketio, polling, splices), **api.resources},
+        mount={
+            path: UpgradeResource(raw),
+            socketio_path: UpgradeResource(socketio, polling, splices),
+            **api.resources,
+            **({} if metering is None else metering.resources),
+        },
         uploads={**{f"{config.socketio_path}{end}": polling.open_upload for end in ("", "/")}, **api.uploads},
         polls={f"{config.socketio_path}{end}": polling for end in ("", "/")},
         logs_quiet=config.log_level == "debug",
@@ -252,6 +284,7 @@ def assemble(
         certificate=given.certificate,
         greeting=make_greeting(given.provider),
         peering=peering,
+        metering=metering,
     )
 
 
@@ -277,6 +310,7 @@ def _make_given(config: Config, reactor: Any, around: Surroundings) -> _Given:
         ),
         counters=counters,
         adapter=problems.during(lambda: _make_adapter(config, reactor, counters)),
+        metrics_endpoint=problems.during(lambda: parse_address(config, reactor)),
     )
     problems.check()
     return given

@@ -104,7 +104,7 @@ def listening_problems(config: Config) -> list[str]:
             for one in unknown
             if _kind(one) != "stdio"
         ]
-        endpoints = [f"--listen {one}" for one in config.listen if one not in unknown and not _is_local(one)]
+        endpoints = [f"--listen {one}" for one in config.listen if one not in unknown and not is_local(one)]
         reachable = endpoints if config.listen or is_loopback(config.host) else [f"--host {config.host}"]
         if reachable:
             problems.append(
@@ -133,17 +133,29 @@ def cookie_problems(config: Config) -> list[str]:
     return problems
 
 
-def adapter_problems(config: Config) -> list[str]:
-    """What speaks to Redis is installed, if there is one."""
+def extra_problems(config: Config) -> list[str]:
+    """What speaks to Redis, and to Sentry, is installed, if there is one."""
+    problems = []
     if config.adapter is not None and importlib.util.find_spec("txredisapi") is None:
-        return [f"--adapter {config.adapter} needs more than is installed: pip install wsservice[redis]"]
-    return []
+        problems.append(f"--adapter {config.adapter} needs more than is installed: pip install wsservice[redis]")
+    if config.sentry_dsn and importlib.util.find_spec("sentry_sdk") is None:
+        problems.append("SENTRY_DSN needs more than is installed: pip install wsservice[sentry], or unset it")
+    return problems
 
 
 def region_of(pool_id: str) -> str:
     """The region that a user pool's id names; empty if it names none."""
     match = _REGION.match(pool_id)
     return match[1] if match else ""
+
+
+def is_local(description: str) -> bool:
+    """Whether only this machine reaches a Twisted endpoint; of an inherited socket nobody knows."""
+    kind, *arguments = re.split(r"(?<!\\):", description.removeprefix("haproxy:"))  # which wraps another one
+    if kind == "unix":
+        return True
+    interfaces = [part.removeprefix("interface=") for part in arguments if part.startswith("interface=")]
+    return kind in ("tcp", "tcp6", "ssl") and bool(interfaces) and is_loopback(interfaces[-1].replace("\\", ""))
 
 
 def _pool_problems(config: Config, given: set[str]) -> list[str]:
@@ -194,12 +206,3 @@ def _issuer_problems(given: set[str]) -> list[str]:
 
 def _kind(description: str) -> str:
     return description.partition(":")[0]
-
-
-def _is_local(description: str) -> bool:
-    """Whether only this machine reaches a Twisted endpoint; of an inherited socket nobody knows."""
-    kind, *arguments = re.split(r"(?<!\\):", description.removeprefix("haproxy:"))  # which wraps another one
-    if kind == "unix":
-        return True
-    interfaces = [part.removeprefix("interface=") for part in arguments if part.startswith("interface=")]
-    return kind in ("tcp", "tcp6", "ssl") and bool(interfaces) and is_loopback(interfaces[-1].replace("\\", ""))

@@ -30,6 +30,7 @@ BACKENDS = "Backends"
 LIMITS = "Limits"
 CLUSTER = "Cluster"
 LOGS = "Logs"
+MONITORING = "Monitoring"
 
 _ANY_HOST = "0.0.0.0"  # noqa: S104 - browsers come from elsewhere
 _DEV_HOST = "127.0.0.1"
@@ -709,6 +710,52 @@ class Config:
         "text", LOGS, one_of("text", "json"), env="LOG_FORMAT", help="lines for people, or JSON lines for machines"
     )
 
+    metrics_listen: str = setting(
+        "",
+        MONITORING,
+        text("ENDPOINT"),
+        note="none",
+        help="serve `/metrics` for Prometheus at an address of its own, such as `tcp:9100:interface=127.0.0.1`, and "
+        "not at the service's; it must be reached by Prometheus alone",
+    )
+    metrics_token: tuple[str, ...] = setting(
+        (),
+        MONITORING,
+        parsers.API_KEY,
+        separator=" ",
+        note="none: `/metrics` is not there, or is open at `--metrics-listen`",
+        help="who asks for `/metrics` must have it (`Authorization: Bearer`), at least 32 characters; without "
+        "`--metrics-listen` that is at the service's own address; several, on a line each, while one takes over",
+    )
+    sentry_dsn: str = setting(
+        "",
+        MONITORING,
+        parsers.SENTRY_DSN,
+        env="SENTRY_DSN",
+        note="none",
+        help="where errors are reported to: the DSN (client key) of a Sentry project; needs `wsservice[sentry]`",
+    )
+    sentry_environment: str = setting(
+        "production",
+        MONITORING,
+        text("NAME"),
+        env="SENTRY_ENVIRONMENT",
+        help="what Sentry calls this installation",
+    )
+    sentry_release: str = setting(
+        "",
+        MONITORING,
+        text("NAME"),
+        env="SENTRY_RELEASE",
+        note="`wsservice@` and its version",
+        help="what Sentry calls the code that runs, such as your application's version",
+    )
+    sentry_text: bool = setting(
+        False,
+        MONITORING,
+        help="report what exceptions say, too, not only their type and place: it may repeat what a client sent",
+    )
+
     @property
     def provider(self) -> Literal["dev", "cognito", "oidc"]:
         """Who vouches for users: ourselves, a Cognito user pool, or another issuer, which cannot log in here."""
@@ -721,7 +768,7 @@ class Config:
         """The values that must never be seen, for the log to look out for."""
         values = (getattr(self, one.name) for one in declared(Config) if one.secret and not one.separator)
         password = self.adapter.password if self.adapter else ""
-        return tuple(value for value in (*values, *self.api_key, password) if value)
+        return tuple(value for value in (*values, *self.api_key, *self.metrics_token, password) if value)
 
     def describe(self) -> str:
         """The settings that are not at their default, for one line of the log; secrets as `****`."""
@@ -742,6 +789,11 @@ class Config:
             found.append(
                 f"--listen {sockets[0]}: no proxy is believed, so that every client there is one address over plain "
                 "http: name --trusted-proxy 127.0.0.1"
+            )
+        if self.metrics_listen and not self.metrics_token and not checks.is_local(self.metrics_listen):
+            found.append(
+                f"--metrics-listen {self.metrics_listen}: who reaches it learns how busy the service is: give it an "
+                "interface, as in tcp:9100:interface=127.0.0.1, or set --metrics-token-file"
             )
         region = checks.region_of(self.cognito_user_pool_id)
         if self.provider == "cognito" and region not in ("", self.aws_region):
@@ -810,7 +862,7 @@ def find_config(
     problems += reader.problems
     problems += checks.provider_problems(read, reader.sources)
     config = _resolve(read, reader.sources)
-    problems += [*checks.listening_problems(config), *checks.cookie_problems(config), *checks.adapter_problems(config)]
+    problems += [*checks.listening_problems(config), *checks.cookie_problems(config), *checks.extra_problems(config)]
     return FoundConfig(config, problems, reader.sources, reader.places)
 
 

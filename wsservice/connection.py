@@ -271,6 +271,10 @@ class Connection:
 
     def write(self, data: bytes, volatile: bool = False) -> None:
         """Send finished bytes of this connection's wire format."""
+        total = self._hub.sent
+        if total is not None:
+            total.messages += 1
+            total.bytes += len(data)
         direct = self.direct
         if direct is not None:
             try:
@@ -291,6 +295,11 @@ class Connection:
                 self._hold(data)
         else:
             self._hub.counters.add("messages_dropped", "closed")
+
+    @property
+    def events_waiting(self) -> int:
+        """How many events wait for the handlers."""
+        return 0 if self._inbox is None else len(self._inbox)
 
     def renew(self, expires_at: float) -> None:
         """The session was refreshed: live on until then."""
@@ -374,6 +383,10 @@ class Connection:
         Args:
             size: bytes of the message.
         """
+        received = self._hub.received
+        if received is not None:
+            received.messages += 1
+            received.bytes += size
         if self._state is State.OPEN and not self._busy and type(message) is Event:  # nearly every message
             self._serve(message)
         elif isinstance(message, Ack):

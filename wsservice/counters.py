@@ -5,15 +5,35 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 
+from wsservice.histogram import Histogram
+
 #: characters of a line of the summary; the log shortens values of more than 256 (`logs.MAX_VALUE`)
 _LINE = 200
 
 
-class Counters:
-    """Counts that only grow. The names are `wsservice_<what>_total`'s middles; the reasons are few and fixed."""
+class Totals:
+    """How many messages, and bytes of them, went one way; the hottest path adds to them by itself."""
+
+    __slots__ = ("bytes", "messages")
 
     def __init__(self) -> None:
+        self.messages = 0
+        self.bytes = 0
+
+
+class Counters:
+    """Counts that only grow; the reasons are few and fixed. What they are called outside stands in `metrics/names.py`.
+
+    Attributes:
+        received: what clients sent to handlers, and their acknowledgements; counted after `Hub.measure` only.
+        sent: what handlers and broadcasts sent to clients, what was then dropped among it; likewise.
+    """
+
+    def __init__(self) -> None:
+        self.received = Totals()
+        self.sent = Totals()
         self._counts: Counter[tuple[str, str]] = Counter()
+        self._histograms: dict[tuple[str, ...], Histogram] = {}
         self._watched: dict[tuple[str, str], Callable[[], None]] = {}
 
     def watch(self, name: str, reason: str, told: Callable[[], None]) -> None:
@@ -34,6 +54,14 @@ class Counters:
     def items(self) -> list[tuple[str, str, int]]:
         """Every count: (name, reason, number), sorted."""
         return sorted((name, reason, number) for (name, reason), number in self._counts.items())
+
+    def histogram(self, name: str, *labels: str) -> Histogram:
+        """The durations (seconds) of something, by fixed words; made at the first call."""
+        return self._histograms.setdefault((name, *labels), Histogram())
+
+    def histograms(self) -> list[tuple[str, tuple[str, ...], Histogram]]:
+        """All that there are: (name, labels, histogram), sorted."""
+        return sorted((name, tuple(labels), found) for (name, *labels), found in self._histograms.items())
 
     def summary(self) -> list[str]:
         """Every count, as lines for the log that it does not cut off: `name=3 other/reason=1`; `nothing` if none."""

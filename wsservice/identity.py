@@ -18,6 +18,7 @@ from wsservice.auth.providers.cognito_api import CognitoApi
 from wsservice.auth.providers.dev import DEV_RULES, DevProvider
 from wsservice.auth.providers.oidc import OidcProvider
 from wsservice.auth.sigv4 import Credentials
+from wsservice.auth.timed import TimedFetcher
 from wsservice.auth.tokens import Rules
 from wsservice.config import Config
 from wsservice.counters import Counters
@@ -45,7 +46,7 @@ def make_provider(
     def key_set(url: str) -> RemoteKeySet:
         _check(fetcher, url)
         return RemoteKeySet(
-            fetcher.get,
+            TimedFetcher(fetcher, counters, reactor.seconds).get,
             url,
             clock=reactor,
             counters=counters,
@@ -82,7 +83,7 @@ def make_provider(
         key_set(endpoints.jwks_url),
         _rules(config, base),
         CognitoApi(
-            BoundedFetcher(reactor, timeout=LOGIN_TIMEOUT),
+            TimedFetcher(BoundedFetcher(reactor, timeout=LOGIN_TIMEOUT), counters, reactor.seconds),
             endpoints.api,
             region=config.aws_region,
             credentials=credentials,

@@ -97,7 +97,7 @@ class Observer:
             return
         if self._flood is not None and not self._flood.lets(event):
             return
-        self._write(_with_ids(event))
+        self._write(with_ids(event))
         dropped = self._writer.dropped - self._told
         if dropped and not self._writer.is_behind:
             self._told += dropped
@@ -199,7 +199,7 @@ def make_observer(
     return Observer(writer, level=level, format=formats[format], flood=flood)
 
 
-def _with_ids(event: LogEvent) -> LogEvent:
+def with_ids(event: LogEvent) -> LogEvent:
     """The event with the ids of the connection that is served right now, unless it is about another one."""
     ids = log_context.current()
     if ids is None:

@@ -28,8 +28,10 @@ _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _KEY = re.compile(r"[A-Za-z0-9._~+/-]{32,512}=*")
 #: RFC 3986 section 3.3 without percent-encoding: a path is compared as it stands in the request
 _PATH = re.compile(r"(/[A-Za-z0-9._~!$&'()*+,;=:@-]+)+")
+#: of Sentry: a path, perhaps, and the project's number
+_PROJECT = re.compile(r"(/[A-Za-z0-9._~-]+)*/[0-9]+")
 #: what the service answers itself
-_RESERVED_PATHS = ("/auth", "/health", "/ready", "/static", "/api/emit", "/api/disconnect")
+_RESERVED_PATHS = ("/auth", "/health", "/ready", "/metrics", "/static", "/api/emit", "/api/disconnect")
 
 #: the names of the levels in pino, which many Node services log by, and Python's
 _LEVELS = {
@@ -180,9 +182,24 @@ def api_key(value: str) -> str:
     """A key that a backend sends in `Authorization: Bearer` (RFC 6750 section 2.1), too long to be guessed."""
     if not _KEY.fullmatch(value):
         raise ValueError(
-            "is not an API key: at least 32 letters and digits, such as `openssl rand -hex 32` prints; "
+            "is not a key: at least 32 letters and digits, such as `openssl rand -hex 32` prints; "
             "a second key stands on a line of its own"
         )
+    return value
+
+
+def sentry_dsn(value: str) -> str:
+    """A Sentry project's DSN: `https://<public key>@<host>/<project>`; http on this machine only."""
+    try:
+        parts = urlsplit(value)
+        whole = bool(parts.hostname and parts.username) and parts.port != 0
+    except ValueError:
+        whole = False
+    is_plain = parts.scheme == "http" and is_loopback(parts.hostname or "") if whole else False
+    if not whole or not value.isascii() or not _PROJECT.fullmatch(parts.path) or parts.query or parts.fragment:
+        raise ValueError("is not a DSN such as https://key@sentry.example.com/42, as Sentry's settings show it")
+    if parts.scheme != "https" and not is_plain:
+        raise ValueError("is not an https DSN (plain http is for this machine only)")
     return value
 
 
@@ -231,6 +248,7 @@ LOG_LEVEL = Kind("LEVEL", log_level)
 NETWORK = Kind("NETWORK", network)
 ORIGIN = Kind("ORIGIN", origin)
 PORT = Kind("PORT", port)
+SENTRY_DSN = Kind("FILE", sentry_dsn, is_secret=True)
 SECRET = Kind("FILE", str, is_secret=True)
 API_KEY = Kind("FILE", api_key, is_secret=True)
 URL = Kind("URL", url)

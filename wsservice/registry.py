@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Container, Hashable, Iterable, Set
+from collections.abc import Callable, Collection, Container, Hashable, Iterable, Iterator, Set
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from twisted.logger import Logger
 
 from wsservice.auth.principal import Principal
-from wsservice.counters import Counters
+from wsservice.counters import Counters, Totals
 from wsservice.errors import RoomTaken
 from wsservice.messages import Broadcast, Disconnect, Renew, Target
 from wsservice.wire import Wire
@@ -77,12 +77,14 @@ class Registry(Generic[M]):
 
     Attributes:
         away: ids of connections that broke and may come back; see `History`.
+        sent: gets what broadcasts send, where somebody looks at it.
         observer: is told of changes, where the process is one of a cluster.
     """
 
     def __init__(self, counters: Counters) -> None:
         self.away: Container[str] = ()
         self.observer: Observer[M] | None = None
+        self.sent: Totals | None = None
         self._counters = counters
         self._by_id: dict[str, M] = {}
         self._namespaces: dict[str, Members[M]] = {}
@@ -169,6 +171,14 @@ class Registry(Generic[M]):
             return [connection for connection in chosen if connection.id not in target.skip]
         return list(chosen)
 
+    @property
+    def user_count(self) -> int:
+        """How many users have connections."""
+        return len(self._users)
+
+    def __iter__(self) -> Iterator[M]:
+        return iter(self._by_id.values())
+
     def namespaces(self) -> list[str]:
         """The namespaces that have connections."""
         return list(self._namespaces)
@@ -205,6 +215,7 @@ class Registry(Generic[M]):
             frames = {wire: wire.event(broadcast.event, broadcast.args) for wire in wires}
         else:
             frames = {wire: wire.recoverable(entry) for wire in wires}
+        late_messages = late_bytes = 0
         for connection in recipients:  # nothing but the write for those whose socket is clear
             frame, direct = frames[connection.wire], connection.direct
             if direct is not None:
@@ -215,12 +226,17 @@ class Registry(Generic[M]):
                 if sent == len(frame):
                     continue
                 frame = frame[sent:]
+            late_messages += 1  # `write` counts them itself
+            late_bytes += len(frame)
             try:
                 connection.write(frame, broadcast.volatile)
             except Exception:  # the others get it all the same
                 log.failure("connection {connection_id} could not be written to", connection_id=connection.id)
                 self._counters.add("internal_errors")
         self._counters.add("deliveries", amount=len(recipients))
+        if self.sent is not None:
+            self.sent.messages += len(recipients) - late_messages
+            self.sent.bytes += _sum_of_sizes(recipients, frames) - late_bytes
         return len(recipients)
 
     def disconnect(self, message: Disconnect) -> int:
@@ -261,6 +277,14 @@ class Registry(Generic[M]):
 
 def _within(connections: Iterable[M], namespace: str) -> list[M]:
     return [connection for connection in connections if connection.namespace == namespace]
+
+
+def _sum_of_sizes(connections: list[M], frames: dict[Wire, bytes]) -> int:
+    """Of a broadcast at once, rather than at each delivery: most have one wire format."""
+    if len(frames) == 1:
+        (frame,) = frames.values()
+        return len(frame) * len(connections)
+    return sum([len(frames[connection.wire]) for connection in connections])
 
 
 def _put(table: dict[K, Members[M]], key: K, connection: M) -> None:

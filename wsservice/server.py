@@ -35,6 +35,7 @@ from twisted.python.failure import Failure
 from wsservice.assembly import Parts, assemble
 from wsservice.config import Config
 from wsservice.errors import ConfigurationError
+from wsservice.metering import OPTION
 from wsservice.peers.nodes import Nodes
 from wsservice.transports.listen import describe, is_handed_over, listen_on, page_at, scheme_of, someone_waits
 from wsservice.transports.reads import Reads
@@ -60,6 +61,11 @@ def batch_size(clients: int, drain_timeout: float) -> int:
     """How many clients are closed at a time."""
     spread = max(BATCH_INTERVAL, _SPREAD * drain_timeout)
     return max(ceil(_FEWEST * BATCH_INTERVAL), ceil(clients * BATCH_INTERVAL / spread))
+
+
+def _leave(ports: list[IListeningPort]) -> None:
+    for port in ports:  # not waited for: the caller must learn of it in this turn
+        port.stopListening()
 
 
 class Server(MultiService):
@@ -93,6 +99,7 @@ class Server(MultiService):
         self._ports: list[IListeningPort] = []
         #: where other nodes come
         self._peer_ports: list[IListeningPort] = []
+        self._metrics_ports: list[IListeningPort] = []
         self._reads: Reads | None = None
         self._was_asked = False
         self._stopping = False
@@ -127,6 +134,8 @@ class Server(MultiService):
         self.parts.provider.start()
         if self.parts.hub.adapter is not None:
             self.parts.hub.adapter.start()
+        if self.parts.metering is not None:
+            self.parts.metering.lag.start()
         if self._signals:  # once more: the reactor sets its own when it starts
             self._reactor.callWhenRunning(self._handle_signals)
         self._greet()
@@ -156,9 +165,16 @@ class Server(MultiService):
                 self._peer_ports = await listen_on([(incoming.name, incoming.endpoint)], incoming.port, "--peer-listen")
                 address = incoming.address(self._peer_ports[0].getHost())
             except ConfigurationError:
-                for port in (*ports, *self._peer_ports):
-                    port.stopListening()
+                _leave([*ports, *self._peer_ports])
                 raise
+        metrics = None if self.parts.metering is None else self.parts.metering.address
+        if metrics is not None:
+            try:
+                self._metrics_ports = await listen_on([(metrics.name, metrics.endpoint)], metrics.port, OPTION)
+            except ConfigurationError:
+                _leave([*ports, *self._peer_ports])
+                raise
+            log.info("metrics at {address}", address=describe(self._metrics_ports[0].getHost()))
         self._listening(ports)
         if peering is not None:
             log.info("listening for other nodes on {address}", address=describe(self._peer_ports[0].getHost()))
@@ -168,7 +184,7 @@ class Server(MultiService):
         self._ports = ports
         if hasattr(select, "epoll"):
             self._reads = Reads(self._reactor, self.parts.hub.counters)
-        every = [*ports, *self._peer_ports]
+        every = [*ports, *self._peer_ports, *self._metrics_ports]
         serve_by(self._reads, every)
         encrypt_at_once(ports)
         self.parts.accepting.ports = [port for port in every if hasattr(port, "stopReading")]
@@ -258,6 +274,7 @@ class Server(MultiService):
         if parts.hub.adapter is not None:
             await parts.hub.adapter.stop()
         await parts.provider.stop()
+        await self._stop_metering()
         await maybeDeferred(super().stopService)
         for line in parts.hub.counters.summary():
             log.info("counted: {counts}", counts=line)
@@ -265,6 +282,18 @@ class Server(MultiService):
         if self._signals:  # nothing is left to hurry; Python's own end would exit by a signal that comes now
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, signal.SIG_IGN)
+
+    async def _stop_metering(self) -> None:
+        """Last, so that the stop itself can be watched."""
+        metering = self.parts.metering
+        if metering is None:
+            return
+        metering.lag.stop()
+        while self._metrics_ports:
+            await maybeDeferred(self._metrics_ports.pop().stopListening)
+        if metering.address is not None:
+            metering.address.port.close_waiting()
+            metering.address.web.close_all()
 
     async def _leave_shared_ports(self) -> None:
         """Leave new clients to the other processes that listen at the same address, or to the next one there."""

@@ -19,7 +19,7 @@ from typing import Any, NoReturn, TextIO
 
 from twisted.application.service import IService, IServiceCollection, MultiService
 from twisted.internet.defer import Deferred, maybeDeferred
-from twisted.logger import ILogObserver, Logger
+from twisted.logger import ILogObserver, Logger, globalLogPublisher
 from twisted.python.components import Componentized
 from twisted.python.usage import Options as TwistedOptions
 
@@ -33,6 +33,7 @@ from wsservice.log_flood import LogFlood
 from wsservice.log_writer import LineWriter
 from wsservice.logs import Observer, make_observer
 from wsservice.redaction import Redactor
+from wsservice.reports import Reports
 from wsservice.settings import declared
 from wsservice.terminal import complaint
 
@@ -95,7 +96,8 @@ def makeService(options: Options) -> IService:
         problems.check()
     except ConfigurationError as error:
         _refuse(*error.problems)
-    return Service(config, server, observer=_make_observer(config, twistd, reactor), twistd=twistd)
+    observer, reports = _make_observer(config, twistd, reactor), _make_reports(config, reactor)
+    return Service(config, server, observer=observer, reports=reports, twistd=twistd)
 
 
 class Service(MultiService):
@@ -105,14 +107,22 @@ class Service(MultiService):
         server: may raise `ConfigurationError` from `privilegedStartService`.
         observer: for the application that this service is added to; None leaves twistd's own.
         twistd: the options of twistd.
+        reports: where errors are reported to, too.
     """
 
     def __init__(
-        self, config: Config, server: IService, *, observer: Observer | None, twistd: Mapping[str, Any]
+        self,
+        config: Config,
+        server: IService,
+        *,
+        observer: Observer | None,
+        twistd: Mapping[str, Any],
+        reports: Reports | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._config = config
         self._observer = observer
+        self._reports = reports
         self._twistd = twistd
         # A daemon has no stderr by the time that it listens.
         self._stderr = _duplicate(2)
@@ -159,6 +169,9 @@ class Service(MultiService):
             log.info("settings: {settings}", settings=line)
         for warning in self._config.warnings():
             log.warn("{concern}", concern=warning)
+        if self._reports is not None:
+            self._reports.start()
+            globalLogPublisher.addObserver(self._reports)
         super().startService()  # type: ignore[no-untyped-call]
 
     def stopService(self) -> Deferred[None]:
@@ -169,7 +182,10 @@ class Service(MultiService):
     def _stopped(self, result: Any) -> Any:
         if self._observer is not None:
             self._observer.tell_all()
-        return result
+        if self._reports is None:
+            return result
+        globalLogPublisher.removeObserver(self._reports)
+        return self._reports.stop().addBoth(lambda _: result)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -210,18 +226,38 @@ def _make_observer(config: Config, twistd: Mapping[str, Any], reactor: Any) -> O
         return None
     else:
         writer = LineWriter.to_file(_logfile(twistd))
-    redact = Redactor(secrets=config.secrets, cookies=(config.auth_cookie_name, config.refresh_cookie_name))
     observer = make_observer(
         writer,
         level=config.log_level,
         format=config.log_format,
-        redact=redact,
-        # by way of the reactor's own thread, since handlers in others may log, too
-        flood=LogFlood(time.monotonic, lambda *call: reactor.callFromThread(reactor.callLater, *call)),
+        redact=_make_redactor(config),
+        flood=_make_flood(reactor),
     )
     if not signal.getsignal(signal.SIGUSR1):  # twistd's own observer takes it, too, to begin a new file
         signal.signal(signal.SIGUSR1, lambda *_: reactor.callFromThread(observer.reopen))
     return observer
+
+
+def _make_reports(config: Config, reactor: Any) -> Reports | None:
+    if not config.sentry_dsn:
+        return None
+    return Reports(
+        config.sentry_dsn,
+        environment=config.sentry_environment,
+        release=config.sentry_release or f"wsservice@{wsservice.__version__}",
+        redact=_make_redactor(config),
+        flood=_make_flood(reactor),
+        with_text=config.sentry_text,
+    )
+
+
+def _make_redactor(config: Config) -> Redactor:
+    return Redactor(secrets=config.secrets, cookies=(config.auth_cookie_name, config.refresh_cookie_name))
+
+
+def _make_flood(reactor: Any) -> LogFlood:
+    # By way of the reactor's own thread, since handlers in others may log, too.
+    return LogFlood(time.monotonic, lambda *call: reactor.callFromThread(reactor.callLater, *call))
 
 
 def _logfile(twistd: Mapping[str, Any]) -> Path:

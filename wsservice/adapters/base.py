@@ -13,7 +13,7 @@ No method blocks or raises for an engine that is away: what is done to this proc
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -68,6 +68,21 @@ class Presence:
         return frozenset(one.user for one in self.members)
 
 
+@dataclass(frozen=True, slots=True)
+class Load:
+    """How an adapter keeps up.
+
+    Attributes:
+        queued, queued_bytes: messages and commands that wait for the engine, and their bytes.
+        lags: seconds that the engine takes to answer, behind what it was asked before; by a fixed word for each
+            connection that is up.
+    """
+
+    queued: int = 0
+    queued_bytes: int = 0
+    lags: Mapping[str, float] = field(default_factory=dict)
+
+
 class Adapter(ABC):
     """One engine, such as Redis. Make one for each scheme of `--adapter`; the service calls `start` and `stop`.
 
@@ -92,6 +107,10 @@ class Adapter(ABC):
     @abstractmethod
     def readiness(self) -> Readiness:
         """Whether others can be reached; answered from memory."""
+
+    @abstractmethod
+    def load(self) -> Load:
+        """How it keeps up; answered from memory."""
 
     # What reaches clients here and elsewhere
 

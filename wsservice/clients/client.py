@@ -347,6 +347,11 @@ class Client:
             return self.socket.is_behind()
         return not self._engine.is_poll_open or self._engine.queued_bytes > 0
 
+    @property
+    def queued(self) -> tuple[int, int]:
+        """Messages, and bytes of them, that wait for the next poll; what waits for a WebSocket is that one's."""
+        return self._engine.queued_pieces, self._engine.queued_bytes
+
     def too_slow(self) -> None:
         """The client does not read or poll."""
         if not self.has_ended:

@@ -112,6 +112,12 @@ class OutgoingProtocol(ClosingProtocol):
         """Whether the transport is full."""
         return self._backlog is not None
 
+    @property
+    def queued(self) -> tuple[int, int]:
+        """Messages, and bytes of them, that wait for the client since the transport is full."""
+        waiting = self._backlog
+        return (0, 0) if waiting is None else (len(waiting), self._backlog_bytes)
+
     def close(self, code: int, reason: str) -> None:
         """Start the closing handshake. Autobahn's `sendClose` would refuse the codes below 3000."""
         if self.state == self.STATE_OPEN:

@@ -40,7 +40,7 @@ from wsservice.web.uploads import Upload, Uploads
 log = Logger()
 
 #: paths that are asked for every few seconds, by machines: they would drown the log
-QUIET_PATHS = frozenset({"/health", "/ready"})
+QUIET_PATHS = frozenset({"/health", "/ready", "/metrics"})
 #: characters of a client's text in the log
 _LOGGED = 256
 _NO_BODY = (204, 304)

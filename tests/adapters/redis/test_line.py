@@ -127,6 +127,27 @@ class LineTests(SynchronousTestCase):
         self.assertFalse(bench.link.is_up)
         self.assertEqual(self.detail(bench).count("no answer in 5 s"), 2)
 
+    def test_how_long_redis_takes_to_answer_is_known(self) -> None:
+        bench = Bench(timeout=5.0).start()
+        bench.advance(4)
+        self.assertEqual(bench.link.load().lags, {"commands": 0.0, "subscriptions": 0.0})
+        bench.redis.is_silent = True
+        bench.advance(4)  # of which a PING was under way for two to four
+        for lag in bench.link.load().lags.values():
+            self.assertTrue(1.5 < lag <= 4, lag)
+        bench.redis.is_silent = False
+        bench.settle()
+        for lag in bench.link.load().lags.values():
+            self.assertTrue(1.5 < lag <= 4, lag)
+        bench.advance(4)
+        self.assertTrue(all(lag < 0.5 for lag in bench.link.load().lags.values()))
+
+    def test_one_that_is_away_has_no_lag(self) -> None:
+        bench = Bench(timeout=5.0).start()
+        bench.redis.is_silent = True
+        bench.advance(9)
+        self.assertEqual(bench.link.load().lags, {})
+
     def test_what_is_heard_counts_as_an_answer(self) -> None:
         bench = Bench(timeout=5.0).start()
         bench.redis.is_silent = True

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from twisted.internet.defer import Deferred
 
 from wsservice import close_codes
-from wsservice.adapters.base import Adapter, Presence, RemoteConnection
+from wsservice.adapters.base import Adapter, Load, Presence, RemoteConnection
 from wsservice.adapters.redis import classic_requests as requests
 from wsservice.adapters.redis.beginning import Beginning
 from wsservice.adapters.redis.channels import Channels, uid_of
@@ -156,6 +156,10 @@ class RedisAdapter(Adapter):
             if found.ready and not (other := part.readiness()).ready:
                 found = other
         return found
+
+    def load(self) -> Load:
+        """How much waits for Redis."""
+        return self.link.load()
 
     # What the registry tells
 

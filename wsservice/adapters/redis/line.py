@@ -96,6 +96,7 @@ class Line(Generic[C]):
         self._delay = FIRST_DELAY
         self._heard = self._due = 0.0
         self._pinged: float | None = None
+        self._answer_took = 0.0
         self._stopped: Deferred[None] | None = None
         self._told = ""
 
@@ -103,6 +104,12 @@ class Line(Generic[C]):
     def is_up(self) -> bool:
         """Whether its connection can be used."""
         return self.state is State.UP
+
+    @property
+    def lag(self) -> float:
+        """Seconds that the last PING waited for its answer, behind all that was asked before it; or waits until now."""
+        waited = 0.0 if self._pinged is None else self._now() - self._pinged
+        return max(self._answer_took, waited)
 
     def start(self) -> None:
         """Begin to connect."""
@@ -171,6 +178,7 @@ class Line(Generic[C]):
         self.reason = self._told = ""
         self.since = self._heard = self._now()
         self._pinged = None
+        self._answer_took = 0.0
         self._await_tick()
         log.info("Redis: the connection for {name} is up", name=self.name)
         self.on_up()
@@ -200,6 +208,8 @@ class Line(Generic[C]):
         self._await_tick()
 
     def _ponged(self, _: object) -> None:
+        if self._pinged is not None:
+            self._answer_took = self._now() - self._pinged
         self._pinged = None
 
     def _lost(self, connection: C) -> None:

@@ -35,6 +35,7 @@ from twisted.internet.interfaces import IDelayedCall, IStreamClientEndpoint
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from wsservice.adapters.base import Load
 from wsservice.adapters.redis.connections import (
     COMMANDS,
     MAX_MESSAGE,
@@ -137,6 +138,11 @@ class RedisLink:
         if not down:
             return Readiness(True, f"connected for {now - max(self._commands.since, self._subscriber.since):.0f} s")
         return Readiness(False, "; ".join(f"no {one.name} for {now - one.since:.0f} s: {one.reason}" for one in down))
+
+    def load(self) -> Load:
+        """How much waits for Redis, and how long Redis takes."""
+        lags = {line.name: line.lag for line in (self._commands, self._subscriber) if line.is_up}
+        return Load(len(self._outbox), self._outbox.size, lags)
 
     def start(self) -> None:
         """Begin to connect."""

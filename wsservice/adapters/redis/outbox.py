@@ -62,6 +62,11 @@ class Outbox:
         return len(self._messages) + len(self._others)
 
     @property
+    def size(self) -> int:
+        """Bytes of all of them, with `OVERHEAD` for each."""
+        return self._bytes + self._other_bytes
+
+    @property
     def is_ready(self) -> bool:
         """Whether there is anything to take."""
         return bool(self._others or (self._messages and not self.holding))
