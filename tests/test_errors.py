@@ -63,7 +63,8 @@ class TreeTests(SynchronousTestCase):
             self.assertIn(error.http_status, range(400, 600))
             self.assertTrue(error.message)
             self.assertRegex(error.word, r"\A[a-z_]+\Z")
-            words.append(error.word)
+            if error.__module__ == errors.__name__:  # others refine one of these, for their own module
+                words.append(error.word)
         self.assertEqual(len(words), len(set(words)) + 1, "only the base and ProviderUnavailable share a word")
 
     def test_a_missing_key_is_no_fault_of_the_client(self) -> None:
