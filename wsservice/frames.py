@@ -14,11 +14,12 @@ TEXT = 0x1
 BINARY = 0x2
 PING = 0x9
 _FIN = 0x80
+_FINAL_TEXT = _FIN | TEXT
 #: RFC 7692 section 6: the message is compressed
 _RSV1 = 0x40
 #: what a sync flush ends with and a sender leaves out (RFC 7692 section 7.2.1)
 _TAIL = b"\x00\x00\xff\xff"
-_short_head, _head, _long_head = Struct("!BB").pack, Struct("!BBH").pack, Struct("!BBQ").pack
+_pack_short, _pack, _pack_long = Struct("!BB").pack, Struct("!BBH").pack, Struct("!BBQ").pack
 #: shorter messages are sent plain; precedent: ws 8
 COMPRESSION_THRESHOLD = 1024
 
@@ -26,11 +27,22 @@ COMPRESSION_THRESHOLD = 1024
 def frame(payload: bytes, opcode: int = TEXT, rsv: int = 0) -> bytes:
     """One final frame around a payload."""
     size = len(payload)
+    first = _FIN | rsv | opcode
+    if first == _FINAL_TEXT and size < len(_TEXT_HEADS):
+        return _TEXT_HEADS[size] + payload
+    return _head(first, size) + payload
+
+
+def _head(first: int, size: int) -> bytes:
     if size < 126:
-        return _short_head(_FIN | rsv | opcode, size) + payload
+        return _pack_short(first, size)
     if size < 65536:
-        return _head(_FIN | rsv | opcode, 126, size) + payload
-    return _long_head(_FIN | rsv | opcode, 127, size) + payload
+        return _pack(first, 126, size)
+    return _pack_long(first, 127, size)
+
+
+#: of plain texts of these sizes, made once: to pack one takes longer (0.11 us) than the rest of `frame`
+_TEXT_HEADS = [_head(_FINAL_TEXT, size) for size in range(1024)]
 
 
 class Framing:
