@@ -184,7 +184,7 @@ class Life:
 
     def frames_shortly(self) -> None:
         """The same, by the short way."""
-        if self.session.note_traffic(self.now):
+        if self.session.is_at_rest():
             assert self.session.state is State.WEBSOCKET
 
     def loses_websocket(self) -> None:

@@ -723,7 +723,7 @@ class QuietTests(RecoveryCase):
         peer, memory = self.connect("websocket")
         assert isinstance(peer, Socketeer)
         peer.pongs = False
-        self.bench.clock.rightNow += 25.0  # the ping is due, and the timer has not run yet
+        self.bench.clock.advance(25.0)  # the timer sends the ping
         peer.client.send_text(event("back", 1).encode())
         peer.current.dataReceived(peer.flush())
         data = peer.transport.value()

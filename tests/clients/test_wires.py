@@ -206,5 +206,14 @@ class WiresTests(SynchronousTestCase):
         gc.collect()
         self.assertEqual(list(vars(wires)["_wires"].values()), [kept])
 
+    def test_few_names_of_events_are_remembered_and_no_long_ones(self) -> None:
+        wire = Wires().get("/", PLAIN)
+        for number in range(3000):
+            for name in (f"event{number}", "x" * number):
+                self.assertIn(f'42["{name or "y"}",1]'.encode(), wire.event(name or "y", (1,)))
+        heads = wire._heads
+        self.assertLessEqual(len(heads), 1000)
+        self.assertLess(max(map(len, heads)), 200)
+
     def test_a_wire_is_small(self) -> None:
         self.assertFalse(hasattr(SocketIoWire("/", polling_piece, bytes), "__dict__"))

@@ -212,7 +212,7 @@ class Life(RuleBasedStateMachine):
             return
         message = self.message(binary)
         (self.behind if self.posting else self.expected).append(message)
-        if short and self.session.note_traffic(self.now):
+        if short and self.session.is_at_rest():
             assert not self.posting
             self.got.append(message)
         else:

@@ -362,11 +362,11 @@ class HoldingTests(SynchronousTestCase):
         self.assertEqual(self.peer.frame("4d"), ["d"])
 
     def test_the_short_way_is_closed_until_all_of_it_is_handled(self) -> None:
-        self.assertFalse(self.session.note_traffic(0))
+        self.assertFalse(self.session.is_at_rest())
         self.session.receive_payload(b"4a", 0)
-        self.assertFalse(self.session.note_traffic(0))
+        self.assertFalse(self.session.is_at_rest())
         self.session.messages_received()
-        self.assertTrue(self.session.note_traffic(0))
+        self.assertTrue(self.session.is_at_rest())
 
     def test_a_pong_does_not_wait(self) -> None:
         self.peer.at(25)
@@ -479,21 +479,18 @@ class WebSocketTests(SynchronousTestCase):
             self.assertIs(peer.state, state)
 
     def test_the_short_way_is_for_an_established_websocket(self) -> None:
-        self.assertTrue(self.session.note_traffic(0))
+        self.assertTrue(self.session.is_at_rest())
         for state in set(State) - {State.WEBSOCKET}:
-            self.assertFalse(peer_in(state).session.note_traffic(0))
+            self.assertFalse(peer_in(state).session.is_at_rest())
 
-    def test_the_short_way_is_closed_when_a_deadline_has_passed(self) -> None:
-        self.assertFalse(self.session.note_traffic(25))
-        self.assertEqual(self.session.frames_to_send(), [])
-        self.peer.now = 25
-        self.assertEqual(self.peer.frame("4a"), ["a"])
-        self.assertEqual(self.session.frames_to_send(), ["2"])
-
-    def test_the_short_way_counts_as_traffic(self) -> None:
+    def test_the_short_way_is_closed_while_a_pong_is_awaited(self) -> None:
         self.peer.at(25)
-        self.assertTrue(self.session.note_traffic(40))
-        self.assertEqual(self.session.get_timer(), 60)
+        self.assertFalse(self.session.is_at_rest())
+        self.peer.now = 40
+        self.assertEqual(self.peer.frame("4a"), ["a"])
+        self.assertEqual(self.session.get_timer(), 60)  # what came gives the pong more time
+        self.peer.frame("3")
+        self.assertTrue(self.session.is_at_rest())
 
 
 class CloseTests(SynchronousTestCase):

@@ -159,7 +159,7 @@ class Life(RuleBasedStateMachine):
         event = Event("m", (number,), number if asks else None)
         rest = f'{number if asks else ""}["m",{number}]'
         if common and namespace == "/" and not asks and state is State.CONNECTED and self.pending is None:
-            assert self.session.receive_common(f"2{rest}") == event
+            assert self.session.receive_common(rest) == event
             return
         ends = self.unless_pending() or (FORCED if state in (State.ABSENT, State.LEFT) else None)
         gives: Incoming | None = Received(namespace, event) if state in LIVING else Dropped(namespace)

@@ -45,6 +45,8 @@ log = Logger()
 
 #: messages of one client that are handled in one turn of the event loop
 SLICE = 200
+#: how nearly every text begins: a message of Engine.IO, an event of the main namespace without attachments or an id
+_COMMON = '42["'
 #: how the WebSocket of a session is closed (RFC 6455 section 7.4) that ended by itself
 _CLOSE_CODES = {PARSE_ERROR: CloseCode.PROTOCOL_ERROR, TRANSPORT_ERROR: CloseCode.PROTOCOL_ERROR}
 
@@ -294,16 +296,29 @@ class Client:
 
     def receive(self, socket: Socket, payload: str | bytes) -> None:
         """A message on one of the client's WebSockets."""
-        now = self._table.now()
         if socket is self.socket:
-            is_message = isinstance(payload, bytes) or payload[:1] == "4"
-            if is_message and not self._queue and self._engine.note_traffic(now):  # nearly every message
+            if self._queue or not self._engine.is_at_rest():
+                self._engine.receive_frame(payload, self._table.now())
+            elif type(payload) is str and payload.startswith(_COMMON):  # nearly every message
+                self._working = True
+                try:
+                    is_taken = self.namespaces.receive_common(payload)
+                    if not is_taken:
+                        self._handle_message(payload[1:])
+                except Exception:
+                    is_taken = False
+                    self.failed(Failure())
+                finally:
+                    self._working = False
+                if is_taken and self._engine.end_reason is None:
+                    return
+            elif isinstance(payload, bytes) or payload.startswith("4"):
                 if self._handle_now(payload if isinstance(payload, bytes) else payload[1:]):
                     return
             else:
-                self._engine.receive_frame(payload, now)
+                self._engine.receive_frame(payload, self._table.now())
         elif socket is self._probe:
-            self._engine.receive_probe(payload, now)
+            self._engine.receive_probe(payload, self._table.now())
         else:  # behind its end
             self._table.hub.counters.add("events_dropped", "closing")
         self.work()
@@ -479,18 +494,13 @@ class Client:
         self._finish_post()
 
     def _handle_now(self, message: str | bytes) -> bool:
-        """A message that nothing is before; whether no work is left, as when it is an event like nearly all."""
+        """A message that nothing is before; whether no work is left."""
         self._working = True
         try:
-            is_common = isinstance(message, str) and self.namespaces.receive_common(message)
-            if not is_common:
-                self._handle_message(message)
-        except Exception:
-            is_common = False
-            self.failed(Failure())
+            self._handle_message(message)
         finally:
             self._working = False
-        return not self._engine.has_ended and (is_common or self.namespaces.session.get_timer() is None)
+        return not self._engine.has_ended and self.namespaces.session.get_timer() is None
 
     def _handle_message(self, message: str | bytes) -> None:
         try:

@@ -121,12 +121,14 @@ class Namespaces:
             self._handle(incoming, session.packet_size)
 
     def receive_common(self, text: str) -> bool:
-        """The short way for what nearly every message is; whether this one, without its `4`, was taken."""
+        """The short way for what nearly every message is, a text that begins with `42["`; whether it was taken."""
         link = self._links.get(ROOT)
-        event = None if link is None else self.session.receive_common(text)
-        if link is None or event is None:
+        if link is None:
             return False
-        link.connection.receive(event, len(text))
+        event = self.session.receive_common(text[2:])
+        if event is None:
+            return False
+        link.connection.receive(event, len(text) - 1)
         return True
 
     def leave(self, link: NamespaceLink, reason: str) -> None:

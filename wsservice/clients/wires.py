@@ -22,11 +22,13 @@ from wsservice.socketio.packet import (
     encode_disconnect,
     encode_event,
     encode_plain_event,
-    plain_prefix,
+    plain_head,
 )
 
 #: the Engine.IO type of every Socket.IO packet
 _MESSAGE = b"4"
+#: names of events that are remembered for each namespace and format, and bytes of what is remembered of one
+_MOST_HEADS, _LONGEST_HEAD = 1000, 200
 #: in a polling payload: the next packet, which is binary
 _ATTACHMENT = b"\x1eb"
 
@@ -39,24 +41,33 @@ class SocketIoWire:
         finish_text: makes those of a packet without attachments, which has its `4` already.
     """
 
-    __slots__ = ("__weakref__", "_finish_text", "_namespace", "_prefix", "finish")
+    __slots__ = ("__weakref__", "_finish_text", "_heads", "_namespace", "finish")
     is_recoverable = True
 
     def __init__(
         self, namespace: str, finish: Callable[[Encoded], bytes], finish_text: Callable[[bytes], bytes]
     ) -> None:
         self._namespace = namespace
-        self._prefix = plain_prefix(namespace)
+        #: how events begin, by their names, of which most applications have a few dozen
+        self._heads: dict[str, bytes] = {}
         self._finish_text = finish_text
         self.finish = finish
 
     def event(self, name: str, args: tuple[Any, ...], call_id: int | None = None) -> bytes:
         """An event; with `call_id` the client is asked to acknowledge."""
         if call_id is None:
-            text = encode_plain_event(self._prefix, name, args)
+            text = encode_plain_event(self._heads.get(name) or self._head(name), args)
             if text is not None:
                 return self._finish_text(text)
         return self.finish(encode_event(self._namespace, name, args, call_id))
+
+    def _head(self, name: str) -> bytes:
+        head = plain_head(self._namespace, name)
+        if len(head) <= _LONGEST_HEAD:
+            if len(self._heads) >= _MOST_HEADS:
+                self._heads.clear()
+            self._heads[name] = head
+        return head
 
     def recoverable(self, entry: Entry) -> bytes:
         """An event of the history, with its offset."""

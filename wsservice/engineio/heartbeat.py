@@ -41,13 +41,14 @@ class Heartbeat:
 
     Attributes:
         deadline: monotonic seconds: of the next ping, or of the pong that is awaited.
+        is_awaiting: whether a pong is.
     """
 
-    __slots__ = ("_awaiting", "_extended", "_is_deaf", "_settings", "deadline")
+    __slots__ = ("_extended", "_is_deaf", "_settings", "deadline", "is_awaiting")
 
     def __init__(self, settings: Settings, now: float) -> None:
         self._settings = settings
-        self._awaiting = False
+        self.is_awaiting = False
         self._extended = False
         self._is_deaf = False
         self.deadline = now + settings.ping_interval
@@ -56,19 +57,19 @@ class Heartbeat:
         """What is due by now; for a PING the caller sends one, for DEATH it ends the session."""
         if not is_due(self.deadline, now):
             return Beat.NOTHING
-        if self._awaiting:
+        if self.is_awaiting:
             if not self._is_deaf:
                 return Beat.DEATH
             self.deadline = now + self._settings.ping_timeout
             return Beat.NOTHING
-        self._awaiting = True
+        self.is_awaiting = True
         self._extended = False
         self.deadline = (now if self._is_deaf else self.deadline) + self._settings.ping_timeout
         return Beat.DEATH if is_due(self.deadline, now) else Beat.PING
 
     def pong(self, now: float) -> None:
         """A pong arrived, asked for or not: the next ping is an interval away."""
-        self._awaiting = False
+        self.is_awaiting = False
         self.deadline = now + self._settings.ping_interval
 
     def listen(self, now: float, *, is_deaf: bool) -> None:
@@ -76,22 +77,14 @@ class Heartbeat:
         if is_deaf is self._is_deaf:
             return
         self._is_deaf = is_deaf
-        if self._awaiting:
+        if self.is_awaiting:
             self.deadline = max(self.deadline, now + self._settings.ping_timeout)
-
-    def note(self, now: float) -> bool:
-        """The same as `traffic`, if nothing is due by now; whether that is so."""
-        if now >= self.deadline - _TOLERANCE:
-            return False
-        if self._awaiting:
-            self.traffic(now)
-        return True
 
     def traffic(self, now: float) -> None:
         """Something else arrived: once for each ping, the pong may take longer (precedent: engine.io 6.6.12).
 
         A pong behind a large message on a slow line must not be too late; traffic without any pong does not count.
         """
-        if self._awaiting and not self._extended:
+        if self.is_awaiting and not self._extended:
             self._extended = True
             self.deadline = now + self._settings.ping_timeout

@@ -76,6 +76,8 @@ _PING = encode_packet(Packet(PacketType.PING))
 _PROBE = "2probe"
 _PROBE_ANSWER = "3probe"
 _UPGRADE = "5"
+#: for the hot path: to find a member by its class takes as long as a call
+_WEBSOCKET = State.WEBSOCKET
 #: bytes that a held packet counts beside its own: an empty one costs memory, too
 _HELD_OVERHEAD = 64
 
@@ -365,16 +367,17 @@ class Session:
         else:
             self._take(packet, now)
 
-    def note_traffic(self, now: float) -> bool:
+    def is_at_rest(self) -> bool:
         """The short way for a message on the session's WebSocket: bytes, or text that begins with `4`.
+
+        Without a look at the clock: while no pong is awaited, the only deadline is that of the next ping, which is the
+        timer's business.
 
         Returns:
             True: handle the message at once; the session need not see it.
-            False: give it to `receive_frame`, for the sake of order, or since a deadline has passed.
+            False: give it to `receive_frame`, for the sake of order, or since it gives a pong more time.
         """
-        if self.state is not State.WEBSOCKET or self._post_open or self._messages:
-            return False
-        return self._heartbeat.note(now)
+        return self.state is _WEBSOCKET and not (self._post_open or self._messages or self._heartbeat.is_awaiting)
 
     def transport_lost(self, now: float, reason: str = TRANSPORT_CLOSE) -> None:
         """The session's WebSocket is gone."""

@@ -52,6 +52,8 @@ _STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[{]}"))
 
 _loads = msgspec.json.Decoder().decode
+#: gives a tuple, as events have it
+_load_array = msgspec.json.Decoder(tuple[Any, ...]).decode
 
 
 class ParseError(ValueError):
@@ -127,21 +129,25 @@ class Decoder:
         """Drop a packet whose attachments are missing."""
         self._collection = None
 
-    def common_event(self, text: str) -> Event | None:
+    def common_event(self, array: str) -> Event | None:
         """What nearly every text is, in one step: an event of the main namespace that asks for nothing.
 
         None for everything else, right or wrong: then nothing was taken, and `feed_text` is to be asked.
+
+        Args:
+            array: a text that begins with `2["`, without the `2`.
         """
-        if self._collection is not None or not text.startswith('2["'):
+        if self._collection is not None:
             return None
         try:
-            name, *args = _loads(text[1:])
+            data = _load_array(array)
         except (ValueError, RecursionError):
             return None
-        if name in RESERVED or (len(text) > 2 * MAX_DEPTH and _depth(text[1:]) > MAX_DEPTH):
+        name = data[0]
+        if name in RESERVED or (len(array) > 2 * MAX_DEPTH and _depth(array) > MAX_DEPTH):
             return None
-        self.size = len(text)
-        return Event(name, tuple(args))
+        self.size = len(array) + 1
+        return Event(name, data[1:])
 
     def feed_text(self, text: str) -> Packet | None:
         """A text message of Engine.IO, without the `4`; None for the first part of a packet with attachments.

@@ -65,23 +65,31 @@ def encode_event(namespace: str, name: str, args: Iterable[Any], ack_id: int | N
     return _packet("25", _head(namespace, ack_id), [name, *args])
 
 
-def encode_plain_event(prefix: bytes, name: str, args: tuple[Any, ...]) -> bytes | None:
-    """What nearly every event is, in one step: without attachments, and asking for nothing; None for any other.
+def encode_plain_event(head: bytes, args: tuple[Any, ...]) -> bytes | None:
+    """What nearly every event is, in one step: with arguments, without attachments, and asking for nothing.
 
     Args:
-        prefix: `plain_prefix` of the namespace.
+        head: `plain_head` of its name.
+
+    Returns:
+        The text, with the `4` of Engine.IO; None for any other event, for `encode_event`.
     """
-    if type(name) is not str or not name or name in RESERVED or not _is_plain(args):
+    if not args or not ((len(args) == 1 and type(args[0]) in _SCALARS) or _is_plain(args)):
         return None
     try:
-        return prefix + _encode([name, *args])
+        return head + _encode(args)[1:]
     except (ValueError, RecursionError):
         return None
 
 
-def plain_prefix(namespace: str) -> bytes:
-    """What stands before the array of an event of a namespace, with the `4` of Engine.IO."""
-    return f"42{_head(namespace)}".encode()
+def plain_head(namespace: str, name: str) -> bytes:
+    """How the text of an event of that name begins, with the `4` of Engine.IO and up to its arguments.
+
+    Raises:
+        TypeError: the name is no str, or no Unicode.
+        ValueError: the name is empty or reserved.
+    """
+    return b"4" + encode_event(namespace, name, ()).text[:-1] + b","
 
 
 def encode_ack(namespace: str, ack_id: int, args: Iterable[Any]) -> Encoded:
