@@ -36,7 +36,7 @@ from wsservice.handshake import Handshake
 from wsservice.history import Saved
 from wsservice.hub import Handlers, Hub
 from wsservice.log_context import enter, leave, serving
-from wsservice.messages import ROOT, Ack, Broadcast, Event, Target, check_name
+from wsservice.messages import RESERVED, ROOT, Ack, Broadcast, Event, Target, check_name
 from wsservice.wire import Link, Wire
 
 log = Logger()
@@ -52,6 +52,10 @@ class State(Enum):
     OPEN = "open"
     CLOSING = "closing"
     ENDED = "ended"
+
+
+#: for the hot paths: to find a member by its class takes as long as a call
+_OPEN, _ENDED = State.OPEN, State.ENDED
 
 
 class Connection:
@@ -82,6 +86,7 @@ class Connection:
         "_inbox_bytes",
         "_inline",
         "_link",
+        "_log_ids",
         "_pause",
         "_state",
         "direct",
@@ -132,6 +137,8 @@ class Connection:
         self._inbox: deque[tuple[Event, int]] | None = None
         self._inbox_bytes = 0
         self._pause: IDelayedCall | None = None
+        #: for `log_context`; made for the first event: many connections only listen
+        self._log_ids: tuple[str, str] | None = None
 
     def __repr__(self) -> str:
         return f"<Connection {self.id} of {self.user.id} {self._state.value}>"
@@ -159,9 +166,11 @@ class Connection:
             TypeError: the arguments are not JSON or bytes.
             ValueError: Socket.IO keeps this event for itself (`connect`, `disconnect`, ...).
         """
-        check_name(event)
-        if self._hub.history is None or not self.wire.is_recoverable:
-            self.write(self.wire.event(event, args), volatile)
+        if type(event) is not str or event in RESERVED or not event:
+            check_name(event)
+        wire = self.wire
+        if self._hub.history is None or not wire.is_recoverable:
+            self.write(wire.event(event, args), volatile)
         else:  # what is lost with the connection can be recovered
             target = Target(namespace=self.namespace, rooms=frozenset({self.id}))
             self._hub.broadcast(Broadcast(event, args, target, volatile))
@@ -387,7 +396,7 @@ class Connection:
         if received is not None:
             received.messages += 1
             received.bytes += size
-        if self._state is State.OPEN and not self._busy and type(message) is Event:  # nearly every message
+        if self._state is _OPEN and not self._busy and type(message) is Event:  # nearly every message
             self._serve(message)
         elif isinstance(message, Ack):
             if self._calls is None or not self._calls.settle(message):
@@ -516,7 +525,9 @@ class Connection:
         """
         while event is not None:
             self._busy = self._inline = True
-            token = enter((self.id, self.handshake.request_id))
+            if self._log_ids is None:
+                self._log_ids = self.id, self.handshake.request_id
+            token = enter(self._log_ids)
             try:
                 pending = self._handlers.dispatch(self, event)
                 if pending is None:
@@ -533,7 +544,7 @@ class Connection:
             if self._busy:
                 return
             event = None if self._inbox is None else self._next()
-        if self._state is State.ENDED:
+        if self._state is _ENDED:
             self._finish()
 
     def _handled(self, _: None) -> None:

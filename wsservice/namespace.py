@@ -204,8 +204,12 @@ class Namespace(Audience):
             if self._event_middleware:
                 result = Deferred.fromCoroutine(self._through_middleware(connection, event))
             else:
-                result = self._run(connection, event)
-                if result is None and event.ack_id is None:  # nearly every message
+                entry, args = self._handlers.get(event.name), event.args
+                if entry is None or entry.roles or not entry.least <= len(args) <= entry.most:
+                    result = self._run(connection, event)
+                else:  # nearly every message
+                    result = entry.function(connection, *args)
+                if result is None and event.ack_id is None:
                     return None
                 if iscoroutine(result):
                     result = Deferred.fromCoroutine(result)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from autobahn.websocket.protocol import WebSocketProtocol
+
 from wsservice.traffic import Traffic, Traffics
 from wsservice.transports.common_frames import next_common_frame
 from wsservice.transports.outgoing import OutgoingProtocol
@@ -15,6 +17,7 @@ from wsservice.transports.slim import TRAFFIC
 
 #: seconds without a pause after which a client keeps to its rate again
 _CALM = 5.0
+_OPEN: int = WebSocketProtocol.STATE_OPEN
 #: opcodes above it are pings and pongs (RFC 6455 section 5.2)
 _CLOSE = 0x8
 #: seconds of a pause, at least: who is over its rate all the time must not cost a timer for each message
@@ -63,7 +66,7 @@ class IncomingProtocol(OutgoingProtocol):
         super()._fail_connection(code, reason)
 
     def received(self, message: str | bytes, size: int) -> None:
-        """One message of the client, of so many bytes."""
+        """One message of the client, of so many bytes, which have been counted."""
         raise NotImplementedError
 
     def dataReceived(self, data: bytes) -> None:
@@ -72,11 +75,16 @@ class IncomingProtocol(OutgoingProtocol):
         if not (self.data or self._pauses or self.inside_message or self.current_frame is not None):
             limit = self.maxMessagePayloadSize
             end = len(data)
-            while start < end and self.state == self.STATE_OPEN and not self._pauses:
+            while start < end and self.state == _OPEN and not self._pauses:
                 found = next_common_frame(data, start, limit)
                 if found is None:
                     break
                 message, size, start = found
+                traffic = self._traffic
+                if traffic is None:
+                    self.count(size)
+                elif wait := traffic.take(size):
+                    self._calm_down(wait)
                 self.received(message, size)
             if start == end:
                 return
@@ -85,6 +93,7 @@ class IncomingProtocol(OutgoingProtocol):
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
         """A message that took Autobahn's way."""
+        self.count(len(payload))
         self.received(payload if isBinary else payload.decode(), len(payload))
 
     def onFrameBegin(self) -> None:
@@ -102,8 +111,11 @@ class IncomingProtocol(OutgoingProtocol):
                 return
             traffic = self._traffic = self.traffics.of(self.user_id)
         wait = traffic.take(octets)
-        if not wait:
-            return
+        if wait:
+            self._calm_down(wait)
+
+    def _calm_down(self, wait: float) -> None:
+        """Do not read from the client for so many seconds."""
         wait = min(wait, self.patience)
         clock = self.factory.clock
         now = clock.seconds()

@@ -192,7 +192,6 @@ class SocketIoProtocol(OpeningProtocol):
             if isinstance(message, bytes) or message.startswith("4"):
                 self.factory.counters.add("events_dropped", "closing")
             return
-        self.count(size)
         try:
             client.receive(self, message)
         except Exception:

@@ -176,7 +176,6 @@ class RawProtocol(ComebackProtocol, Link):
         if connection is None:  # refused
             self.factory.counters.add("events_dropped", "closing")
             return
-        self.count(size)
         try:
             connection.receive(decode_text(message) if isinstance(message, str) else decode_binary(message), size)
         except Exception:
