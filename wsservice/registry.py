@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Container, Hashable, Iterable, Iterator, Set
+from operator import attrgetter
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from twisted.logger import Logger
@@ -61,6 +62,8 @@ class Observer(Protocol[C]):
 
 
 K = TypeVar("K", bound=Hashable)
+
+_wire_of: Callable[[Member], Wire] = attrgetter("wire")
 
 #: those of one name, in the order of their arrival. Most users and sessions have one connection, and a tuple of one
 #: costs 48 bytes where a set or a dict costs 220
@@ -210,34 +213,39 @@ class Registry(Generic[M]):
             TypeError: the arguments are not JSON; nothing was sent.
         """
         recipients = self.select(broadcast.target)
-        wires: set[Wire] = {connection.wire for connection in recipients}
+        by_wire = _by_wire(recipients)
         if entry is None:
-            frames = {wire: wire.event(broadcast.event, broadcast.args) for wire in wires}
+            frames = [wire.event(broadcast.event, broadcast.args) for wire in by_wire]
         else:
-            frames = {wire: wire.recoverable(entry) for wire in wires}
-        late_messages = late_bytes = 0
-        for connection in recipients:  # nothing but the write for those whose socket is clear
-            frame, direct = frames[connection.wire], connection.direct
+            frames = [wire.recoverable(entry) for wire in by_wire]
+        for frame, connections in zip(frames, by_wire.values(), strict=True):
+            self._deliver(frame, connections, volatile=broadcast.volatile)
+        self._counters.add("deliveries", amount=len(recipients))
+        return len(recipients)
+
+    def _deliver(self, frame: bytes, connections: list[M], *, volatile: bool) -> None:
+        """Nothing but the write for those whose socket is clear."""
+        size, late_messages, late_bytes = len(frame), 0, 0
+        for connection in connections:
+            direct, rest = connection.direct, frame
             if direct is not None:
                 try:
                     sent = direct(frame)
                 except OSError:  # full, or broken: the transport finds out
                     sent = 0
-                if sent == len(frame):
+                if sent == size:
                     continue
-                frame = frame[sent:]
+                rest = frame[sent:]
             late_messages += 1  # `write` counts them itself
-            late_bytes += len(frame)
+            late_bytes += len(rest)
             try:
-                connection.write(frame, broadcast.volatile)
+                connection.write(rest, volatile)
             except Exception:  # the others get it all the same
                 log.failure("connection {connection_id} could not be written to", connection_id=connection.id)
                 self._counters.add("internal_errors")
-        self._counters.add("deliveries", amount=len(recipients))
         if self.sent is not None:
-            self.sent.messages += len(recipients) - late_messages
-            self.sent.bytes += _sum_of_sizes(recipients, frames) - late_bytes
-        return len(recipients)
+            self.sent.messages += len(connections) - late_messages
+            self.sent.bytes += size * len(connections) - late_bytes
 
     def disconnect(self, message: Disconnect) -> int:
         """Close the target's connections; returns how many those are."""
@@ -275,16 +283,19 @@ class Registry(Generic[M]):
         return (own,) if own.namespace == namespace else ()
 
 
+def _by_wire(connections: list[M]) -> dict[Wire, list[M]]:
+    """The connections of each wire format; most broadcasts have one."""
+    wires: set[Wire] = set(map(_wire_of, connections))
+    if len(wires) == 1:
+        return {wires.pop(): connections}
+    found: dict[Wire, list[M]] = {wire: [] for wire in wires}
+    for connection in connections:
+        found[connection.wire].append(connection)
+    return found
+
+
 def _within(connections: Iterable[M], namespace: str) -> list[M]:
     return [connection for connection in connections if connection.namespace == namespace]
-
-
-def _sum_of_sizes(connections: list[M], frames: dict[Wire, bytes]) -> int:
-    """Of a broadcast at once, rather than at each delivery: most have one wire format."""
-    if len(frames) == 1:
-        (frame,) = frames.values()
-        return len(frame) * len(connections)
-    return sum([len(frames[connection.wire]) for connection in connections])
 
 
 def _put(table: dict[K, Members[M]], key: K, connection: M) -> None:
