@@ -8,6 +8,7 @@ import re
 import select
 import signal
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -221,8 +222,19 @@ class ChallengeTests(Base):
         self.assertIn("interrupted: closing", out)
         self.assertNotIn("Traceback", out)
 
-    def type(self, user: str, *steps: tuple[str, str]) -> str:
-        """At a terminal of its own: wait for a text, then type; gives all that was shown."""
+    def test_an_interrupt_that_another_thread_gets_is_one(self) -> None:
+        """The system may choose any thread; here it is the one that reads the keyboard."""
+
+        def interrupt(pid: int) -> None:
+            (reader,) = {int(name) for name in os.listdir(f"/proc/{pid}/task")} - {pid}
+            os.kill(reader, signal.SIGINT)
+
+        out = self.type("alice", (_PROMPT, "hello\n"), ('"message":"hello"', interrupt))
+        self.assertEqual(self.status, 130, out)
+        self.assertIn("interrupted: closing", out)
+
+    def type(self, user: str, *steps: tuple[str, str | Callable[[int], None]]) -> str:
+        """At a terminal of its own: wait for a text, then type, or do something to the process; gives what was shown."""
         leader, follower = pty.openpty()
         self.addCleanup(os.close, leader)
         command = [*COMMAND, "connect", self.service.url, "--login", user]
@@ -245,7 +257,10 @@ class ChallengeTests(Base):
                 self.assertTrue(more, f"{wanted} is not in {shown}")
                 shown += more
             place = found.end()
-            os.write(leader, typed.encode())
+            if isinstance(typed, str):
+                os.write(leader, typed.encode())
+            else:
+                typed(process.pid)
         while more := self.read(leader):
             shown += more
         self.status = process.wait(PATIENCE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import sys
 import threading
@@ -75,6 +76,9 @@ class Terminal:
         # readline leaves the terminal without echo when the program ends while it reads
         self._attributes = termios.tcgetattr(0)
         self._waker, self._woken = socket.socketpair()
+        # The system may give Ctrl-C to the thread, and `select` would not hear of it.
+        self._waker.setblocking(False)
+        self._wakeup_before = signal.set_wakeup_fd(self._waker.fileno(), warn_on_full_buffer=False)
         self._wanted = threading.Semaphore(0)
         self._is_reading = False
         self._lines: deque[str | None] = deque()
@@ -113,7 +117,8 @@ class Terminal:
         return PROMPT + self._readline.get_line_buffer() if self._is_reading else ""
 
     def close(self) -> None:
-        """Leave the terminal as it was."""
+        """Leave the terminal, and the signals, as they were."""
+        signal.set_wakeup_fd(self._wakeup_before)
         with suppress(self._termios.error):
             self._termios.tcsetattr(0, self._termios.TCSADRAIN, self._attributes)
         if self._is_reading:

@@ -149,8 +149,10 @@ class Talk:
         if self._wire.deadline is not None:
             times.append(self._wire.deadline - (now - last))
         reads: list[WebSocket | Pipe | Terminal] = [socket]
-        if self._is_reading and not self._keyboard.ended:
+        is_reading = self._is_reading and not self._keyboard.ended
+        if is_reading:
             self._keyboard.wanted()
+        if is_reading or self._keyboard.is_terminal:  # a terminal tells of Ctrl-C, too
             reads.append(self._keyboard)
         if socket.has_more:
             return
