@@ -234,7 +234,7 @@ class ChallengeTests(Base):
         self.assertIn("interrupted: closing", out)
 
     def type(self, user: str, *steps: tuple[str, str | Callable[[int], None]]) -> str:
-        """At a terminal of its own: wait for a text, then type, or do something to the process; gives what was shown."""
+        """At a terminal of its own: wait for a text, then type, or do something to the process; gives what came."""
         leader, follower = pty.openpty()
         self.addCleanup(os.close, leader)
         command = [*COMMAND, "connect", self.service.url, "--login", user]
