@@ -43,7 +43,9 @@ class App(Namespace):
             return found
         check_namespace(name)
         if name in self._reserved:
-            raise ValueError(f"{name} is the service's own (--admin-namespace): give this one, or that one, another name")
+            raise ValueError(
+                f"{name} is the service's own (--admin-namespace): give this one, or that one, another name"
+            )
         found = self.find(name)
         if found is None:
             found = self._named[name] = self._adopt(Namespace(name))
@@ -68,7 +70,7 @@ class App(Namespace):
             ValueError: the application has that name.
         """
         name = str(namespace.name)
-        if name in self._named:
+        if name in self._named and name not in self._reserved:
             raise ValueError(f"the application has a namespace {name} of its own")
         self._named[name] = self._adopt(namespace)
         self._reserved.add(name)

@@ -87,6 +87,11 @@ class Clients:
     def __iter__(self) -> Iterator[Client]:
         return iter(list(self._by_sid.values()))
 
+    @property
+    def polling_count(self) -> int:
+        """How many are on long-polling; looks at each."""
+        return sum(client.socket is None for client in self._by_sid.values())
+
     def get(self, sid: str) -> Client | None:
         """The client of a session that lives."""
         return self._by_sid.get(sid)
