@@ -338,7 +338,7 @@ class Connection:
     @property
     def transport(self) -> str:
         """What carries it at present: `websocket` or `polling`."""
-        return self._link.transport
+        return self._link.transport_name
 
     @property
     def client_id(self) -> str:

@@ -38,7 +38,7 @@ class Link(ABC):
     __slots__ = ()
 
     @property
-    def transport(self) -> str:
+    def transport_name(self) -> str:
         """What it is at present, by Engine.IO's names."""
         return "websocket"
 

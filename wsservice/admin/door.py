@@ -101,7 +101,7 @@ class AdminDoor:
         is_right = await self._lock.run(self._in_thread, self._settings.password.verify, password)
         is_user = hmac.compare_digest(_bytes(username), _bytes(self._settings.user))
         if not (is_user and is_right):
-            return await self._refuse("password", handshake)
+            return await self._refuse("credentials", handshake)
         session_id, digest, end = self._sessions.begin()
         self._began(digest, end)
         self._counters.add("admin_logins", "ok")

@@ -171,7 +171,7 @@ class Client:
         return hashlib.sha256(self.sid.encode()).hexdigest()[:12]
 
     @property
-    def transport(self) -> str:
+    def transport_name(self) -> str:
         """The present transport, by Engine.IO's names."""
         return "polling" if self.socket is None else "websocket"
 

@@ -32,9 +32,9 @@ class NamespaceLink(Link):
         self.trail: Trail | None = None
 
     @property
-    def transport(self) -> str:
+    def transport_name(self) -> str:
         """The client's present transport."""
-        return self._client.transport
+        return self._client.transport_name
 
     @property
     def client_id(self) -> str:
