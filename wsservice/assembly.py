@@ -52,6 +52,7 @@ from wsservice.identity import (
 from wsservice.loader import load_app
 from wsservice.metering import Metering, make_metering, parse_address
 from wsservice.metrics.state import State
+from wsservice.namespace import Namespace
 from wsservice.open_files import SPARE_CONNECTIONS, most_connections
 from wsservice.parsers import is_loopback
 from wsservice.peering import Peering, make_incoming, make_outgoing
@@ -148,7 +149,8 @@ def assemble(
     revocations = Revocations(now, forgot=partial(given.counters.add, "tables_full", "revocations"))
     hub.is_revoked = revocations.refuses
     sessions = Sessions(hub.registry, revocations, now, hub.history, given.adapter)
-    if given.adapter is not None:
+    board = _reserve_admin(config, given.app)
+    if given.adapter is not None:  # behind that: the names that there are get their channels now
         given.adapter.serve(Local(hub, given.app, sessions))
         nodes = nodes or given.adapter.nodes
     make_authenticator = partial(
@@ -174,7 +176,9 @@ def assemble(
         cookie=_sticky_cookie(config),
         unread_timeout=config.unread_timeout,
     )
-    admin = _make_admin(config, reactor, hub, given, clients=clients, raw=raw, around=around)
+    admin = None
+    if board is not None:
+        admin = _make_admin(config, reactor, hub, given, board=board, clients=clients, raw=raw, around=around)
     services = AuthServices(
         provider=given.provider,
         authenticate=authenticator.authenticate,
@@ -470,42 +474,55 @@ def _make_clients(
     )
 
 
+def _reserve_admin(config: Config, app: App) -> Namespace | None:
+    """The namespace of the admin view; None where it is off.
+
+    Raises:
+        ConfigurationError: the application has one of that name.
+    """
+    if not config.admin_user:
+        return None
+    board = Namespace(config.admin_namespace)
+    try:
+        app.reserve(board)
+    except ValueError as error:
+        raise ConfigurationError(f"--admin-namespace {config.admin_namespace}: {error}; choose another one") from None
+    return board
+
+
 def _make_admin(
     config: Config,
     reactor: Any,
     hub: Hub,
     given: _Given,
     *,
+    board: Namespace,
     clients: Clients,
     raw: RawFactory,
     around: Surroundings,
-) -> AdminView | None:
-    """The admin view, behind the door of its namespace; None where it is off."""
-    if not config.admin_user:
-        return None
+) -> AdminView:
+    """The admin view, behind the door of its namespace."""
     forgot = partial(given.counters.add, "tables_full", "rates")
-    try:
-        view = AdminView(
-            hub,
-            given.app,
-            AdminSettings(
-                user=config.admin_user,
-                password=PasswordHash.parse(config.admin_password_hash),
-                namespace=config.admin_namespace,
-                shows_events=config.admin_mode == "development",
-                read_only=config.admin_read_only,
-                session_seconds=config.admin_session_lifetime,
-                event_rate=config.admin_event_rate,
-                list_bytes=config.send_queue_bytes // 2,
-            ),
-            count_clients=lambda: (len(raw.live) + len(clients), clients.polling_count),
-            attempts=Buckets(Rate(config.login_burst, config.login_interval), reactor.seconds, forgot=forgot),
-            own_origins=given.origins,
-            in_thread=partial(around.in_thread, reactor),
-            now=around.now,
-        )
-    except ValueError as error:
-        raise ConfigurationError(f"--admin-namespace {config.admin_namespace}: {error}; choose another one") from None
+    view = AdminView(
+        hub,
+        given.app,
+        board,
+        AdminSettings(
+            user=config.admin_user,
+            password=PasswordHash.parse(config.admin_password_hash),
+            namespace=config.admin_namespace,
+            shows_events=config.admin_mode == "development",
+            read_only=config.admin_read_only,
+            session_seconds=config.admin_session_lifetime,
+            event_rate=config.admin_event_rate,
+            list_bytes=config.send_queue_bytes // 2,
+        ),
+        count_clients=lambda: (len(raw.live) + len(clients), clients.polling_count),
+        attempts=Buckets(Rate(config.login_burst, config.login_interval), reactor.seconds, forgot=forgot),
+        own_origins=given.origins,
+        in_thread=partial(around.in_thread, reactor),
+        now=around.now,
+    )
     clients.door = view.door
     return view
 

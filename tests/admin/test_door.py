@@ -85,7 +85,7 @@ class LoginTests(AdminCase):
         self.assertEqual(self.service.parts.hub.registry.namespaces(), ["/admin"])
         client._write(Encoded(b"0", ()))
         self.service.settle()
-        self.assertEqual(self.service.parts.hub.registry.namespaces(), ["/admin"])
+        self.assertEqual(client.closed, (None, "Invalid authentication token"))
 
 
 class OriginTests(AdminCase):

@@ -37,7 +37,14 @@ class PasswordTests(SynchronousTestCase):
 
     def test_what_is_no_hash_is_refused(self) -> None:
         good = make_hash("correct horse battery", CHEAP)
-        for wrong in ("", "hunter2", "$2b$10$abcdefghijklmnopqrstuv", good[:-1], f"{good}A", good.replace("scrypt", "x")):
+        for wrong in (
+            "",
+            "hunter2",
+            "$2b$10$abcdefghijklmnopqrstuv",
+            good[:-1],
+            f"{good}A",
+            good.replace("scrypt", "x"),
+        ):
             self.assertRaisesRegex(ValueError, "admin-hash", PasswordHash.parse, wrong)
         for costs in ("13:8:1", "21:8:1", "15:0:1", "15:33:1", "15:8:0", "15:8:17"):
             text = good.replace("14:8:1", costs)

@@ -10,6 +10,8 @@ from wsservice.admin.publisher import BATCH_INTERVAL
 from wsservice.app import App
 from wsservice.connection import Connection
 from wsservice.errors import ClientError, ConfigurationError
+from wsservice.registry import Registry
+from wsservice.testing.client import Refused
 
 
 def make_app() -> App:
@@ -164,7 +166,7 @@ class EventTests(AdminCase):
         self.start(make_app())
         viewer = self.look()
         self.heard(viewer)
-        self.assertRaises(Exception, self.service.connect, "mallory")
+        self.assertRaises(Refused, self.service.connect, "mallory")
         (came, gone, _) = self.heard(viewer)
         self.assertEqual((came[0], gone[0], gone[3]), ("socket_connected", "socket_disconnected", "refused"))
 
@@ -174,7 +176,7 @@ class EventTests(AdminCase):
         self.service.connect("alice").emit("say", "hi")
         self.service.advance(5)
         self.assertEqual({one[0] for one in viewer.received()}, {"session", "config", "server_stats"})
-        self.assertIs(type(self.service.parts.hub.registry).__name__ == "Registry", True)
+        self.assertIs(type(self.service.parts.hub.registry), Registry)
 
 
 class FloodTests(AdminCase):

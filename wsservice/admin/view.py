@@ -58,6 +58,7 @@ class AdminView:
     """See the module's docstring. Make it once the adapter serves; then call `start`, and `stop` at the end.
 
     Args:
+        namespace: reserved for it (`App.reserve`).
         count_clients: how many clients there are, and how many of them are on long-polling.
         attempts: logins by address.
         own_origins: whose pages may use everything.
@@ -66,15 +67,13 @@ class AdminView:
 
     Attributes:
         door: for `Clients.door`.
-
-    Raises:
-        ValueError: the application has a namespace of that name.
     """
 
     def __init__(
         self,
         hub: Hub,
         app: App,
+        namespace: Namespace,
         settings: AdminSettings,
         *,
         count_clients: Callable[[], tuple[int, int]],
@@ -87,8 +86,7 @@ class AdminView:
         self._app = app
         self._settings = settings
         self._count_clients = count_clients
-        self._namespace = namespace = Namespace(settings.namespace)
-        app.reserve(namespace)
+        self._namespace = namespace
         self._publisher = publisher = Publisher(
             hub, namespace, rate=settings.event_rate, caught_up=lambda: self._later(self._tell_all())
         )
