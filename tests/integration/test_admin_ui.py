@@ -115,7 +115,7 @@ class AdminUiCase(BrowserTestCase):
 
     def open_ui(self) -> Ui:
         """The UI in a new window, before the login."""
-        window = self.window(width=1280, height=800)
+        window = self.window(width=1700, height=860)
         window.driver.get(f"{self.origin}/")
         window.driver.execute_script("localStorage.clear()")
         window.driver.get(f"{self.origin}/?")
