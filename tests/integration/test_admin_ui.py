@@ -87,7 +87,7 @@ class Ui:
 
     def ids(self) -> list[str]:
         """The ids in its list of sockets."""
-        found = [re.match(r"\s*([A-Za-z0-9_-]{20})\s", row) for row in self.rows()]
+        found = [re.match(r"\s*([A-Za-z0-9_-]{20})", row) for row in self.rows()]
         return [match[1] for match in found if match]
 
 
