@@ -11,11 +11,10 @@ from typing import Any
 from twisted.logger import Logger
 
 from wsservice.audience import Audience
-from wsservice.close_codes import CloseCode
 from wsservice.connection import Connection
 from wsservice.errors import ClientError
 from wsservice.hub import Hub
-from wsservice.messages import Disconnect, Target
+from wsservice.messages import Target
 from wsservice.namespace import Namespace
 
 log = Logger()
@@ -74,8 +73,6 @@ class Commands:
         if close is True:
             self._close_here(name, room)
             self._namespace.server_emit(_CLOSE, name, room)
-            if self._hub.adapter is not None:  # Node's servers, which do not know our event, leave the namespace
-                self._hub.adapter.disconnect(Disconnect(_target(name, room), CloseCode.NORMAL, REASON))
         else:
             reach.disconnect(room=room or None, everybody=not room, reason=REASON)
         self._log(connection, "disconnect", name, room, "")
