@@ -44,6 +44,7 @@ setup(
     # By hand: find_packages() misses twisted.plugins, find_namespace_packages() would pack the tests.
     packages=[
         "wsservice",
+        "wsservice.admin",
         "wsservice.adapters",
         "wsservice.adapters.redis",
         "wsservice.auth",

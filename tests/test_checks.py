@@ -168,3 +168,27 @@ class CookieTests(Base):
 
     def test_a_relative_key_file_survives_a_change_of_folder(self) -> None:
         self.assertEqual(self.load({"dev": "yes", "tls_cert": "a.pem"}).tls_cert, Path.cwd() / "a.pem")
+
+
+class AdminTests(Base):
+    def test_the_admin_view_is_named_wholly_or_not_at_all(self) -> None:
+        hash = "scrypt:14:8:1:AAAAAAAAAAAAAAAAAAAAAA:" + "A" * 43
+        self.assertIn("wsservice admin-hash makes it", self.problems({"admin_user": "ann"}, **POOL)[0])
+        self.assertEqual(
+            self.problems(**POOL, ADMIN_PASSWORD_HASH=hash, WSSERVICE_ADMIN_READ_ONLY="yes"),
+            [
+                "--admin-password-hash and --admin-read-only without --admin-user: name who may log in to the admin "
+                "view, or leave it away"
+            ],
+        )
+        self.load({"admin_user": "ann"}, **POOL, ADMIN_PASSWORD_HASH=hash)
+
+    def test_a_hash_that_is_none_is_refused_and_not_shown(self) -> None:
+        (problem,) = self.problems({"admin_user": "ann"}, **POOL, ADMIN_PASSWORD_HASH="hunter2")
+        self.assertIn("is not a hash that `wsservice admin-hash` prints", problem)
+        self.assertNotIn("hunter2", problem)
+
+    def test_the_main_namespace_is_the_applications(self) -> None:
+        for name, part in (("/", "the main namespace"), ("admin", "begins with a slash"), ("/a,b", "no comma")):
+            found = self.problems({"admin_user": "ann", "admin_namespace": name}, **POOL, ADMIN_PASSWORD_HASH="")
+            self.assertTrue(any(part in one for one in found), found)

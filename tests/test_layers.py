@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "wsservice"
 LAYERS = {
     0: [
         "messages errors close_codes handshake envelope frames config settings parsers checks redaction handlers",
-        "targets terminal arguments emissions",
+        "targets terminal arguments emissions admin.passwords",
         "engineio. socketio. addresses open_files traffic connection_limits headers recorded",
         "auth.principal auth.cookies auth.tokens auth.verified auth.keys auth.origin auth.strict_json auth.sigv4",
         "auth.endpoints auth.api_keys auth.providers.cognito_errors web.answers web.limits web.compression",
@@ -30,7 +30,7 @@ LAYERS = {
         "recovery client_calls server_events questions adapters.base adapters.local",
         "counters wire registry calls deadlines expiry history hub connection audience namespace app sessions loader",
         "log_context log_flood log_writer logs clients. admission alarms pings unsent surroundings",
-        "auth.authenticator auth.revocations auth.marks auth.providers.base web.rates",
+        "auth.authenticator auth.revocations auth.marks auth.providers.base web.rates admin.",
         "auth.providers.cognito_challenges web.forms web.session_cookies",
         "adapters.redis.outbox adapters.redis.subscriptions adapters.redis.refusals adapters.redis.held",
         "adapters.redis.own_events",

@@ -48,6 +48,8 @@ _CALLS = ("hit", "alarm")
 
 #: counts that no limit of ours makes grow, by name, or by name and reason
 NO_LIMIT = {
+    "admin_commands": "what an administrator did",
+    "admin_logins": "ok, or refused; the rate is the logins' own, and the log tells of each refusal",
     "acks_ignored": "a client answers what nobody asked",
     "auth": "who a token speaks for; refusals are the client's",
     "cluster_connections_lost": "Redis was away, and /ready says so",
@@ -75,6 +77,7 @@ NO_LIMIT = {
     "logins": "ok, a challenge, or refused by the provider",
     "logouts": "ok, or refused",
     "messages_dropped": "each limit that drops has a count of its own; volatile ones may be dropped",
+    "namespaces_refused origin": "a page that may use the admin view only",
     "namespaces_refused unknown": "there is no such namespace",
     "passed_on": "what went well, or a client that left",
     "passed_on_failed broken": "another node's",

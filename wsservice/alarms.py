@@ -19,6 +19,7 @@ RECENT = 60.0
 
 #: counts that grow when a limit bites -> the limit's name, and what an operator would change
 WATCHED = {
+    ("admin_dropped", ""): ("admin_events", "--admin-event-rate, or --admin-mode production"),
     ("heads_refused", "head_too_large"): ("head", "--max-head-size, --max-headers"),
     ("http_refused", "head_too_large"): ("head", "--max-head-size, --max-headers"),
     ("heads_refused", "timeout"): ("head_time", "--handshake-timeout"),

@@ -20,6 +20,8 @@ class App(Namespace):
         super().__init__(ROOT)
         self._named: dict[str, Namespace] = {ROOT: self}
         self._patterns: list[Namespace] = []
+        #: names that the service itself answers
+        self._reserved: set[str] = set()
         #: single names of patterns that the application holds on to
         self._parts: WeakSet[Namespace] = WeakSet()
 
@@ -40,6 +42,10 @@ class App(Namespace):
                 self._patterns.append(self._adopt(found))
             return found
         check_namespace(name)
+        if name in self._reserved:
+            raise ValueError(
+                f"{name} is the service's own (--admin-namespace): give this one, or that one, another name"
+            )
         found = self.find(name)
         if found is None:
             found = self._named[name] = self._adopt(Namespace(name))
@@ -56,6 +62,18 @@ class App(Namespace):
         return next((one for one in self._patterns if one.matches(name)), None)
 
     # For the service
+
+    def reserve(self, namespace: Namespace) -> None:
+        """Take a name in, that the application can have no handlers for: the namespace is the service's own.
+
+        Raises:
+            ValueError: the application has that name.
+        """
+        name = str(namespace.name)
+        if name in self._named and name not in self._reserved:
+            raise ValueError(f"the application has a namespace {name} of its own")
+        self._named[name] = self._adopt(namespace)
+        self._reserved.add(name)
 
     def names(self) -> list[str]:
         """The namespaces of fixed names."""

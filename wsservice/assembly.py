@@ -14,6 +14,10 @@ from wsservice import __version__
 from wsservice.adapters.base import Adapter
 from wsservice.adapters.local import Local
 from wsservice.adapters.redis.shared_history import SharedHistory
+from wsservice.admin.passwords import PasswordHash
+from wsservice.admin.settings import AdminSettings
+from wsservice.admin.view import AdminView
+from wsservice.admin.watched import WatchedRegistry
 from wsservice.admission import Admission
 from wsservice.alarms import Alarms
 from wsservice.app import App
@@ -38,10 +42,17 @@ from wsservice.expiry import Expirations
 from wsservice.handshake import is_trusted
 from wsservice.history import History
 from wsservice.hub import Hub
-from wsservice.identity import make_greeting, make_origins, make_provider, make_session_cookies
+from wsservice.identity import (
+    make_greeting,
+    make_origins,
+    make_provider,
+    make_session_cookies,
+    make_socketio_origins,
+)
 from wsservice.loader import load_app
 from wsservice.metering import Metering, make_metering, parse_address
 from wsservice.metrics.state import State
+from wsservice.namespace import Namespace
 from wsservice.open_files import SPARE_CONNECTIONS, most_connections
 from wsservice.parsers import is_loopback
 from wsservice.peering import Peering, make_incoming, make_outgoing
@@ -61,7 +72,7 @@ from wsservice.web.api import Api
 from wsservice.web.health import HEALTH, READY, Checks
 from wsservice.web.limits import Limits
 from wsservice.web.polling import PollingResource, PollingSettings
-from wsservice.web.rates import Rate
+from wsservice.web.rates import Buckets, Rate
 from wsservice.web.request import WsSite
 from wsservice.web.root import make_site
 from wsservice.web.services import AuthServices, AuthSettings
@@ -92,6 +103,7 @@ class Parts:
     greeting: list[str]
     peering: Peering | None
     metering: Metering | None
+    admin: AdminView | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +113,7 @@ class _Given:
     app: App
     provider: IdentityProvider
     origins: OriginPolicy
+    socketio_origins: OriginPolicy
     session_cookies: SessionCookies
     certificate: Certificate | None
     endpoints: list[tuple[str, IStreamServerEndpoint]]
@@ -136,23 +149,26 @@ def assemble(
     revocations = Revocations(now, forgot=partial(given.counters.add, "tables_full", "revocations"))
     hub.is_revoked = revocations.refuses
     sessions = Sessions(hub.registry, revocations, now, hub.history, given.adapter)
-    if given.adapter is not None:
+    board = _reserve_admin(config, given.app)
+    if given.adapter is not None:  # behind that: the names that there are get their channels now
         given.adapter.serve(Local(hub, given.app, sessions))
         nodes = nodes or given.adapter.nodes
-    authenticator = Authenticator(
+    make_authenticator = partial(
+        Authenticator,
         given.provider,
         cookie_name=config.auth_cookie_name,
-        origins=given.origins,
         revocations=revocations,
         counters=given.counters,
     )
+    authenticator = make_authenticator(origins=given.origins)
+    socketio_authenticator = make_authenticator(origins=given.socketio_origins)
     clients = _make_clients(
         config, hub, given, clock=clock, now=now, authenticator=authenticator, revocations=revocations
     )
     raw = _make_raw(config, reactor, hub, authenticator)
     socketio = SocketIoFactory(
         clients,
-        authenticator,
+        socketio_authenticator,
         clock=reactor,
         trusted_proxies=config.trusted_proxy,
         compression=config.compression,
@@ -160,6 +176,9 @@ def assemble(
         cookie=_sticky_cookie(config),
         unread_timeout=config.unread_timeout,
     )
+    admin = None
+    if board is not None:
+        admin = _make_admin(config, reactor, hub, given, board=board, clients=clients, raw=raw, around=around)
     services = AuthServices(
         provider=given.provider,
         authenticate=authenticator.authenticate,
@@ -177,8 +196,8 @@ def assemble(
     polling_settings = _make_polling(config)
     polling = PollingResource(
         clients,
-        authenticator,
-        given.origins,
+        socketio_authenticator,
+        given.socketio_origins,
         polling_settings,
         passing=None if outgoing is None else outgoing.passing,
     )
@@ -192,8 +211,8 @@ def assemble(
             reactor,
             nodes,
             clients,
-            authenticator=authenticator,
-            origins=given.origins,
+            authenticator=socketio_authenticator,
+            origins=given.socketio_origins,
             polling=polling_settings,
             limits=_make_limits(config),
             accepting=accepting,
@@ -285,16 +304,19 @@ def assemble(
         greeting=make_greeting(given.provider),
         peering=peering,
         metering=metering,
+        admin=admin,
     )
 
 
 def _make_given(config: Config, reactor: Any, around: Surroundings) -> _Given:
     counters, problems = Counters(), Problems()
     certificate = problems.during(lambda: _certificate(config))
+    origins = problems.during(lambda: make_origins(config))
     given = _Given(
         app=problems.during(lambda: around.app or (load_app(config.app) if config.app else make_app(reactor))),
         provider=problems.during(lambda: around.provider or make_provider(config, reactor, counters, around.now)),
-        origins=problems.during(lambda: make_origins(config)),
+        origins=origins,
+        socketio_origins=problems.during(lambda: make_socketio_origins(config, origins)),
         session_cookies=problems.during(lambda: make_session_cookies(config)),
         certificate=certificate,
         endpoints=problems.during(
@@ -359,7 +381,8 @@ def _certificate(config: Config) -> Certificate | None:
 def _make_hub(
     config: Config, reactor: Any, given: _Given, *, clock: RunningClock, now: Callable[[], float], alarms: Alarms
 ) -> Hub:
-    registry: Registry[Connection] = Registry(given.counters)
+    is_watched = config.admin_user and config.admin_mode == "development"
+    registry: Registry[Connection] = (WatchedRegistry if is_watched else Registry)(given.counters)
     history = None
     if config.recovery:
         kind = History if given.adapter is None else SharedHistory
@@ -449,6 +472,59 @@ def _make_clients(
         clock=clock,
         wall_clock=now,
     )
+
+
+def _reserve_admin(config: Config, app: App) -> Namespace | None:
+    """The namespace of the admin view; None where it is off.
+
+    Raises:
+        ConfigurationError: the application has one of that name.
+    """
+    if not config.admin_user:
+        return None
+    board = Namespace(config.admin_namespace)
+    try:
+        app.reserve(board)
+    except ValueError as error:
+        raise ConfigurationError(f"--admin-namespace {config.admin_namespace}: {error}; choose another one") from None
+    return board
+
+
+def _make_admin(
+    config: Config,
+    reactor: Any,
+    hub: Hub,
+    given: _Given,
+    *,
+    board: Namespace,
+    clients: Clients,
+    raw: RawFactory,
+    around: Surroundings,
+) -> AdminView:
+    """The admin view, behind the door of its namespace."""
+    forgot = partial(given.counters.add, "tables_full", "rates")
+    view = AdminView(
+        hub,
+        given.app,
+        board,
+        AdminSettings(
+            user=config.admin_user,
+            password=PasswordHash.parse(config.admin_password_hash),
+            namespace=config.admin_namespace,
+            shows_events=config.admin_mode == "development",
+            read_only=config.admin_read_only,
+            session_seconds=config.admin_session_lifetime,
+            event_rate=config.admin_event_rate,
+            list_bytes=config.send_queue_bytes // 2,
+        ),
+        count_clients=lambda: (len(raw.live) + len(clients), clients.polling_count),
+        attempts=Buckets(Rate(config.login_burst, config.login_interval), reactor.seconds, forgot=forgot),
+        own_origins=given.origins,
+        in_thread=partial(around.in_thread, reactor),
+        now=around.now,
+    )
+    clients.door = view.door
+    return view
 
 
 def _make_api(config: Config, hub: Hub, reactor: Any) -> Api:

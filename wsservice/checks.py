@@ -143,6 +143,17 @@ def extra_problems(config: Config) -> list[str]:
     return problems
 
 
+def admin_problems(config: Config, sources: Mapping[str, int]) -> list[str]:
+    """Who may log in to the admin view, named wholly; or nothing of it."""
+    given = {name for name, source in sources.items() if source != DEFAULT and name.startswith("admin_")}
+    if "admin_user" in given and "admin_password_hash" not in given:
+        return ["--admin-user needs ADMIN_PASSWORD_HASH: wsservice admin-hash makes it of a password"]
+    if given and "admin_user" not in given:
+        names = " and ".join(f"--{name.replace('_', '-')}" for name in sorted(given))
+        return [f"{names} without --admin-user: name who may log in to the admin view, or leave it away"]
+    return []
+
+
 def region_of(pool_id: str) -> str:
     """The region that a user pool's id names; empty if it names none."""
     match = _REGION.match(pool_id)

@@ -27,6 +27,7 @@ APPLICATION = "Application"
 SOCKET_IO = "Socket.IO"
 RECOVERY = "Recovery"
 BACKENDS = "Backends"
+ADMIN = "Admin view"
 LIMITS = "Limits"
 CLUSTER = "Cluster"
 LOGS = "Logs"
@@ -470,6 +471,56 @@ class Config:
         precedent="none, Centrifugo's API has no limit; what `--message-rate` is for one user",
     )
 
+    admin_user: str = setting(
+        "",
+        ADMIN,
+        text("NAME"),
+        note="the admin view is off",
+        help="who may log in to the admin view, where the UI of @socket.io/admin-ui connects; see admin.md",
+    )
+    admin_password_hash: str = setting(
+        "",
+        ADMIN,
+        parsers.PASSWORD_HASH,
+        env="ADMIN_PASSWORD_HASH",
+        help="the hash of the password, as `wsservice admin-hash` prints it",
+    )
+    admin_origin: tuple[str, ...] = setting(
+        (),
+        ADMIN,
+        parsers.ORIGIN,
+        separator=",",
+        help="where the UI is served, such as `https://admin.example.com`; its page can use the admin view and nothing "
+        "else of the service",
+    )
+    admin_mode: Literal["development", "production"] = setting(
+        "development",
+        ADMIN,
+        one_of("development", "production"),
+        help="`development` shows sockets, rooms and events, at some cost for each message; `production` figures only",
+    )
+    admin_read_only: bool = setting(
+        False, ADMIN, help="show, and let nobody emit, join, leave or disconnect in the admin view"
+    )
+    admin_namespace: str = setting(
+        "/admin", ADMIN, parsers.NAMESPACE, help="the namespace of the admin view, if the application needs that one"
+    )
+    admin_session_lifetime: int = setting(
+        86400,
+        ADMIN,
+        integer(60, 30 * _DAY, "seconds"),
+        help="how long a login to the admin view is good for",
+        precedent="@socket.io/admin-ui's `sessionDuration`",
+    )
+    admin_event_rate: int = setting(
+        200,
+        ADMIN,
+        integer(1, 100_000, "events/s"),
+        help="what one process tells the admin view of; past it they are dropped and counted, and the list of sockets "
+        "is sent anew afterwards",
+        precedent="none, @socket.io/admin-ui has no limit; more than a person reads, and little for a browser",
+    )
+
     max_connections: int = setting(
         0,
         LIMITS,
@@ -863,6 +914,7 @@ def find_config(
     problems += checks.provider_problems(read, reader.sources)
     config = _resolve(read, reader.sources)
     problems += [*checks.listening_problems(config), *checks.cookie_problems(config), *checks.extra_problems(config)]
+    problems += checks.admin_problems(read, reader.sources)
     return FoundConfig(config, problems, reader.sources, reader.places)
 
 

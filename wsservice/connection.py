@@ -331,6 +331,21 @@ class Connection:
         return self._accepted
 
     @property
+    def end_reason(self) -> str:
+        """Why it ended, or is being closed; empty while it is open."""
+        return self._end_reason or ""
+
+    @property
+    def transport(self) -> str:
+        """What carries it at present: `websocket` or `polling`."""
+        return self._link.transport_name
+
+    @property
+    def client_id(self) -> str:
+        """A public name of the client, which the connections over one transport have in common."""
+        return self._link.client_id or self.id
+
+    @property
     def saved_data(self) -> dict[str, Any]:
         """The application's notes, to be saved with a connection that broke."""
         return self._data or {}
@@ -419,9 +434,9 @@ class Connection:
 
     def ended(self, reason: str) -> None:
         """The transport is gone; `reason` is for `on_disconnect` unless the service itself closed it."""
+        self._end_reason = self._end_reason or reason
         self._leave_tables()
         self._state = State.ENDED
-        self._end_reason = self._end_reason or reason
         self._drop_held()
         if self._hub.draining:  # nobody waits for what it sent before
             self._drop_inbox()

@@ -65,6 +65,7 @@ class Hub:
         adapter: carries messages to the other processes of a cluster; None where this one is alone.
         limits: what one user and one connection may have.
         alarms: is told when they bite.
+        make_connection: makes them, where somebody watches them; None: `Connection` itself.
         traffics: what users may send; made here, None where that is not limited.
         logs_debug: whether debug lines about connections are logged; Twisted takes 5 us for one that nobody reads.
         is_revoked: whether a user signed out since their token was issued.
@@ -89,6 +90,7 @@ class Hub:
     adapter: Adapter | None = None
     limits: ConnectionLimits = field(default_factory=ConnectionLimits)
     alarms: Alarms | None = None
+    make_connection: Callable[..., Connection] | None = None
     traffics: Traffics | None = None
     logs_debug: bool = True
     is_revoked: Callable[[Principal], bool] = lambda principal: False

@@ -122,6 +122,14 @@ def make_origins(config: Config) -> OriginPolicy:
     return _refuse_value_errors("CORS_ORIGIN", lambda: OriginPolicy(config.cors_origin, config.require_origin))
 
 
+def make_socketio_origins(config: Config, origins: OriginPolicy) -> OriginPolicy:
+    """The pages that may connect by Socket.IO, also those that may only use the admin view (`AdminDoor`)."""
+    if not config.admin_origin:
+        return origins
+    wider = (*config.cors_origin, *config.admin_origin)
+    return _refuse_value_errors("--admin-origin", lambda: OriginPolicy(wider, config.require_origin))
+
+
 def make_session_cookies(config: Config) -> SessionCookies:
     """The cookies of a session."""
 

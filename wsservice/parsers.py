@@ -15,8 +15,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from wsservice.adapters.redis.url import RedisUrl, check_key
+from wsservice.admin.passwords import PasswordHash
 from wsservice.auth.origin import OriginPolicy
 from wsservice.handshake import Network
+from wsservice.messages import ROOT, check_namespace
 
 _YES = frozenset({"1", "true", "yes", "on"})
 _NO = frozenset({"0", "false", "no", "off"})
@@ -203,6 +205,23 @@ def sentry_dsn(value: str) -> str:
     return value
 
 
+def password_hash(value: str) -> str:
+    """The hash of the admin view's password."""
+    PasswordHash.parse(value)
+    return value
+
+
+def namespace(value: str) -> str:
+    """A Socket.IO namespace that is not the main one."""
+    try:
+        check_namespace(value)
+    except ValueError:
+        raise ValueError("is not a namespace, which begins with a slash and holds no comma") from None
+    if value == ROOT:
+        raise ValueError("is the main namespace, which is the application's")
+    return value
+
+
 def origin(value: str) -> str:
     """A page's origin that may connect; `https://*.example.com` is each direct subdomain."""
     try:
@@ -239,6 +258,8 @@ def log_level(value: str) -> str:
 ADAPTER = Kind("URL", adapter, is_shown=False)
 ADAPTER_KEY = Kind("KEY", check_key)
 BOOLEAN = Kind("yes|no", boolean)
+NAMESPACE = Kind("NAME", namespace)
+PASSWORD_HASH = Kind("FILE", password_hash, is_secret=True)
 COOKIE_NAME = Kind("NAME", cookie_name)
 OPTIONAL_COOKIE_NAME = Kind("NAME", lambda value: cookie_name(value) if value else "")
 FILE = Kind("FILE", path)

@@ -186,6 +186,10 @@ class Registry(Generic[M]):
         """The namespaces that have connections."""
         return list(self._namespaces)
 
+    def count(self, namespace: str) -> int:
+        """How many connections a namespace has."""
+        return len(self._namespaces.get(namespace, ()))
+
     @property
     def namespace_count(self) -> int:
         """How many namespaces have connections."""

@@ -136,6 +136,8 @@ class Server(MultiService):
             self.parts.hub.adapter.start()
         if self.parts.metering is not None:
             self.parts.metering.lag.start()
+        if self.parts.admin is not None:
+            self.parts.admin.start()
         if self._signals:  # once more: the reactor sets its own when it starts
             self._reactor.callWhenRunning(self._handle_signals)
         self._greet()
@@ -271,6 +273,8 @@ class Server(MultiService):
             self._reads.stop()
         parts.clients.stop()
         parts.hub.expirations.stop()
+        if parts.admin is not None:
+            parts.admin.stop()
         if parts.hub.adapter is not None:
             await parts.hub.adapter.stop()
         await parts.provider.stop()

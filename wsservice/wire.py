@@ -37,6 +37,16 @@ class Link(ABC):
 
     __slots__ = ()
 
+    @property
+    def transport_name(self) -> str:
+        """What it is at present, by Engine.IO's names."""
+        return "websocket"
+
+    @property
+    def client_id(self) -> str:
+        """A public name of the client that this is one namespace of; empty for one that is the client's only."""
+        return ""
+
     def entering(self) -> None:
         """The connection enters the registry: from here on it is sent what it is for."""
 

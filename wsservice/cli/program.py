@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import NoReturn
 
 import wsservice
+from wsservice.cli.admin_hash import ADMIN_HASH
 from wsservice.cli.check import CHECK
 from wsservice.cli.command import Command, Failed, Status
 from wsservice.cli.config import CONFIG
@@ -22,7 +23,7 @@ from wsservice.errors import ConfigurationError, RedisRefused, RedisUnavailable
 from wsservice.terminal import complaint
 
 #: in the order of the list that `--help` shows
-COMMANDS: tuple[Command, ...] = (CONNECT, CHECK, CONFIG, TOKEN, EMIT, JOIN, LEAVE, DISCONNECT, SERVER_EMIT)
+COMMANDS: tuple[Command, ...] = (CONNECT, CHECK, CONFIG, TOKEN, EMIT, JOIN, LEAVE, DISCONNECT, SERVER_EMIT, ADMIN_HASH)
 
 _ABOUT = "Commands for those who run wsservice. The service itself is started by: twistd -n wsservice"
 _END = "wsservice COMMAND --help tells more."

@@ -16,6 +16,7 @@ pieces arrives in one answer.
 
 from __future__ import annotations
 
+import hashlib
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
@@ -163,6 +164,16 @@ class Client:
     def sid(self) -> str:
         """The secret id of the Engine.IO session."""
         return self._engine.sid
+
+    @property
+    def public_id(self) -> str:
+        """A name of the client that may be shown; the sid cannot be told from it."""
+        return hashlib.sha256(self.sid.encode()).hexdigest()[:12]
+
+    @property
+    def transport_name(self) -> str:
+        """The present transport, by Engine.IO's names."""
+        return "polling" if self.socket is None else "websocket"
 
     @property
     def has_ended(self) -> bool:

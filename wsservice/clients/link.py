@@ -31,6 +31,16 @@ class NamespaceLink(Link):
         self.namespace = namespace
         self.trail: Trail | None = None
 
+    @property
+    def transport_name(self) -> str:
+        """The client's present transport."""
+        return self._client.transport_name
+
+    @property
+    def client_id(self) -> str:
+        """The client's public name."""
+        return self._client.public_id
+
     def entering(self) -> None:
         """What was sent before is to be replayed."""
         if self.trail is not None:

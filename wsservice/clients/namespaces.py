@@ -23,7 +23,7 @@ from wsservice.auth.principal import Principal
 from wsservice.clients.link import NamespaceLink
 from wsservice.clients.wires import SocketIoWire, to_frames
 from wsservice.connection import Connection
-from wsservice.errors import AuthenticationError, ClientError, ExpiredToken, KeysUnavailable
+from wsservice.errors import INTERNAL_ERROR, AuthenticationError, ClientError, ExpiredToken, KeysUnavailable
 from wsservice.frames import Framing
 from wsservice.handshake import Handshake
 from wsservice.messages import ROOT, Ack, Event
@@ -32,6 +32,7 @@ from wsservice.socketio.session import ConnectRequested, Dropped, Incoming, Rece
 
 if TYPE_CHECKING:
     from wsservice.clients.client import Client
+    from wsservice.clients.door import Door
     from wsservice.clients.table import Clients
 
 log = Logger()
@@ -230,6 +231,15 @@ class Namespaces:
 
         Only one for lack of keys, or for a fault of ours, is looked at anew at the client's next try.
         """
+        door = self._table.door
+        if door is not None:
+            if request.namespace == door.namespace:
+                self._knock(door, request)
+                return
+            if door.is_confined(self._handshake):
+                self._table.hub.counters.add("namespaces_refused", "origin")
+                self._refuse(request.namespace, INVALID_NAMESPACE)
+                return
         speaker = self._who()
         if isinstance(speaker, Principal):
             seeking = self._seek(request, speaker)
@@ -256,7 +266,8 @@ class Namespaces:
         if not isinstance(speaker, Principal):
             return speaker
         # A refresh of the session moves the end of its connections, and no handshake tells of it.
-        ends = [link.connection.expires_at for link in self._links.values() if link.connection.is_open]
+        connections = [link.connection for link in self._links.values()]
+        ends = [one.expires_at for one in connections if one.is_open and one.user.session == speaker.session]
         renewed = max(ends, default=speaker.expires_at)
         if renewed > speaker.expires_at:
             self._speaker = speaker = replace(speaker, expires_at=renewed)
@@ -271,6 +282,50 @@ class Namespaces:
         else:
             self._open_later(seeking, principal, asking)
 
+    def _knock(self, door: Door, request: ConnectRequested) -> None:
+        """Ask for the namespace that has a login of its own."""
+        asking = self._asking[request.namespace] = _Asking(request)
+        deciding = door.admit(request.auth, self._handshake)
+        deciding.addCallbacks(self._admitted, self._turned_away, callbackArgs=(asking,), errbackArgs=(asking,))
+        deciding.addErrback(self._client.failed)
+
+    def _admitted(self, principal: Principal, asking: _Asking) -> None:
+        self._arrive(principal, asking, has_own_login=True)
+        self._client.resume(asking)
+        self._client.work()
+
+    def _turned_away(self, failure: Failure, asking: _Asking) -> None:
+        error = failure.value
+        if not isinstance(error, ClientError):
+            log.failure("a login broke down ({request_id})", failure, request_id=self.request_id)
+            error = ClientError(INTERNAL_ERROR, "The server could not handle this.")
+        self._turn_away(asking, error.message, error.data)
+        self._client.resume(asking)
+        self._client.work()
+
+    def _arrive(self, principal: Principal, asking: _Asking, *, has_own_login: bool = False) -> bool:
+        """Open what was asked for, and hand on what came behind; whether it was still wanted."""
+        namespace = asking.request.namespace
+        if self._asking.get(namespace) is not asking:
+            return False
+        del self._asking[namespace]
+        self._open(asking.request, principal, has_own_login=has_own_login)
+        link = self._links.get(namespace)
+        if link is None:
+            self._drop_early(asking)
+        else:
+            for message, size in asking.early:
+                link.connection.receive(message, size)
+        return True
+
+    def _turn_away(self, asking: _Asking, message: str, data: Any = None) -> None:
+        """Refuse what was asked for, if it is still wanted."""
+        namespace = asking.request.namespace
+        if self._asking.get(namespace) is asking:
+            del self._asking[namespace]
+            self._drop_early(asking)
+            self._refuse(namespace, message, data)
+
     def _open_later(self, seeking: Deferred[None], principal: Principal, asking: _Asking) -> None:
         """Open once it is known what the client comes back to, from another process."""
         seeking.addCallback(self._found, principal, asking)
@@ -281,23 +336,11 @@ class Namespaces:
         return None if recoveries is None else recoveries.seek(_claim_of(request), principal, request.namespace)
 
     def _found(self, _: None, principal: Principal, asking: _Asking) -> None:
-        request, speaker = asking.request, self._who()
-        is_wanted = self._asking.get(request.namespace) is asking
-        if is_wanted:
-            del self._asking[request.namespace]
-        if is_wanted and isinstance(speaker, Principal):
-            self._open(request, speaker)
-            link = self._links.get(request.namespace)
-            if link is None:
-                self._drop_early(asking)
-            else:
-                for message, size in asking.early:
-                    link.connection.receive(message, size)
-        else:
-            self._give_up(request, principal)
-            if is_wanted and isinstance(speaker, AuthenticationError):  # signed out meanwhile
-                self._drop_early(asking)
-                self._refuse(request.namespace, speaker.message)
+        speaker = self._who()
+        if not isinstance(speaker, Principal) or not self._arrive(speaker, asking):
+            self._give_up(asking.request, principal)
+            if isinstance(speaker, AuthenticationError):  # signed out meanwhile
+                self._turn_away(asking, speaker.message)
         self._client.resume(asking)
         self._client.work()
 
@@ -314,11 +357,7 @@ class Namespaces:
             error = KeysUnavailable("an error inside the service")
         if credentials is self._credentials and not isinstance(error, KeysUnavailable):
             self._speaker = error
-        namespace = asking.request.namespace
-        if self._asking.get(namespace) is asking:
-            del self._asking[namespace]
-            self._drop_early(asking)
-            self._refuse(namespace, error.message)
+        self._turn_away(asking, error.message)
         self._client.resume(asking)
         self._client.work()
 
@@ -328,7 +367,7 @@ class Namespaces:
         if events:
             self._table.hub.counters.add("events_dropped", "closing", events)
 
-    def _open(self, request: ConnectRequested, principal: Principal) -> None:
+    def _open(self, request: ConnectRequested, principal: Principal, *, has_own_login: bool = False) -> None:
         name = request.namespace
         handlers = self._table.find(name)
         if handlers is None:
@@ -341,11 +380,14 @@ class Namespaces:
             return
         link = NamespaceLink(self._client, name)
         recoveries, auth = self._table.recoveries, request.auth
-        if recoveries is not None:
+        if has_own_login:  # a password, and nothing that a break must not end
+            auth = {}
+        elif recoveries is not None:
             link.trail = recoveries.begin(_claim_of(request), principal, name)
             auth = {key: value for key, value in auth.items() if key not in _RECOVERY_KEYS}
-        link.connection = connection = Connection(
-            self._table.hub,
+        hub = self._table.hub
+        link.connection = connection = (hub.make_connection or Connection)(
+            hub,
             link,
             self.wire(name),
             principal,

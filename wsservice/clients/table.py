@@ -12,6 +12,7 @@ from wsservice import close_codes
 from wsservice.admission import Admission
 from wsservice.auth.principal import Principal
 from wsservice.clients.client import Client, Socket
+from wsservice.clients.door import Door
 from wsservice.clients.secret_ids import make_secret
 from wsservice.clients.settings import Settings
 from wsservice.clients.wires import Wires
@@ -71,6 +72,8 @@ class Clients:
         self._wall_clock = wall_clock
         #: lets in the sessions that begin on long-polling, for which no connection stands; ask it before `prepare`
         self.admission: Admission | None = None
+        #: leads to a namespace with a login of its own; None where there is none
+        self.door: Door | None = None
         self._admitted: dict[str, str] = {}
         self._by_sid: dict[str, Client] = {}
         self._soon: list[Client] = []
@@ -83,6 +86,11 @@ class Clients:
 
     def __iter__(self) -> Iterator[Client]:
         return iter(list(self._by_sid.values()))
+
+    @property
+    def polling_count(self) -> int:
+        """How many are on long-polling; looks at each."""
+        return sum(client.socket is None for client in self._by_sid.values())
 
     def get(self, sid: str) -> Client | None:
         """The client of a session that lives."""

@@ -58,6 +58,9 @@ _FAULTS = "Faults of the service itself, each with a traceback in the log."
 #: by the names in `Counters.add`
 COUNTS = {
     "acks_ignored": Count("acks_ignored", "Acknowledgements from clients that nobody waited for."),
+    "admin_commands": Count("admin_commands", "What people did in the admin view.", "command"),
+    "admin_dropped": Count("admin_events_dropped", "Events that the admin view was not told of (--admin-event-rate)."),
+    "admin_logins": Count("admin_logins", "Logins to the admin view.", "result"),
     "api_messages": Count("api_messages", "Messages that backends sent by HTTP.", "kind"),
     "auth": Count("authentications", "Tokens that were looked at, with or without a connection.", "result", ("ok",)),
     "cluster_connections_lost": Count(

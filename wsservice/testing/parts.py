@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from twisted.internet.defer import maybeDeferred
+
 from wsservice.app import App
 from wsservice.assembly import Parts, assemble
 from wsservice.config import Config, load_config
@@ -56,7 +58,12 @@ def make_parts(
         required_scopes=frozenset(config.required_scopes),
     )
     around = Surroundings(
-        now=clock.seconds, monotonic=clock.seconds, app=app, provider=pool, open_files=lambda: _OPEN_FILES
+        now=clock.seconds,
+        monotonic=clock.seconds,
+        app=app,
+        provider=pool,
+        open_files=lambda: _OPEN_FILES,
+        in_thread=lambda reactor, function, *args: maybeDeferred(function, *args),
     )
     return assemble(config, clock, draining, around=around), pool
 

@@ -150,8 +150,9 @@ class RawProtocol(ComebackProtocol, Link):
     def connect(self, wire: Wire, principal: Principal, handshake: Handshake) -> None:
         """Make the connection."""
         trail = self.trail
-        self._connection = connection = Connection(
-            self.factory.hub,
+        hub = self.factory.hub
+        self._connection = connection = (hub.make_connection or Connection)(
+            hub,
             self,
             wire,
             principal,

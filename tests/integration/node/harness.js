@@ -77,10 +77,10 @@ async function ask(name, ...args) {
 
 function makeTools(settings) {
   /** A new socket on a transport of its own, connecting; `cookie: null` is none. */
-  function client(options = {}, namespace = "") {
+  function client(options = {}, namespace = "", url = settings.url) {
     const { cookie = settings.cookie, extraHeaders = {}, ...others } = options;
     const headers = cookie ? { ...extraHeaders, cookie } : extraHeaders;
-    const socket = io(settings.url + namespace, {
+    const socket = io(url + namespace, {
       forceNew: true,
       reconnectionDelay: 20,
       reconnectionDelayMax: 200,
@@ -93,7 +93,7 @@ function makeTools(settings) {
   }
 
   /** The same, connected. */
-  const connect = (options, namespace) => accepted(client(options, namespace));
+  const connect = (...args) => accepted(client(...args));
 
   return { ...settings, accepted, ask, breakTransport, client, connect, listen, next, refused };
 }
