@@ -27,6 +27,8 @@ TEST = [
     # the example with Django, and users' tests of their apps
     "django>=5.2",
     "pytest>=8",
+    # of the examples in docs/
+    "PyYAML>=6",
     # build the archives that the tests install
     "build>=1.2",
     "setuptools>=70.1",
