@@ -30,6 +30,8 @@ class Claim:
 
 _README = "tests.docs.test_readme.ReadmeTests"
 _WIRE = "tests.docs.test_wire.WireTests"
+_TUTORIAL = "tests.docs.test_tutorial.TutorialTests"
+_COGNITO = "tests.docs.test_cognito.CognitoTests"
 _CLI = "tests.docs.test_cli.CommandLineTests"
 
 CLAIMS = (
@@ -40,12 +42,24 @@ CLAIMS = (
         "client/README.md", "followPage", shown="an excerpt for a page; tests/client/test_real_service.py runs the same"
     ),
     Claim("client/README.md", "SocketIoClient(", shown="an excerpt; tests/client/test_real_service.py runs the same"),
+    Claim(
+        "client/README.md", "AuthProvider", shown="an excerpt for React; client/tests/react has the same hooks at work"
+    ),
+    Claim(
+        "docs/tutorial.md",
+        "# chat.py",
+        (f"{_TUTORIAL}.test_the_apps_own_tests", f"{_TUTORIAL}.test_by_the_command_line"),
+    ),
+    Claim("docs/tutorial.md", "# test_chat.py", (f"{_TUTORIAL}.test_the_apps_own_tests",)),
+    Claim("docs/tutorial.md", "$ export WSSERVICE_PASSWORD", (f"{_TUTORIAL}.test_by_the_command_line",)),
+    Claim("docs/tutorial.md", "<!doctype html>", (f"{_TUTORIAL}.test_the_page",)),
     Claim("docs/architecture.md", "", shown="a picture"),
     Claim("docs/cli.md", "/event NAME", (f"{_CLI}.test_the_list_of_what_a_line_may_be",)),
     Claim("docs/cli.md", "wsservice connect --socketio", (f"{_CLI}.test_connect",)),
     Claim("docs/cli.md", "$ wsservice check", (f"{_CLI}.test_check",)),
     Claim("docs/cli.md", "wsservice config", (f"{_CLI}.test_config",)),
     Claim("docs/cli.md", "wsservice token --key", (f"{_CLI}.test_token",)),
+    Claim("docs/cognito.md", "# finish_login.py", (f"{_COGNITO}.test_the_cookie_of_ones_own_login",)),
     Claim("docs/emitting.md", "", ("tests.integration.test_emitting.PageTests.test_every_block_does_what_it_says",)),
     Claim("docs/login.md", "curl -i", (f"{_WIRE}.test_a_login_by_curl",)),
     Claim("docs/protocol.md", 'new WebSocket("ws', (f"{_WIRE}.test_a_browsers_socket",)),

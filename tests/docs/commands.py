@@ -19,6 +19,7 @@ from wsservice.tap import make_parser
 
 #: programs whose commands are not looked at, and why; what they do is not ours to promise
 NOT_OURS = {
+    ".": "a part of the shell",
     "apt-get": "installs on the reader's machine; .ci/run does it",
     "cd": "a part of the shell",
     "export": "a part of the shell; the names are checked",

@@ -29,9 +29,8 @@ class Base(SynchronousTestCase):
     def setUp(self) -> None:
         self.folder = Path(self.mktemp()).absolute()
         (self.folder / "bin").mkdir(parents=True)
-        for name in ("python", "python3"):
-            (self.folder / "bin" / name).symlink_to(sys.executable)
-        self.write_program("wsservice", f'exec "{sys.executable}" -m wsservice "$@"')
+        for name, module in (("python", ""), ("python3", ""), ("wsservice", "-m wsservice")):
+            self.write_program(name, f'exec "{sys.executable}" {module} "$@"')
 
     def write_program(self, name: str, line: str) -> None:
         program = self.folder / "bin" / name
