@@ -62,6 +62,7 @@ CLAIMS = (
     Claim("docs/cognito.md", "# finish_login.py", (f"{_COGNITO}.test_the_cookie_of_ones_own_login",)),
     Claim("docs/emitting.md", "", ("tests.integration.test_emitting.PageTests.test_every_block_does_what_it_says",)),
     Claim("docs/login.md", "curl -i", (f"{_WIRE}.test_a_login_by_curl",)),
+    Claim("docs/migrating.md", "", ("tests.docs.test_migrating.MigratingTests.test_both_do_the_same",)),
     Claim("docs/protocol.md", 'new WebSocket("ws', (f"{_WIRE}.test_a_browsers_socket",)),
     Claim("docs/protocol.md", '{"event": "report"', (f"{_WIRE}.test_an_event_and_its_answers",)),
     Claim("docs/protocol.md", "recover=1", (f"{_WIRE}.test_a_client_that_comes_back",)),

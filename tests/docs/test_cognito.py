@@ -11,6 +11,7 @@ from tests.docs.running import Base, replaced
 from tests.integration import moto
 from tests.integration.provider import Provider
 from wsservice.testing import Issuer
+from wsservice.testing.tokens import OMIT
 
 PAGE = "docs/cognito.md"
 _PASSWORD = "Correct-horse-1!"
@@ -43,9 +44,9 @@ class CognitoTests(Base):
             "typ": "Bearer",
             "preferred_username": "alice",
             "cognito:groups": ["admin"],
-            "token_use": None,
-            "client_id": None,
-            "username": None,
+            "token_use": OMIT,
+            "client_id": OMIT,
+            "username": OMIT,
         }
         with Provider() as provider:
             token = provider.issuer.token("0b1c", iss=settings["AUTH_ISSUER"], **claims)
