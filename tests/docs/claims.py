@@ -38,6 +38,7 @@ CLAIMS = (
     Claim("README.md", "# chat.py", (f"{_README}.test_the_app_and_its_clients",)),
     Claim("README.md", "new WebSocket(", (f"{_README}.test_the_app_and_its_clients",)),
     Claim("README.md", "= io(", (f"{_README}.test_the_app_and_its_clients",)),
+    Claim("README.md", "wsservice, one process or many", shown="a picture"),
     Claim(
         "client/README.md", "followPage", shown="an excerpt for a page; tests/client/test_real_service.py runs the same"
     ),
