@@ -1,4 +1,4 @@
-"""`make docs`: the table of layers in docs/architecture.md, from the one that tests/test_layers.py checks the code by."""
+"""`make docs`: the table of layers in docs/architecture.md, from the one in tests/test_layers.py."""
 
 from __future__ import annotations
 
