@@ -13,7 +13,7 @@ import yaml
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests import needs
-from tests.docs.blocks import Block, all_blocks, block
+from tests.docs.blocks import ROOT, Block, all_blocks, block
 from tests.docs.commands import check, commands
 from tests.integration.redis_server import RedisServer
 
@@ -78,6 +78,16 @@ class FormatTests(SynchronousTestCase):
             file.write_text(one.code)
             done = subprocess.run(["node", "--check", str(file)], capture_output=True, text=True, check=False)
             self.assertEqual(done.returncode, 0, f"{one.where}\n{done.stderr}")
+
+    def test_what_is_imported_from_the_client_is_there(self) -> None:
+        entries = {"@wsservice/client": "index.js", "@wsservice/client/react": "react/index.js"}
+        seen = 0
+        for one in self.of("js", "jsx"):
+            for names, package in re.findall(r'^import \{ (.*?) \} from "(@wsservice/.*?)";', one.code, re.MULTILINE):
+                seen += 1
+                exported = re.findall(r"\w+", (ROOT / "client/src" / entries[package]).read_text())
+                self.assertLessEqual(set(names.split(", ")), set(exported), one.where)
+        self.assertGreaterEqual(seen, 3)
 
     def test_the_acl_of_redis(self) -> None:
         line = block("docs/scaling.md", "user wsservice on").split()
