@@ -20,6 +20,7 @@ _VARIES = (
     (r"joined / as \S+", "joined / as ID"),
     (r'"[\w-]{8}\.\d+" \(\d+ bytes\)', '"OFFSET" (N bytes)'),
     (r"\b[\d.]+ ms\b", "N ms"),
+    (r"\b\d+ min\b", "N min"),
 )
 
 

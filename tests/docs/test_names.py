@@ -24,7 +24,7 @@ _CLASSES = {
     "service": ServiceInMemory,
 }
 #: files, Node's names in the column beside, and what an instance has only
-_OTHER = re.compile(r"\w+\.(py|js|env|tac|log)|app\.get|service\.issuer")
+_OTHER = re.compile(r"\w+\.(py|js|env|tac|log)|app\.get|app\.example|service\.issuer")
 
 
 class NameTests(SynchronousTestCase):
