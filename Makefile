@@ -10,7 +10,7 @@ TESTS ?=
 # make run ARGS="--log-level debug"
 ARGS ?=
 
-.PHONY: run test style types bench docs conformance conformance-quick socketio-suites fuzz soak cluster-load clean
+.PHONY: run test style types bench docs conformance conformance-quick socketio-suites fuzz soak cluster-load packages clean
 
 run: $(VENV)/run.stamp
 	$(BIN)/twistd --pidfile= -n wsservice --port $(PORT) --dev $(ARGS)
@@ -62,6 +62,11 @@ SUITES ?=
 socketio-suites: $(VENV)/test.stamp
 	@test -n "$(SUITES)" || { echo "make: name a checkout: make socketio-suites SUITES=../socket.io" >&2; exit 1; }
 	$(BIN)/python -m tests.suites.run $(SUITES)
+
+# The wheel and the sdist, in clean environments on each Python that is there: make packages PYTHONS="python3.12"
+PYTHONS ?=
+packages: $(VENV)/dev.stamp
+	$(BIN)/python -m tools.check_packages $(PYTHONS)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info _trial_temp* .coverage .coverage.* .mypy_cache .ruff_cache .hypothesis

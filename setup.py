@@ -27,7 +27,10 @@ TEST = [
     # the example with Django, and users' tests of their apps
     "django>=5.2",
     "pytest>=8",
-    # builds the wheel that the tests install
+    # of the examples in docs/
+    "PyYAML>=6",
+    # build the archives that the tests install
+    "build>=1.2",
     "setuptools>=70.1",
 ]
 
@@ -40,6 +43,8 @@ setup(
     description="A realtime server for browsers that log in by cookie: WebSocket and Cognito on Twisted",
     long_description=(HERE / "README.md").read_text(),
     long_description_content_type="text/markdown",
+    license="MIT",
+    license_files=["LICENSE"],
     python_requires=">=3.11",
     # By hand: find_packages() misses twisted.plugins, find_namespace_packages() would pack the tests.
     packages=[
@@ -84,8 +89,16 @@ setup(
         "sentry": SENTRY,
         "test": TEST,
         "bench": [*TEST, *BENCH],
-        "dev": [*TEST, "mypy>=1.15", "mypy-zope", "ruff>=0.12", "build"],
+        "dev": [*TEST, "mypy>=1.15", "mypy-zope", "ruff>=0.12"],
     },
-    classifiers=["Framework :: Twisted", "Programming Language :: Python :: 3", "Typing :: Typed"],
+    classifiers=[
+        "Framework :: Twisted",
+        "Operating System :: POSIX",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Topic :: Internet :: WWW/HTTP",
+        "Typing :: Typed",
+    ],
     zip_safe=False,
 )

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from tools import make_layers
+
 PACKAGE = Path(__file__).resolve().parents[1] / "wsservice"
 
 #: every module stands here, by its layer; a name that ends with a dot stands for all below it
@@ -176,3 +178,7 @@ class LayerTests(SynchronousTestCase):
     def test_the_exceptions_are_still_needed(self) -> None:
         for name, other in EXCEPTIONS:
             self.assertIn(other, self.ours(self.modules[name]))
+
+    def test_the_page_draws_the_same_layers(self) -> None:
+        page = make_layers.PAGE.read_text()
+        self.assertEqual(page, make_layers.with_table(page, LAYERS), "run `make docs`")

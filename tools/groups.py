@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 #: folders whose modules start programs
-PROGRAMS = ("tests/integration", "tests/client", "tests/examples")
+PROGRAMS = ("tests/integration", "tests/client", "tests/docs", "tests/examples")
 #: modules of a folder in one group, at most
 GROUP = 20
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tools import make_close_codes
+from tests.test_layers import LAYERS
+from tools import make_close_codes, make_layers
 from tools.metrics_table import metrics_table
 from wsservice.config import Config
 from wsservice.engineio.states import render_table
@@ -186,3 +187,4 @@ if __name__ == "__main__":
     SOCKETIO_PAGE.write_text(with_states(SOCKETIO_PAGE.read_text()))
     make_close_codes.MODULE.write_text(make_close_codes.make_module())
     MONITORING_PAGE.write_text(with_metrics(MONITORING_PAGE.read_text()))
+    make_layers.PAGE.write_text(make_layers.with_table(make_layers.PAGE.read_text(), LAYERS))

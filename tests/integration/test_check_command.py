@@ -259,7 +259,7 @@ class ProxyTests(Base):
         forwarded = f"{_UPGRADE} {_HOST} proxy_set_header X-Forwarded-Proto $scheme; "
         forwarded += "proxy_set_header X-Forwarded-For $remote_addr;"
         url = self.proxy(self.start(), forwarded, tls=True)
-        self.assertIn("TRUSTED_PROXY", self.failures(url, *ca)["origin"]["fix"])
+        self.assertIn("TRUSTED_PROXIES", self.failures(url, *ca)["origin"]["fix"])
 
     def test_nginx_as_it_should_be(self) -> None:
         forwarded = f"{_UPGRADE} {_HOST} proxy_set_header X-Forwarded-Proto $scheme; "

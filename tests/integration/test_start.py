@@ -1,18 +1,15 @@
-"""Starting the service as users do: what refuses to start, from a .tac file, as a daemon, from a wheel."""
+"""Starting the service as users do: what refuses to start, from a .tac file, as a daemon."""
 
 from __future__ import annotations
 
 import http.client
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
 import sys
-import sysconfig
 import time
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[2]
 #: seconds; a bound for a machine that is busy, not a figure that is expected
 PATIENCE = 60
 # The script `twistd` may belong to another Python than the one that runs the tests.
-_TWISTD = "import sys; sys.argv[0] = 'twistd'; from twisted.scripts.twistd import run; run()"
+TWISTD = "import sys; sys.argv[0] = 'twistd'; from twisted.scripts.twistd import run; run()"
 _POOL = {
     "AWS_REGION": "us-east-1",
     "AWS_COGNITO_USER_POOL_ID": "us-east-1_AbCdEf123",
@@ -50,7 +47,7 @@ class Base(SynchronousTestCase):
 
     def popen(self, *arguments: str, **environ: str) -> subprocess.Popen[str]:
         """Start twistd in the folder of the test, with its output in a pipe."""
-        return self.popen_command(sys.executable, "-c", _TWISTD, *arguments, **environ)
+        return self.popen_command(sys.executable, "-c", TWISTD, *arguments, **environ)
 
     def popen_command(self, *command: str, **environ: str) -> subprocess.Popen[str]:
         """Start a program in the same way."""
@@ -292,7 +289,7 @@ class StartTests(Base):
         self.assertNotIn(password[1], log.read_text())
 
     def test_without_a_stdout_it_runs_and_logs_nothing(self) -> None:
-        command = ["sh", "-c", 'exec "$@" >&-', "sh", sys.executable, "-c", _TWISTD]
+        command = ["sh", "-c", 'exec "$@" >&-', "sh", sys.executable, "-c", TWISTD]
         process = self.popen_command(*command, "-n", "wsservice", "--dev", "--listen", "unix:a.sock")
         self.wait_for(lambda: (self.folder / "a.sock").exists() or process.poll() is not None)
         # Once it is there, the signals are the service's own.
@@ -314,65 +311,3 @@ class StartTests(Base):
         process.terminate()
         self.assertEqual(process.wait(PATIENCE), 0)
         process.stdout = None
-
-
-class PackageTests(Base):
-    """Built from a copy of the sources; installed into an environment that has only the dependencies of this one."""
-
-    def setUp(self) -> None:
-        super().setUp()
-        self.source = self.folder / "source"
-        self.source.mkdir()
-        for name in ("setup.py", "pyproject.toml", "README.md", "LICENSE"):
-            shutil.copy(ROOT / name, self.source)
-        for name in ("wsservice", "twisted"):
-            ignored = shutil.ignore_patterns("__pycache__", "dropin.cache")
-            shutil.copytree(ROOT / name, self.source / name, ignore=ignored)
-        self.python = self.folder / "clean" / "bin" / "python"
-        self.call(sys.executable, "-m", "venv", "--without-pip", str(self.folder / "clean"))
-        site = next((self.folder / "clean").glob("lib/python*/site-packages"))
-        # A path in a .pth file is searched, but the .pth files in there are not read: no editable install comes along.
-        (site / "dependencies.pth").write_text(f"{sysconfig.get_path('purelib')}\n")
-
-    def call(self, *command: str) -> str:
-        environ = self.environment(PIP_DISABLE_PIP_VERSION_CHECK="1", PIP_NO_INPUT="1", PYTHONPATH="")
-        done = subprocess.run(
-            command, cwd=self.folder, env=environ, capture_output=True, text=True, timeout=5 * PATIENCE
-        )
-        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
-        return done.stdout
-
-    def pip(self, *arguments: str) -> None:
-        # pip and setuptools are among the dependencies; nothing is downloaded.
-        self.call(str(self.python), "-m", "pip", *arguments, "--quiet", "--no-deps", "--no-index")
-
-    def assert_installed(self, home: Path) -> None:
-        """The plugin is found, and everything comes from there."""
-        where = self.call(str(self.python), "-c", "import wsservice; print(wsservice.__file__)")
-        self.assertEqual(Path(where.strip()).parent, home / "wsservice")
-        plugin = "from twisted.plugins import wsservice_plugin as plugin; print(plugin.__file__)"
-        self.assertEqual(Path(self.call(str(self.python), "-c", plugin).strip()).parent, home / "twisted" / "plugins")
-        self.assertIn("--cognito-user-pool-id", self.call(str(self.python), "-c", _TWISTD, "wsservice", "--help"))
-        self.assertIn("--adapter URL", self.call(str(self.python.parent / "wsservice"), "emit", "--help"))
-
-    def test_a_wheel_brings_the_plugin_and_the_page_and_no_tests(self) -> None:
-        self.pip("wheel", "--no-build-isolation", "--wheel-dir", "dist", str(self.source))
-        wheel = next((self.folder / "dist").glob("wsservice-*.whl"))
-        with zipfile.ZipFile(wheel) as archive:
-            names = {name for name in archive.namelist() if ".dist-info/" not in name}
-        self.assertIn("twisted/plugins/wsservice_plugin.py", names)
-        expected = {
-            str(path.relative_to(ROOT))
-            for path in (ROOT / "wsservice").rglob("*")
-            if path.is_file() and "__pycache__" not in path.parts
-        }
-        # a link to the client's sources, which the page loads as they are
-        client = ROOT / "wsservice" / "demo" / "static" / "client"
-        expected.update(str(path.relative_to(ROOT)) for path in client.glob("*.js"))
-        self.assertEqual(names, {*expected, "twisted/plugins/wsservice_plugin.py"})
-        self.pip("install", str(wheel))
-        self.assert_installed(next((self.folder / "clean").glob("lib/python*/site-packages")))
-
-    def test_an_editable_install_shows_the_plugin(self) -> None:
-        self.pip("install", "--no-build-isolation", "--editable", str(self.source))
-        self.assert_installed(self.source)

@@ -5,6 +5,6 @@ from twisted.application.service import ServiceMaker
 wsservice = ServiceMaker(
     "wsservice",
     "wsservice.tap",
-    "A realtime server for browsers that log in by cookie: WebSocket and Cognito.",
+    "Realtime server: WebSocket, Socket.IO, login by cookie",
     "wsservice",
 )

@@ -40,7 +40,7 @@ _REMEDIES = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; gives the status to exit with, whose meanings are `Status`'s."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
-    parser, parsers = _make_parsers()
+    parser, parsers = make_parsers()
     command = next((one for one in COMMANDS if arguments[:1] == [one.name]), None)
     if command is None:
         parser.parse_args(arguments)  # ends the program, unless there is nothing
@@ -74,7 +74,7 @@ class _Parser(argparse.ArgumentParser):
         raise SystemExit(_complain(Status.REFUSED, f"{message}; see {self.prog} --help"))
 
 
-def _make_parsers() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
+def make_parsers() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
     """The program's own, and those of its commands."""
     parser = _Parser(prog="wsservice", description=_ABOUT, epilog=_END, allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"wsservice {wsservice.__version__}")

@@ -52,7 +52,7 @@ class CookieTests(SynchronousTestCase):
         good = "authToken=x; Path=/; HttpOnly; SameSite=Lax"
         self.assertEqual(self.fixes("ws://localhost:1", good), "")
         self.assertIn("COOKIE_SECURE=never", self.fixes("ws://a.example", f"{good}; Secure"))
-        self.assertIn("TRUSTED_PROXY", self.fixes("wss://a.example", good))
+        self.assertIn("TRUSTED_PROXIES", self.fixes("wss://a.example", good))
         self.assertIn("COOKIE_SAME_SITE=None", self.fixes("wss://a.example", f"{good}; Secure", "https://b.example"))
         self.assertEqual(self.fixes("wss://ws.a.example", f"{good}; Secure", "https://app.a.example"), "")
         self.assertIn("proxy_cookie_domain", self.fixes("wss://a.example", f"{good}; Secure; Domain=b.example"))

@@ -60,6 +60,8 @@ class Talk:
         self._called: dict[int, float] = {}
         self._pings: dict[bytes, float] = {}
         self._awaited: int | str | None = None
+        #: messages since the last line that sent something; an answer may be faster than the line `/wait`
+        self._unwaited = 0
         self._give_up = 0.0
         self._attempts = 0
 
@@ -180,6 +182,8 @@ class Talk:
 
     def _do_line(self, socket: WebSocket, line: Line) -> None:
         wire = self._wire
+        if line.kind in ("text", "binary", "event"):
+            self._unwaited = 0
         if line.kind == "text":
             self._do(socket, wire.text(line.text))
         elif line.kind == "binary":
@@ -199,7 +203,8 @@ class Talk:
             if not self._keyboard.is_terminal:
                 self._wait_for("pong")
         elif line.kind == "wait":
-            self._wait_for(line.number or None)
+            self._wait_for(max(0, line.number - self._unwaited) or None)
+            self._unwaited = max(0, self._unwaited - line.number)
         elif line.kind == "close":
             raise _Closed(self._close(socket, line.number, line.text))
         else:
@@ -259,6 +264,8 @@ class Talk:
         """A message came, for which the input may have waited."""
         if isinstance(self._awaited, int):
             self._awaited = self._awaited - 1 or None
+        else:
+            self._unwaited += 1
 
     def _close(self, socket: WebSocket, code: int, reason: str) -> End:
         """Close, and show what comes until the service has answered."""

@@ -201,10 +201,8 @@ def check_origins(report: Report, target: Target, origin: str | None) -> None:
     else:
         plain = own.replace("https://", "http://", 1)
         if target.address.secure and is_origin_allowed(target, plain):
-            fix = (
-                "the service does not know that people come by https: name the proxy in TRUSTED_PROXY, and let it send "
-            )
-            fix += "X-Forwarded-Proto (nginx: proxy_set_header X-Forwarded-Proto $scheme)"
+            fix = "the service does not know that people come by https: name the proxy in TRUSTED_PROXIES, "
+            fix += "and let it send X-Forwarded-Proto (nginx: proxy_set_header X-Forwarded-Proto $scheme)"
         else:
             fix = "the Host header was changed on the way: nginx needs proxy_set_header Host $http_host; or name "
             fix += f"{own} in CORS_ORIGIN"

@@ -118,9 +118,8 @@ def _problems(address: Address, cookie: SetCookie, origin: str | None) -> list[t
         fix = "use https (wss); for a test COOKIE_SECURE=never"
         found.append(("Secure on plain http: browsers drop it", fix))
     if "secure" not in attributes and address.secure:
-        fix = (
-            "the service does not know that people come by https: TRUSTED_PROXY and X-Forwarded-Proto, or COOKIE_SECURE"
-        )
+        fix = "the service does not know that people come by https: "
+        fix += "TRUSTED_PROXIES and X-Forwarded-Proto, or COOKIE_SECURE"
         found.append(("not Secure on https", fix))
     if "httponly" not in attributes:
         found.append(("not HttpOnly: scripts can read it", "see what rewrites Set-Cookie on the way"))
