@@ -11,8 +11,9 @@ import { Backoff } from "./backoff.js";
 import { systemClock } from "./clock.js";
 import { Emitter } from "./emitter.js";
 import { Http } from "./http.js";
+import { isFinal } from "./outcome.js";
 import { LEAST_DELAY, LOADING, refreshDelay } from "./session.js";
-import { Tabs } from "./tabs.js";
+import { SHORT_PATIENCE, Tabs } from "./tabs.js";
 
 /**
  * @typedef {import("./http.js").HttpError} HttpError
@@ -85,7 +86,7 @@ export class AuthClient {
 
   /**
    * Find out whether this browser has a session, reviving one whose token ended. Call it once, first.
-   * Rejects only when that cannot be learned (no network, server away): call it again later.
+   * Rejects only when that cannot be learned (no network, server away, asked too often): call it again later.
    */
   async restore() {
     try {
@@ -94,7 +95,7 @@ export class AuthClient {
       const { status, word } = /** @type {HttpError} */ (error);
       if (status !== 401) throw error;
       await this.refresh().catch((/** @type {HttpError} */ refused) => {
-        if (refused.status < 400 || refused.status >= 500) throw refused;
+        if (!isFinal(refused)) throw refused;
         this.#end(word === "missing" ? "anonymous" : "expired");
       });
     }
@@ -110,12 +111,14 @@ export class AuthClient {
   }
 
   /**
+   * It waits for a logout or a refresh that is under way, whose answer would replace the new cookies.
+   *
    * @param {string} username
    * @param {string} password
    * @returns {Promise<Challenge | null>} null when the user is logged in
    */
-  async login(username, password) {
-    return this.#proceed(await this.#http.post("/login", { username, password }));
+  login(username, password) {
+    return this.#enter("/login", { username, password });
   }
 
   /**
@@ -123,8 +126,8 @@ export class AuthClient {
    * @param {Record<string, string>} responses by the provider's names, such as `NEW_PASSWORD`
    * @returns {Promise<Challenge | null>} null when the user is logged in
    */
-  async answer({ challenge, session, username }, responses) {
-    return this.#proceed(await this.#http.post("/challenge", { challenge, session, username, responses }));
+  answer({ challenge, session, username }, responses) {
+    return this.#enter("/challenge", { challenge, session, username, responses });
   }
 
   /**
@@ -149,9 +152,12 @@ export class AuthClient {
    * @param {{ everywhere?: boolean }} [options] `everywhere`: all of the user's sessions, on every device
    */
   async logout({ everywhere = false } = {}) {
-    await this.#tabs.alone(() => this.#http.post("/logout", everywhere ? { everywhere } : {}));
-    this.#end("anonymous");
-    this.#tabs.tell(null);
+    const post = async () => {
+      await this.#http.post("/logout", everywhere ? { everywhere } : {});
+      this.#end("anonymous");
+      this.#tabs.tell(null);
+    };
+    await this.#tabs.alone(post, { patience: SHORT_PATIENCE });
   }
 
   /**
@@ -182,7 +188,9 @@ export class AuthClient {
     const before = this.#state.session?.expiresAt ?? 0;
     const post = async () => this.#renewed(await this.#http.post("/refresh", {}));
     try {
-      return await this.#tabs.alone(post, async () => (await this.#refreshedElsewhere(before)) ?? post());
+      return await this.#tabs.alone(post, {
+        afterWaiting: async () => (await this.#refreshedElsewhere(before)) ?? post(),
+      });
     } catch (error) {
       const { status } = /** @type {HttpError} */ (error);
       if (this.#state.session !== null) {
@@ -215,11 +223,21 @@ export class AuthClient {
     this.refresh().catch(() => {});
   }
 
-  /** @param {Session | Challenge} body */
-  #proceed(body) {
-    if ("challenge" in body) return body;
-    this.#renewed(body);
-    return null;
+  /**
+   * One step of a login.
+   *
+   * @param {string} path
+   * @param {unknown} body
+   * @returns {Promise<Challenge | null>}
+   */
+  #enter(path, body) {
+    const post = async () => {
+      const answer = await this.#http.post(path, body);
+      if ("challenge" in answer) return answer;
+      this.#renewed(answer);
+      return null;
+    };
+    return this.#tabs.alone(post, { patience: SHORT_PATIENCE });
   }
 
   /**

@@ -10,12 +10,16 @@
 const LOCK = "wsservice.refresh";
 /** Milliseconds. A tab that the browser has frozen may hold the lock for ever; a request takes 20 s at most. */
 const LOCK_PATIENCE = 30_000;
+/** The same where a person waits for it. */
+export const SHORT_PATIENCE = 5_000;
 const TAKEN = Symbol("taken");
 
 export class Tabs {
   #locks;
   #channel;
   #clock;
+  /** @type {Promise<unknown> | null} what this tab is at, where there are no locks */
+  #turn = null;
 
   /**
    * @param {Pick<LockManager, "request"> | undefined} locks
@@ -29,22 +33,24 @@ export class Tabs {
   }
 
   /**
-   * Do something while no other tab does.
+   * Do something while no other tab does; without locks, while this tab does nothing else of the kind.
    *
    * @template T
    * @param {() => Promise<T>} work
-   * @param {() => Promise<T>} [afterWaiting] done instead, when another tab was at it
+   * @param {object} [options]
+   * @param {() => Promise<T>} [options.afterWaiting] done instead, when another one was at it
+   * @param {number} [options.patience] milliseconds: then go on without the lock
    * @returns {Promise<T>}
    */
-  async alone(work, afterWaiting = work) {
+  async alone(work, { afterWaiting = work, patience: most = LOCK_PATIENCE } = {}) {
     const locks = this.#locks;
-    if (!locks) return work();
+    if (!locks) return this.#inTurn(work, afterWaiting);
     const first = await this.#locked(work, (run) =>
       locks.request(LOCK, { ifAvailable: true }, async (lock) => (lock ? run() : TAKEN)),
     );
     if (first !== TAKEN) return /** @type {T} */ (first);
     const patience = new AbortController();
-    const timer = this.#clock.setTimeout(() => patience.abort(), LOCK_PATIENCE);
+    const timer = this.#clock.setTimeout(() => patience.abort(), most);
     const stop = () => this.#clock.clearTimeout(timer);
     const second = this.#locked(
       () => {
@@ -54,6 +60,25 @@ export class Tabs {
       (run) => locks.request(LOCK, { signal: patience.signal }, async () => run()),
     );
     return /** @type {Promise<T>} */ (second).finally(stop);
+  }
+
+  /**
+   * @template T
+   * @param {() => Promise<T>} work
+   * @param {() => Promise<T>} afterWaiting
+   * @returns {Promise<T>}
+   */
+  #inTurn(work, afterWaiting) {
+    const running = this.#turn ? this.#turn.then(afterWaiting) : work();
+    const turn = running.then(
+      () => {},
+      () => {},
+    );
+    this.#turn = turn;
+    void turn.then(() => {
+      if (this.#turn === turn) this.#turn = null;
+    });
+    return running;
   }
 
   /** @param {unknown} message */

@@ -68,6 +68,18 @@ describe("who is logged in", () => {
     expect(client.state.status).toBe("loading");
   });
 
+  it.each([408, 429])("stays unknown where the refresh is answered %s: asked again, it may succeed", async (status) => {
+    const { client, server } = makeBrowser();
+    server.answers["GET /auth/me"] = refused(401, "expired");
+    const { "POST /auth/refresh": good } = server.answers;
+    server.answers["POST /auth/refresh"] = refused(status, "rate_limited");
+    await expect(client.restore()).rejects.toMatchObject({ status });
+    expect(client.state.status).toBe("loading");
+    server.answers["POST /auth/refresh"] = good;
+    await client.restore();
+    expect(client.state.status).toBe("authenticated");
+  });
+
   it("comes of a login, or of the challenges before it", async () => {
     const { client, server } = makeBrowser();
     server.answers["POST /auth/login"] = [
@@ -357,6 +369,54 @@ describe("the logout", () => {
     server.answers["POST /auth/logout"] = [0];
     await expect(client.logout()).rejects.toMatchObject({ status: 0 });
     expect(client.state.status).toBe("authenticated");
+  });
+
+  it.each([
+    ["one tab", (clients) => [clients[0], clients[0]], {}],
+    ["two tabs", (clients) => clients, {}],
+    ["one tab without locks", (clients) => [clients[0], clients[0]], { locks: null }],
+  ])("does not end the login that follows while it is still under way: %s", async (_, pick, options) => {
+    const { clients, server } = makeBrowser({ tabs: 2, ...options });
+    await clients[0].restore();
+    const [leaving, entering] = pick(clients);
+    /** @type {(answer: unknown) => void} */
+    let answer = () => {};
+    server.answers["POST /auth/logout"] = () => new Promise((resolve) => (answer = resolve));
+    const logout = leaving.logout({ everywhere: true });
+    await settle();
+    leaving.forget("anonymous"); // its socket is told first, and the page shows the login
+    const login = entering.login("alice", "secret");
+    await settle();
+    answer([204, null]);
+    await Promise.all([logout, login]);
+    expect(server.requests.slice(-2)).toEqual(["POST /auth/logout", "POST /auth/login"]);
+    expect(entering.state.status).toBe("authenticated");
+  });
+
+  it("waits for a refresh where there are no locks, too", async () => {
+    const { clients: [client], server } = makeBrowser({ locks: null });
+    await client.restore();
+    const refreshing = client.refresh();
+    await client.logout();
+    await refreshing;
+    expect(server.requests.slice(-2)).toEqual(["POST /auth/refresh", "POST /auth/logout"]);
+    expect(client.state.status).toBe("anonymous");
+  });
+
+  it("and the login wait five seconds for a tab that is frozen with the lock", async () => {
+    const locks = new FakeLocks();
+    void locks.request("wsservice.refresh", {}, () => new Promise(() => {}));
+    const { client, clock, server } = makeBrowser({ locks });
+    for (const way of [() => client.login("alice", "secret"), () => client.logout()]) {
+      const before = server.requests.length;
+      const done = way();
+      await clock.advance(4_999);
+      expect(server.requests).toHaveLength(before);
+      await clock.advance(1);
+      await done;
+    }
+    expect(server.requests).toEqual(["POST /auth/login", "POST /auth/logout"]);
+    expect(client.state.status).toBe("anonymous");
   });
 
   it("that a socket learned of is told by forget(); the first reason stands", async () => {
