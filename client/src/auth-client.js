@@ -7,12 +7,10 @@
  * tabs share, and the tabs that had to wait for it take over what the first one got.
  */
 
-import { Backoff } from "./backoff.js";
 import { systemClock } from "./clock.js";
-import { Emitter } from "./emitter.js";
 import { Http } from "./http.js";
+import { KnownSession } from "./known-session.js";
 import { isFinal } from "./outcome.js";
-import { LEAST_DELAY, LOADING, refreshDelay } from "./session.js";
 import { SHORT_PATIENCE, Tabs } from "./tabs.js";
 
 /**
@@ -34,17 +32,12 @@ import { SHORT_PATIENCE, Tabs } from "./tabs.js";
 export class AuthClient {
   #http;
   #clock;
-  #random;
   #tabs;
-  #backoff;
-  /** @type {Emitter<{ state: AuthState }>} */
-  #emitter = new Emitter();
-  /** @type {AuthState} */
-  #state = LOADING;
-  /** @type {any} */
-  #timer = null;
+  #known;
   /** @type {Promise<Session> | null} */
   #refreshing = null;
+  /** @type {Promise<void> | null} */
+  #looking = null;
   /** When this tab or another one last got a new token, milliseconds since 1970. */
   #renewedAt = -Infinity;
 
@@ -59,15 +52,19 @@ export class AuthClient {
   } = {}) {
     this.#http = new Http(baseUrl, fetch, clock);
     this.#clock = clock;
-    this.#random = random;
     this.#tabs = new Tabs(locks, channel, clock);
-    this.#backoff = new Backoff({ first: LEAST_DELAY, most: 60_000, random });
+    this.#known = new KnownSession({
+      clock,
+      random,
+      serverNow: () => this.serverNow,
+      isDue: () => this.#refreshQuietly(),
+    });
     this.#tabs.hear((session) => this.#heard(session));
   }
 
   /** @returns {AuthState} frozen, and the same object until something changes */
   get state() {
-    return this.#state;
+    return this.#known.state;
   }
 
   /** The server's time as this client knows it, milliseconds since 1970. */
@@ -81,7 +78,7 @@ export class AuthClient {
    * @returns {() => void} call it to stop listening
    */
   on(name, listener) {
-    return this.#emitter.on(name, listener);
+    return this.#known.on(name, listener);
   }
 
   /**
@@ -96,7 +93,7 @@ export class AuthClient {
       if (status !== 401) throw error;
       await this.refresh().catch((/** @type {HttpError} */ refused) => {
         if (!isFinal(refused)) throw refused;
-        this.#end(word === "missing" ? "anonymous" : "expired");
+        this.#known.end(word === "missing" ? "anonymous" : "expired");
       });
     }
   }
@@ -107,7 +104,7 @@ export class AuthClient {
    * @returns {Promise<Session>}
    */
   async me() {
-    return this.#begin(await this.#http.get("/me"));
+    return this.#known.begin(await this.#http.get("/me"));
   }
 
   /**
@@ -138,7 +135,7 @@ export class AuthClient {
    * @returns {Promise<Session>} rejects with an `HttpError`; after a 401 or 403 the session is over
    */
   refresh({ since = Infinity } = {}) {
-    const { session } = this.#state;
+    const { session } = this.state;
     if (session !== null && this.#renewedAt > since) return Promise.resolve(session);
     this.#refreshing ??= this.#refresh().finally(() => {
       this.#refreshing = null;
@@ -154,7 +151,7 @@ export class AuthClient {
   async logout({ everywhere = false } = {}) {
     const post = async () => {
       await this.#http.post("/logout", everywhere ? { everywhere } : {});
-      this.#end("anonymous");
+      this.#known.end("anonymous");
       this.#tabs.tell(null);
     };
     await this.#tabs.alone(post, { patience: SHORT_PATIENCE });
@@ -166,8 +163,8 @@ export class AuthClient {
    * @param {number} expiresAt POSIX seconds
    */
   learn(expiresAt) {
-    const { session } = this.#state;
-    if (session !== null && session.expiresAt !== expiresAt) this.#begin({ ...session, expiresAt });
+    const { session } = this.state;
+    if (session !== null && session.expiresAt !== expiresAt) this.#known.begin({ ...session, expiresAt });
   }
 
   /**
@@ -176,16 +173,21 @@ export class AuthClient {
    * @param {"anonymous" | "expired"} status `anonymous` when the user wanted it so
    */
   forget(status) {
-    this.#end(status);
+    this.#known.end(status);
   }
 
-  /** The page is in front again: timers may have slept, and the session with them. */
+  /**
+   * The page is in front again: timers may have slept, and the session with them; or somebody else logged in, in a
+   * page that shares the cookies and no channel.
+   */
   wake() {
-    if (this.#state.refreshAt !== null && this.#clock.now() >= this.#state.refreshAt) this.#refreshQuietly();
+    const { session, refreshAt } = this.state;
+    if (refreshAt !== null && this.#clock.now() >= refreshAt) this.#refreshQuietly();
+    else if (session !== null) this.#looking ??= this.#look(session).finally(() => (this.#looking = null));
   }
 
   async #refresh() {
-    const before = this.#state.session?.expiresAt ?? 0;
+    const before = this.state.session?.expiresAt ?? 0;
     const post = async () => this.#renewed(await this.#http.post("/refresh", {}));
     try {
       return await this.#tabs.alone(post, {
@@ -193,10 +195,10 @@ export class AuthClient {
       });
     } catch (error) {
       const { status } = /** @type {HttpError} */ (error);
-      if (this.#state.session !== null) {
-        if (status === 401 || status === 403) this.#end("expired");
-        else if (status === 404) this.#keep(this.#state.session);
-        else this.#schedule(this.#state.session, LEAST_DELAY + this.#backoff.next());
+      if (this.state.session !== null) {
+        if (status === 401 || status === 403) this.#known.end("expired");
+        else if (status === 404) this.#known.keep(this.state.session);
+        else this.#known.retry(this.state.session);
       }
       throw error;
     }
@@ -215,6 +217,23 @@ export class AuthClient {
     } catch (error) {
       if (/** @type {HttpError} */ (error).status === 401) return null;
       throw error;
+    }
+  }
+
+  /**
+   * See whether the session is still that one.
+   *
+   * @param {Session} session
+   */
+  async #look(session) {
+    try {
+      const found = await this.#http.get("/me");
+      if (this.state.session !== session) return; // a logout or refresh overtook it
+      const isSame = found.user.id === session.user.id && found.expiresAt === session.expiresAt;
+      if (!isSame) this.#known.begin(found);
+    } catch (error) {
+      const { status } = /** @type {HttpError} */ (error);
+      if (status === 401 && this.state.session === session) this.#refreshQuietly();
     }
   }
 
@@ -247,59 +266,9 @@ export class AuthClient {
    */
   #renewed(body) {
     this.#renewedAt = this.#clock.now();
-    const session = this.#begin(body);
+    const session = this.#known.begin(body);
     this.#tabs.tell(session);
     return session;
-  }
-
-  /**
-   * @param {Session} session
-   * @returns {Session}
-   */
-  #begin({ user, expiresAt }) {
-    const session = { user, expiresAt };
-    const life = expiresAt * 1000 - this.serverNow;
-    if (life > 0) {
-      this.#backoff.reset();
-      this.#schedule(session, refreshDelay(life, this.#random()));
-    } else {
-      // A new token that seems to be over: the clocks disagree, and each refresh would ask for the next one.
-      this.#schedule(session, LEAST_DELAY + this.#backoff.next());
-    }
-    return session;
-  }
-
-  /**
-   * @param {Session} session
-   * @param {number} delay
-   */
-  #schedule(session, delay) {
-    this.#clock.clearTimeout(this.#timer);
-    this.#timer = this.#clock.setTimeout(() => this.#refreshQuietly(), delay);
-    this.#set({ status: "authenticated", session, refreshAt: this.#clock.now() + delay });
-  }
-
-  /**
-   * This server cannot refresh: the session lasts as long as its token.
-   *
-   * @param {Session} session
-   */
-  #keep(session) {
-    this.#clock.clearTimeout(this.#timer);
-    this.#set({ status: "authenticated", session, refreshAt: null });
-  }
-
-  /** @param {"anonymous" | "expired"} status */
-  #end(status) {
-    if (this.#state.session === null && this.#state.status !== "loading") return; // the first reason stands
-    this.#clock.clearTimeout(this.#timer);
-    this.#set({ status, session: null, refreshAt: null });
-  }
-
-  /** @param {AuthState} state */
-  #set(state) {
-    this.#state = Object.freeze(state);
-    this.#emitter.emit("state", this.#state);
   }
 
   /**
@@ -309,10 +278,10 @@ export class AuthClient {
    */
   #heard(session) {
     if (session === null) {
-      this.#end("anonymous");
+      this.#known.end("anonymous");
     } else {
       this.#renewedAt = this.#clock.now();
-      this.#begin(session);
+      this.#known.begin(session);
     }
   }
 }

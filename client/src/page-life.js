@@ -17,7 +17,14 @@ export function followPage(client, auth, window = globalThis.window) {
   window.addEventListener("online", () => client.online(), { signal });
   window.addEventListener("offline", () => client.offline(), { signal });
   window.addEventListener("pagehide", () => client.suspend(), { signal });
-  window.addEventListener("pageshow", () => client.resume(), { signal });
+  window.addEventListener(
+    "pageshow",
+    ({ persisted }) => {
+      if (persisted) auth.wake(); // out of the cache: who knows what other tabs did meanwhile
+      client.resume();
+    },
+    { signal },
+  );
   document.addEventListener("visibilitychange", () => void (document.visibilityState === "visible" && wake()), {
     signal,
   });

@@ -351,6 +351,60 @@ describe("the tabs of a browser", () => {
   });
 });
 
+describe("a page that is in front again", () => {
+  it("learns of somebody who logged in elsewhere, by one request", async () => {
+    const { client, clock, server } = makeBrowser();
+    await client.restore();
+    server.answers["GET /auth/me"] = [200, sessionFor(clock, 3600, "2")];
+    client.wake();
+    client.wake();
+    await settle();
+    expect(client.state.session.user.id).toBe("2");
+    expect(server.requests).toEqual(["GET /auth/me", "GET /auth/me"]);
+  });
+
+  it("learns that the session was ended elsewhere", async () => {
+    const { client, server } = makeBrowser();
+    await client.restore();
+    server.answers["GET /auth/me"] = refused(401, "missing");
+    server.answers["POST /auth/refresh"] = refused(401, "session_expired");
+    client.wake();
+    await settle();
+    await settle();
+    expect(client.state.status).toBe("expired");
+  });
+
+  it.each([[[0]], [refused(429, "rate_limited")], [refused(503, "unavailable")]])(
+    "keeps its session where that cannot be learned: %j",
+    async (answer) => {
+      const { client, server } = makeBrowser();
+      await client.restore();
+      const { state } = client;
+      server.answers["GET /auth/me"] = answer;
+      client.wake();
+      await settle();
+      expect(client.state).toBe(state);
+      expect(server.count("POST /auth/refresh")).toBe(0);
+    },
+  );
+
+  it("is not brought back by an answer that a logout overtook; and asks nothing when nobody is logged in", async () => {
+    const { client, server } = makeBrowser();
+    await client.restore();
+    const before = server.answers["GET /auth/me"]();
+    let answer = () => {};
+    server.answers["GET /auth/me"] = () => new Promise((resolve) => (answer = resolve));
+    client.wake();
+    await settle();
+    await client.logout();
+    answer(before);
+    await settle();
+    expect(client.state.status).toBe("anonymous");
+    client.wake();
+    expect(server.count("GET /auth/me")).toBe(2);
+  });
+});
+
 describe("the logout", () => {
   it("ends this session, or all of the user's", async () => {
     const { client, server, clock } = makeBrowser();

@@ -9,7 +9,7 @@ function makeWindow({ onLine = true } = {}) {
   window.document = new EventTarget();
   window.document.visibilityState = "visible";
   window.navigator = { onLine };
-  window.say = (name) => window.dispatchEvent(new Event(name));
+  window.say = (name, more) => window.dispatchEvent(Object.assign(new Event(name), more));
   window.show = (visibilityState) => {
     window.document.visibilityState = visibilityState;
     window.document.dispatchEvent(new Event("visibilitychange"));
@@ -37,12 +37,21 @@ describe("the page", () => {
     expect(Socket.all).toHaveLength(2);
   });
 
-  it("pageshow at the first load opens nothing", () => {
+  it("that comes out of the cache wakes the session", async () => {
+    const { window, auth } = await makePage();
+    window.say("pagehide");
+    window.say("pageshow", { persisted: true });
+    expect(auth.wake).toHaveBeenCalledOnce();
+  });
+
+  it("pageshow at the first load opens nothing, and asks nothing", () => {
     const rig = makeRig();
     const window = makeWindow();
-    followPage(rig.client, { wake() {} }, window);
-    window.say("pageshow");
+    const auth = { wake: vi.fn() };
+    followPage(rig.client, auth, window);
+    window.say("pageshow", { persisted: false });
     expect(rig.Socket.all).toEqual([]);
+    expect(auth.wake).not.toHaveBeenCalled();
   });
 
   it("offline pauses the backoff, online skips the rest of it", async () => {
