@@ -25,6 +25,24 @@ class ConnectionTests(BrowserTestCase):
                 window.until_messages(*heard, pane=pane)
             self.assertEqual(alice.text(f"{pane} .hint"), "")
 
+    def test_a_connection_can_be_cut_before_it_is_there(self) -> None:
+        self.expected = ["WebSocket is closed before the connection is established"]
+        window = self.log_in("alice")
+        script = """const badge = document.querySelector("#raw .badge"), button = document.querySelector("#raw .cut");
+            window.cut = [];
+            const observer = new MutationObserver(() => {
+                if (badge.dataset.state !== "connecting") return;
+                observer.disconnect();
+                button.click();
+                window.cut.push(badge.dataset.state, badge.dataset.cause);
+            });
+            observer.observe(badge, { attributes: true });
+            button.click();"""
+        window.driver.execute_script(script)
+        window.until(lambda: window.driver.execute_script("return window.cut.length"), "the second cut")
+        self.assertEqual(window.driver.execute_script("return window.cut"), ["reconnecting", "cut"])
+        window.until_state("connected")
+
     def test_a_restart_with_new_keys_brings_both_windows_back_to_the_login(self) -> None:
         self.expected = [REFUSED]
         both = [self.log_in("alice"), self.log_in("bob")]

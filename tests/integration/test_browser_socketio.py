@@ -106,6 +106,27 @@ class SocketIoLiteTests(SocketIoTestCase):
         """)
         self.assertEqual(found, [[[False, None], [True, None]], True, ["before", "missed"]])
 
+    def test_a_text_of_the_servers_own_call_is_not_taken_for_an_offset(self) -> None:
+        entered = self.run_script("""
+            const sent = [];
+            class Fake {
+                readyState = 1;
+                constructor() { Fake.last = this; }
+                send(packet) { sent.push(packet); }
+                close() {}
+                hear(...packets) { for (const data of packets) this.onmessage({ data }); }
+            }
+            const Socket = overSocketIo({ WebSocket: Fake });
+            const handshake = '0{"pingInterval":25000,"pingTimeout":20000}';
+            const first = new Socket("ws://service.test/socket.io/");
+            Fake.last.hear(handshake, '40{"sid":"a","pid":"p"}', '42["news",1,"n.5"]', '427["ask","n.6"]', '428["ask",1,"why"]');
+            first.close();
+            new Socket("ws://service.test/socket.io/").onopen = null;
+            Fake.last.hear(handshake);
+            done(sent.at(-1));
+        """)
+        self.assertEqual(entered, '40{"pid":"p","offset":"n.5"}')
+
     def test_a_refusal_is_told_as_the_raw_websocket_tells_it(self) -> None:
         self.tab.driver.execute_cdp_cmd("Network.clearBrowserCookies", {})
         states = self.run_script("""

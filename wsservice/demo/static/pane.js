@@ -54,6 +54,7 @@ export class Pane {
     setText(this.#wait, waitLeft(status, now));
     setText(this.#cause, stateCause(status) || this.#return);
     setText(this.#cut, BUTTON[status.state] ?? "Cut");
+    this.#cut.disabled = status.state === "refreshing"; // it comes back, or asks for a login, by itself
   }
 
   /**
@@ -68,7 +69,7 @@ export class Pane {
 
   #cutOrConnect() {
     const { state } = this.client.status;
-    if (state === "open") this.client.cut();
+    if (state === "open" || state === "connecting") this.client.cut();
     else if (state === "reconnecting") this.client.wake();
     else this.client.connect();
   }

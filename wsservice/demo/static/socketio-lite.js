@@ -36,6 +36,8 @@ const ACK = 3;
 const CONNECT_ERROR = 4;
 const BINARY_EVENT = 5;
 const BINARY_ACK = 6;
+/** Offsets that a recoverable event has as its last argument (`wsservice/history.py`). */
+const OFFSET = /^[\w-]+\.\d+$/;
 
 /**
  * @typedef {object} Options
@@ -191,7 +193,10 @@ class SocketIoSocket {
     const [event, data] = args;
     const last = args.at(-1);
     this.#hand({ event, data, ...(id === "" ? {} : { id: Number(id) }) });
-    if (this.#memory.pid !== null && args.length > 1 && typeof last === "string") this.#memory.offset = last;
+    // What is to be acknowledged has none, and may end in a text of its own.
+    if (this.#memory.pid !== null && id === "" && typeof last === "string" && OFFSET.test(last)) {
+      this.#memory.offset = last;
+    }
   }
 
   /** @param {unknown} frame of the wire of `/ws` */
