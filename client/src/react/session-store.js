@@ -26,6 +26,7 @@ const ON_A_SERVER = Object.freeze({ status: "loading", session: null, error: nul
 export class SessionStore {
   #baseUrl;
   #given;
+  /** @type {TabChannel} */
   #channel;
   /** @type {AuthClient} */
   #client;
@@ -45,7 +46,7 @@ export class SessionStore {
   constructor({ baseUrl = "/auth", client }) {
     this.#baseUrl = baseUrl;
     this.#given = client;
-    this.#channel = new TabChannel(`wsservice.session ${baseUrl}`);
+    this.#channel = this.#makeChannel();
     this.#client = this.#make();
   }
 
@@ -108,6 +109,11 @@ export class SessionStore {
    */
   logout = (options) => this.#client.logout(options);
 
+  /** One for each client: a former one must not hear of a session any more. */
+  #makeChannel() {
+    return new TabChannel(`wsservice.session ${this.#baseUrl}`);
+  }
+
   #make() {
     return this.#given ?? new AuthClient({ baseUrl: this.#baseUrl, channel: this.#channel });
   }
@@ -125,6 +131,7 @@ export class SessionStore {
       if (this.#given) return;
       // Its timer would refresh the session for ever. A provider that is shown again begins with a new one.
       this.#client.forget("anonymous");
+      this.#channel = this.#makeChannel();
       this.#client = this.#make();
     };
   }

@@ -2,6 +2,7 @@ import { act, renderHook } from "@testing-library/react";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { AuthClient } from "../../src/auth-client.js";
 import { AuthProvider, HttpError, useAuth } from "../../src/react/index.js";
+import { SessionStore } from "../../src/react/session-store.js";
 import { Page, session } from "./page.jsx";
 
 let page;
@@ -153,6 +154,19 @@ describe("useAuth", () => {
     await page.pass(200_000);
     expect(page.server.requests).toHaveLength(length);
     expect(vi.getTimerCount()).toBe(0);
+  });
+
+  test("a provider that is hidden and shown again has one client that hears of the session, not two", async () => {
+    page.user();
+    const store = new SessionStore({ baseUrl: "http://service.test/auth" });
+    const former = store.client;
+    store.retain()();
+    await page.pass(1);
+    store.retain();
+    await page.pass(1);
+    await page.does(() => page.channels.open[0].hear(session()));
+    expect([former.state.status, store.client.state.status]).toEqual(["anonymous", "authenticated"]);
+    expect(vi.getTimerCount()).toBe(1);
   });
 
   test("a client of one's own lives on", async () => {
