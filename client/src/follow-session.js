@@ -1,27 +1,40 @@
 /**
- * Tie a connection to the session: it opens when somebody is logged in, closes at the logout, and what it
- * learns of the session's end it tells.
+ * Tie a connection to the session: it opens when somebody is logged in, closes at the logout or when somebody else
+ * is, and what it learns of the session's end it tells.
  *
- * @param {import("./connection.js").Client} client
- * @param {import("../auth-client.js").AuthClient} auth
+ * @typedef {object} Client what is used of `WsClient` and `SocketIoClient`
+ * @property {(name: "status", listener: (status: import("./states.js").Status) => void) => () => void} on
+ * @property {() => void} connect
+ * @property {(cause?: "asked" | "signed-out" | "expired") => void} close
+ *
+ * @param {Client} client
+ * @param {Pick<import("./auth-client.js").AuthClient, "state" | "on" | "forget">} auth
  * @returns {() => void} call it to untie them; the connection stays as it is
  */
 export function followSession(client, auth) {
+  let isIn = false;
+  /** Whose the connection is, or was until the session ended by itself. */
   let userId = "";
 
-  /** @param {import("../session.js").AuthState} state */
+  /** @param {import("./session.js").AuthState} state */
   function onAuth({ status, session }) {
     if (session === null) {
-      userId = "";
+      isIn = false;
       if (status !== "loading") client.close(status === "expired" ? "expired" : "signed-out");
-    } else if (session.user.id !== userId) {
-      if (userId !== "") client.close(); // what waited was the other user's
+      return;
+    }
+    if (session.user.id !== userId) {
+      if (userId !== "") client.close(); // what waited, and what could be recovered, was the other user's
       userId = session.user.id;
+      isIn = false;
+    }
+    if (!isIn) {
+      isIn = true;
       client.connect();
     }
   }
 
-  /** @param {import("../states.js").Status} status */
+  /** @param {import("./states.js").Status} status */
   function onStatus({ state, cause }) {
     if (state !== "closed") return;
     if (cause === "expired") auth.forget("expired");

@@ -8,10 +8,10 @@
 
 import { CallError } from "../calls.js";
 import { Emitter } from "../emitter.js";
+import { followSession } from "../follow-session.js";
 import { followPage } from "../page-life.js";
 import { IDLE } from "../states.js";
 import { errorOf } from "./connection-error.js";
-import { followSession } from "./follow-session.js";
 import { Retention } from "./retention.js";
 
 /**

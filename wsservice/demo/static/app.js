@@ -5,6 +5,7 @@ import { AuthClient } from "./client/auth-client.js";
 import { Backoff } from "./client/backoff.js";
 import { WsClient } from "./client/client.js";
 import { systemClock } from "./client/clock.js";
+import { followSession } from "./client/follow-session.js";
 import { HttpError } from "./client/http.js";
 import { followPage } from "./client/page-life.js";
 import { byId, setting } from "./dom.js";
@@ -38,6 +39,8 @@ const sessionView = new SessionView();
 const who = new WhoView();
 const panes = [new Pane("raw", raw), new Pane("socketio", socketio)];
 let userId = "";
+/** Whose the messages are that are shown: who comes back after the session's end finds them. */
+let lastId = "";
 
 /** @param {string} path */
 function address(path) {
@@ -62,24 +65,23 @@ function show() {
 function onAuth({ status, session }) {
   show();
   if (session === null) {
-    for (const { client } of panes) client.close(status === "expired" ? "expired" : "signed-out");
     login.open(notice(status));
     open("login");
     login.focus();
+    if (status !== "expired") lastId = "";
     userId = "";
     return;
   }
   if (session.user.id === userId) return;
-  for (const { client, chat } of panes) {
-    client.close();
-    chat.clear();
-  }
-  log.clear();
-  measurements.clear();
   userId = session.user.id;
+  if (userId !== lastId) {
+    lastId = userId;
+    for (const { chat } of panes) chat.clear();
+    log.clear();
+    measurements.clear();
+  }
   open("room");
   panes[0]?.chat.focus();
-  for (const { client } of panes) client.connect();
 }
 
 /** @param {import("./client/auth-client.js").AuthState["status"]} status */
@@ -98,8 +100,6 @@ function follow(pane) {
     log.addState(id, [words, stateCause(status)].filter(Boolean).join(": "), now);
     show();
     if (status.state === "open") void askWho(client);
-    if (status.state === "closed" && status.cause === "expired") auth.forget("expired");
-    if (status.state === "closed" && status.cause === "signed-out") auth.forget("anonymous");
   });
   client.on("welcome", welcomed);
   client.on("message", (data) => {
@@ -166,6 +166,7 @@ async function start() {
 auth.on("state", onAuth);
 for (const pane of panes) {
   follow(pane);
+  followSession(pane.client, auth);
   followPage(pane.client, auth);
 }
 raw.on("frame", (frame) => log.addFrame("raw", frame));
