@@ -51,6 +51,8 @@ import { Trail } from "./trail.js";
  */
 
 const CALL_TIMEOUT = 5_000;
+/** `WebSocket.OPEN`. */
+const OPEN = 1;
 
 /** @extends {ReconnectingClient<Events>} */
 export class WsClient extends ReconnectingClient {
@@ -121,7 +123,7 @@ export class WsClient extends ReconnectingClient {
    * @param {Payload} payload
    */
   send(payload) {
-    if (this.status.state === "open") this.#write(payload);
+    if (this.status.state === "open" && this.#isWritable()) this.#write(payload);
     else this.#outbox.add(typeof payload === "string" ? payload : payload.slice(0)); // the caller may use it anew
   }
 
@@ -232,6 +234,11 @@ export class WsClient extends ReconnectingClient {
   #changed(status) {
     if (status.state === "closed" && status.cause !== "expired") this.#trail?.forget();
     this.#emitter.emit("status", status);
+  }
+
+  /** A socket that is closing takes what it is given, and drops it without a word. */
+  #isWritable() {
+    return /** @type {WebSocket} */ (this.#socket).readyState === OPEN;
   }
 
   /** @param {Payload} payload */

@@ -80,6 +80,7 @@ export function fakeWebSocket() {
     onmessage = null;
     onclose = null;
     binaryType = "blob";
+    readyState = 0;
     /** What the client sent. */
     sent = [];
     /** Arguments of the client's own `close()`; null until then. */
@@ -103,6 +104,7 @@ export function fakeWebSocket() {
     }
 
     open() {
+      this.readyState = 1;
       this.onopen?.({});
       return this;
     }
@@ -113,6 +115,7 @@ export function fakeWebSocket() {
     }
 
     end(code = 1006, reason = "") {
+      this.readyState = 3;
       this.onclose?.({ code, reason });
     }
   };

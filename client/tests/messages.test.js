@@ -48,6 +48,20 @@ describe("messages that wait", () => {
     }
   });
 
+  it("wait, too, where the socket is closing, which would drop them without a word", async () => {
+    const rig = makeRig();
+    await rig.open();
+    rig.client.send("one");
+    rig.socket.readyState = 2;
+    rig.client.send("two");
+    rig.client.emit("three");
+    expect(rig.socket.sent).toEqual(["one"]);
+    await rig.end(1001, "Server shutting down");
+    await rig.clock.advance(500);
+    rig.socket.open();
+    expect(rig.socket.sent).toEqual(["two", '{"event":"three","data":null}']);
+  });
+
   it("do not, once the server has said anything, or when the connection is lost otherwise", async () => {
     const rig = makeRig();
     rig.client.send("one");

@@ -100,6 +100,10 @@ class SocketIoSocket {
     socket.onclose = ({ code, reason }) => this.#ended(code === NORMAL ? ABNORMAL : code, reason);
   }
 
+  get readyState() {
+    return this.#socket.readyState;
+  }
+
   /** @param {string} text a frame of the wire of `/ws` */
   send(text) {
     const { event, data, id, ack, error } = text.startsWith("{") ? JSON.parse(text) : { event: "message", data: text };
