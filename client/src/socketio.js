@@ -10,6 +10,7 @@ import { systemClock } from "./clock.js";
 import { ABNORMAL, adviceFor, KEYS_UNAVAILABLE } from "./close-codes.js";
 import { Emitter } from "./emitter.js";
 import { Handlers } from "./handlers.js";
+import { isOffset } from "./offsets.js";
 import { Outbox } from "./outbox.js";
 import { ReconnectingClient } from "./reconnecting-client.js";
 import { Reconnector } from "./reconnector.js";
@@ -57,8 +58,6 @@ const CALL_TIMEOUT = 5_000;
 const WS_OPEN = 1;
 /** Refusals for which no new token helps. */
 const FINAL = Object.freeze(["Not permitted", "Invalid namespace", "Too many namespaces"]);
-/** Offsets that a recoverable event has as its last argument (`wsservice/history.py`). */
-const OFFSET = /^[\w-]+\.\d+$/;
 
 /**
  * @template {StockSocket} Socket
@@ -233,7 +232,7 @@ export class SocketIoClient extends ReconnectingClient {
       return;
     }
     // With recovery the offset stands behind the arguments of what can be recovered.
-    const isRecoverable = "_pid" in this.socket && this.socket._pid && typeof last === "string" && OFFSET.test(last);
+    const isRecoverable = "_pid" in this.socket && this.socket._pid && isOffset(last);
     this.#tell(name, dataOf(isRecoverable ? rest.slice(0, -1) : rest));
   }
 

@@ -299,11 +299,15 @@ describe("Socket.IO's messages", () => {
     socket.hear("message", "hi", "b64Q.17");
     socket.hear("news", 1, 2, "b64Q.18");
     socket.hear("empty", "b64Q.19");
+    socket.hear("cluster", { a: 1 }, "1795544611431-0");
+    socket.hear("cluster", { a: 2 }, "1795544609059-0.0.1.d68fcea53796");
     socket.hear("volatile", "no offset");
     expect(heard.message).toEqual([{ user: "bob" }, "hi"]);
     expect(heard.event).toEqual([
       { name: "news", data: [1, 2] },
       { name: "empty", data: null },
+      { name: "cluster", data: { a: 1 } },
+      { name: "cluster", data: { a: 2 } },
       { name: "volatile", data: "no offset" },
     ]);
   });

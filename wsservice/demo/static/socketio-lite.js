@@ -19,6 +19,7 @@
 
 import { systemClock } from "./client/clock.js";
 import { ABNORMAL } from "./client/close-codes.js";
+import { isOffset } from "./client/offsets.js";
 
 /** `WebSocket.OPEN`. */
 const OPEN = 1;
@@ -36,8 +37,6 @@ const ACK = 3;
 const CONNECT_ERROR = 4;
 const BINARY_EVENT = 5;
 const BINARY_ACK = 6;
-/** Offsets that a recoverable event has as its last argument (`wsservice/history.py`). */
-const OFFSET = /^[\w-]+\.\d+$/;
 
 /**
  * @typedef {object} Options
@@ -198,9 +197,7 @@ class SocketIoSocket {
     const last = args.at(-1);
     this.#hand({ event, data, ...(id === "" ? {} : { id: Number(id) }) });
     // What is to be acknowledged has none, and may end in a text of its own.
-    if (this.#memory.pid !== null && id === "" && typeof last === "string" && OFFSET.test(last)) {
-      this.#memory.offset = last;
-    }
+    if (this.#memory.pid !== null && id === "" && isOffset(last)) this.#memory.offset = last;
   }
 
   /** @param {unknown} frame of the wire of `/ws` */
