@@ -73,17 +73,23 @@ class RecoveryTests(RecoveryTestCase):
         self.run_one("socketio_recovers", self.service, self.service, transports=["polling"])
 
 
-class KillTests(RecoveryTestCase):
+class ClusterTests(RecoveryTestCase):
     """Two processes and Redis."""
 
-    def test_a_websocket_gets_what_it_missed_when_its_process_is_killed(self) -> None:
+    def setUp(self) -> None:
+        super().setUp()
         redis = RedisServer(self.mktemp())
         self.addCleanup(redis.stop)
-        first, second = [self.start("--adapter", redis.url) for _ in range(2)]
-        for node in (first, second):
+        self.first, self.second = [self.start("--adapter", redis.url) for _ in range(2)]
+        for node in (self.first, self.second):
             for name in ("commands", "subscriptions"):  # it listens before it has its Redis
                 node.wait_for_line(lambda line, name=name: f"the connection for {name} is up" in line)
-        self.run_one("raw_survives_a_kill", first, second)
+
+    def test_a_websocket_gets_what_it_missed_when_its_process_is_killed(self) -> None:
+        self.run_one("raw_survives_a_kill", self.first, self.second)
+
+    def test_socketio_gets_what_it_missed_and_no_offset_of_the_cluster_with_it(self) -> None:
+        self.run_one("socketio_recovers", self.first, self.second, transports=["websocket"])
 
 
 class SessionTests(TestCase):
