@@ -29,7 +29,7 @@ LAYERS = {
     1: [
         "recovery client_calls server_events questions adapters.base adapters.local",
         "counters wire registry calls deadlines expiry history hub connection audience namespace app sessions loader",
-        "log_context log_flood log_writer logs clients. admission alarms pings unsent surroundings",
+        "log_context log_flood log_writer logs clients. admission alarms pings unsent surroundings sd_notify",
         "auth.authenticator auth.revocations auth.marks auth.providers.base web.rates",
         "auth.providers.cognito_challenges web.forms web.session_cookies",
         "adapters.redis.outbox adapters.redis.subscriptions adapters.redis.refusals adapters.redis.held",

@@ -18,7 +18,7 @@ import select
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from math import ceil
@@ -37,6 +37,7 @@ from wsservice.config import Config
 from wsservice.errors import ConfigurationError
 from wsservice.metering import OPTION
 from wsservice.peers.nodes import Nodes
+from wsservice.sd_notify import Notifier
 from wsservice.transports.listen import describe, is_handed_over, listen_on, page_at, scheme_of, someone_waits
 from wsservice.transports.reads import Reads
 from wsservice.transports.tcp import serve_by
@@ -55,6 +56,8 @@ BATCH_INTERVAL = 0.1
 _FEWEST = 500
 #: the part of the drain time that closing may take: the last clients must still answer, and handlers end
 _SPREAD = 0.8
+#: seconds that a stop may take behind its drain time: the last connections, Redis, the provider
+_AFTER_DRAIN = 15.0
 
 
 def batch_size(clients: int, drain_timeout: float) -> int:
@@ -77,6 +80,7 @@ class Server(MultiService):
         signals: whether SIGTERM, SIGINT and SIGHUP are this service's.
         terminal: for what only a person should read; closed after that. By default the process's own.
         nodes: the cluster that the service is part of; None: it is alone.
+        environ: of the process; by it systemd says that it wants to be told how the service is.
 
     Raises:
         ConfigurationError: something the settings name cannot be used (an app, a certificate).
@@ -90,6 +94,7 @@ class Server(MultiService):
         signals: bool = True,
         terminal: TextIO | None = None,
         nodes: Nodes | None = None,
+        environ: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._config = config
@@ -107,6 +112,7 @@ class Server(MultiService):
         if signals:  # the process is ours: Twisted's timers are kept by the wall clock, and stop when that is set back
             reactor.seconds = time.monotonic
         self.parts: Parts = assemble(config, reactor, draining=lambda: self._stopping, nodes=nodes)
+        self._notifier = Notifier(environ or {}, reactor, self._status)
 
     @property
     def addresses(self) -> list[Any]:
@@ -138,6 +144,7 @@ class Server(MultiService):
             self.parts.metering.lag.start()
         if self._signals:  # once more: the reactor sets its own when it starts
             self._reactor.callWhenRunning(self._handle_signals)
+        self._reactor.callWhenRunning(self._notifier.ready)
         self._greet()
 
     def stopService(self) -> Deferred[None]:
@@ -146,6 +153,15 @@ class Server(MultiService):
 
     def reload(self) -> None:
         """Read the certificate anew (SIGHUP); connections stay, and a bad file changes nothing."""
+        if self._stopping:
+            return
+        self._notifier.reloading()
+        try:
+            self._reload()
+        finally:  # else systemd would wait for it until it kills the service
+            self._notifier.ready()
+
+    def _reload(self) -> None:
         if self.parts.certificate is None:
             return
         try:
@@ -196,6 +212,13 @@ class Server(MultiService):
         for address, scheme in zip(self.addresses, self._schemes(), strict=True):
             log.info("listening on {address} ({scheme})", address=describe(address), scheme=scheme)
 
+    def _status(self) -> str:
+        """One line for `systemctl status`."""
+        clients = f"{len(self.parts.hub.registry)} connections"
+        if self._stopping:
+            return f"stopping: {clients}"
+        return f"serving {clients} on {', '.join(describe(address) for address in self.addresses)}"
+
     def _schemes(self) -> list[str]:
         tls = self.parts.certificate is not None
         return [scheme_of(name, tls=tls) for name, _ in self.parts.endpoints]
@@ -238,6 +261,7 @@ class Server(MultiService):
     async def _stop(self) -> None:
         self._stopping = True
         parts = self.parts
+        self._notifier.stopping(self._config.drain_timeout + _AFTER_DRAIN)
         log.info("stopping: {count} connections", count=len(parts.hub.registry))
         parts.port.draining = True
         if parts.peering is not None:
@@ -278,6 +302,7 @@ class Server(MultiService):
         await maybeDeferred(super().stopService)
         for line in parts.hub.counters.summary():
             log.info("counted: {counts}", counts=line)
+        self._notifier.close()
         log.info("stopped")
         if self._signals:  # nothing is left to hurry; Python's own end would exit by a signal that comes now
             for number in (signal.SIGTERM, signal.SIGINT):

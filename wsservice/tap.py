@@ -91,7 +91,7 @@ def makeService(options: Options) -> IService:
             _add_working_directory()
         problems = Problems()
         terminal = None if _in_foreground(twistd) else _own_terminal()
-        server = problems.during(lambda: Server(config, reactor=reactor, terminal=terminal))
+        server = problems.during(lambda: Server(config, reactor=reactor, terminal=terminal, environ=os.environ))
         _check_files(twistd, problems)
         problems.check()
     except ConfigurationError as error:
