@@ -40,13 +40,24 @@ LAYERS = {
         "emitter auth.jwks auth.fetch auth.timed auth.strict_agent auth.providers.",
         "transports. web. adapters. peers.links reports",
     ],
-    3: ["identity peering metering assembly server"],
+    3: ["identity peering metering assembly reload server"],
     4: ["tap daemon testing. demo. cli cli. __main__"],
 }
 #: families of layer 2, which never import each other
 FAMILIES = ("transports", "web", "auth", "adapters", "peers")
 #: what the layer of a module forbids it by name
-ONLY_FOR_CONFIG = {"config", "settings", "checks", "identity", "peering", "metering", "assembly", "server", "tap"}
+ONLY_FOR_CONFIG = {
+    "config",
+    "settings",
+    "checks",
+    "identity",
+    "peering",
+    "metering",
+    "assembly",
+    "reload",
+    "server",
+    "tap",
+}
 ONLY_FOR_CONFIG |= {"cli.cluster", "testing.parts", "cli.config", "cli.doctor.local"}
 #: a package's public names, gathered: above everything that it names
 PUBLIC = ""

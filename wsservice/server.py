@@ -37,6 +37,7 @@ from wsservice.config import Config
 from wsservice.errors import ConfigurationError
 from wsservice.metering import OPTION
 from wsservice.peers.nodes import Nodes
+from wsservice.reload import is_credential, reload
 from wsservice.sd_notify import Notifier
 from wsservice.transports.listen import describe, is_handed_over, listen_on, page_at, scheme_of, someone_waits
 from wsservice.transports.reads import Reads
@@ -81,6 +82,8 @@ class Server(MultiService):
         terminal: for what only a person should read; closed after that. By default the process's own.
         nodes: the cluster that the service is part of; None: it is alone.
         environ: of the process; by it systemd says that it wants to be told how the service is.
+        reread: finds the settings anew, for a reload; raises `ConfigurationError`.
+        reloaded: is told the settings that hold after it.
 
     Raises:
         ConfigurationError: something the settings name cannot be used (an app, a certificate).
@@ -95,6 +98,8 @@ class Server(MultiService):
         terminal: TextIO | None = None,
         nodes: Nodes | None = None,
         environ: Mapping[str, str] | None = None,
+        reread: Callable[[], Config] | None = None,
+        reloaded: Callable[[Config], None] = lambda config: None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._config = config
@@ -112,7 +117,10 @@ class Server(MultiService):
         if signals:  # the process is ours: Twisted's timers are kept by the wall clock, and stop when that is set back
             reactor.seconds = time.monotonic
         self.parts: Parts = assemble(config, reactor, draining=lambda: self._stopping, nodes=nodes)
-        self._notifier = Notifier(environ or {}, reactor, self._status)
+        self._environ = environ or {}
+        self._notifier = Notifier(self._environ, reactor, self._status)
+        self._reread = reread or (lambda: config)
+        self._reloaded = reloaded
 
     @property
     def addresses(self) -> list[Any]:
@@ -152,7 +160,7 @@ class Server(MultiService):
         return Deferred.fromCoroutine(self._stop())
 
     def reload(self) -> None:
-        """Read the certificate anew (SIGHUP); connections stay, and a bad file changes nothing."""
+        """Read certificate and settings anew (SIGHUP); connections stay, and a bad file changes nothing."""
         if self._stopping:
             return
         self._notifier.reloading()
@@ -162,14 +170,26 @@ class Server(MultiService):
             self._notifier.ready()
 
     def _reload(self) -> None:
-        if self.parts.certificate is None:
-            return
         try:
-            self.parts.certificate.reload()
+            result = reload(self.parts, self._config, self._reread())
         except ConfigurationError as error:
-            log.error("the certificate was not reloaded: {reason}", reason=str(error))
-        else:
+            log.error("nothing was reloaded: {reason}", reason=str(error))
+            return
+        self._config = result.config
+        self._reloaded(result.config)
+        if self.parts.certificate is not None:
             log.info("the certificate was reloaded")
+            if is_credential(result.config.tls_cert, self._environ):
+                log.warn(
+                    "the certificate is a credential, of which systemd makes a copy at the start: if it is a new one, "
+                    "restart the service"
+                )
+        log.info("the settings were reloaded: {changed}", changed=", ".join(result.changed) or "none has changed")
+        if result.needs_restart:
+            log.warn(
+                "restart the service for {options}: they cannot change while it runs",
+                options=", ".join(result.needs_restart),
+            )
 
     async def _listen(self) -> None:
         """For clients, and in the same turn for peers, before anybody can ask those for a client's session."""

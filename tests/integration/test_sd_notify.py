@@ -66,6 +66,18 @@ class NotifyTests(SynchronousTestCase):
         self.manager.setblocking(False)
         self.assertRaises(BlockingIOError, self.manager.recv, 4096)
 
+    def test_a_reload_reads_the_settings_anew(self) -> None:
+        (self.folder / ".env").write_text("WSSERVICE_DRAIN_TIMEOUT=5\n")
+        service = self.start()
+        self.hear("READY=1")
+        (self.folder / ".env").write_text("WSSERVICE_DRAIN_TIMEOUT=9\nLOG_LEVEL=debug\nWSSERVICE_WS_PATH=/socket\n")
+        service.process.send_signal(signal.SIGHUP)
+        self.hear("READY=1")
+        service.wait_for_line(lambda line: "reloaded: drain_timeout=9, log_level=debug" in line)
+        service.wait_for_line(lambda line: "restart the service for --ws-path" in line)
+        service.process.terminate()
+        self.assertIn("EXTEND_TIMEOUT_USEC=24000000", self.hear("STOPPING=1"))
+
     def test_a_loop_that_is_blocked_pings_no_more(self) -> None:
         app = "tests.integration.notify_app:app"
         service = self.start("--app", app, WATCHDOG_USEC=str(int(WATCHDOG * 1e6)))
