@@ -57,6 +57,8 @@ BATCH_INTERVAL = 0.1
 _FEWEST = 500
 #: the part of the drain time that closing may take: the last clients must still answer, and handlers end
 _SPREAD = 0.8
+#: seconds that who came just before a shared port was left has for the rest of a TLS handshake and a head
+_LAST_COMERS = 1.0
 #: seconds that a stop may take behind its drain time: the last connections, Redis, the provider
 _AFTER_DRAIN = 15.0
 
@@ -114,6 +116,8 @@ class Server(MultiService):
         self._was_asked = False
         self._stopping = False
         self._hurry = False
+        #: until when those are waited for who have come and not yet said what they want
+        self._waits_until = 0.0
         if signals:  # the process is ours: Twisted's timers are kept by the wall clock, and stop when that is set back
             reactor.seconds = time.monotonic
         self.parts: Parts = assemble(config, reactor, draining=lambda: self._stopping, nodes=nodes)
@@ -343,12 +347,18 @@ class Server(MultiService):
     async def _leave_shared_ports(self) -> None:
         """Leave new clients to the other processes that listen at the same address, or to the next one there."""
         if self._config.reuse_port:
+            self._wait_for_last_comers()
             await self._stop_listening(self._ports)
         elif all(is_handed_over(name) for name, _ in self.parts.endpoints):
             # Who waits in the queue of the one socket waits for the others, too.
+            self._wait_for_last_comers()
             self.parts.accepting.ports = []
             while self._ports:
                 await maybeDeferred(self._ports.pop().stopListening)
+
+    def _wait_for_last_comers(self) -> None:
+        """They were about to be served, and the next process would serve them: tell them, rather than break off."""
+        self._waits_until = self._reactor.seconds() + min(_LAST_COMERS, self._config.drain_timeout)
 
     async def _stop_listening(self, ports: list[IListeningPort]) -> None:
         """Close the ports, and answer those who came before; whom nobody accepts the system would reset.
@@ -400,6 +410,8 @@ class Server(MultiService):
 
     def _is_busy(self) -> bool:
         if self.parts.hub.running or any(factory.live for factory in self._factories):
+            return True
+        if self.parts.port.waiting and self._reactor.seconds() < self._waits_until:
             return True
         return any(site.is_busy for site in self._sites)
 
