@@ -39,8 +39,7 @@ def main() -> int:
         return 0
     with tempfile.TemporaryDirectory(prefix="wsservice-systemd-") as name:
         folder = Path(name)
-        install(folder)
-        machine = boot(folder)
+        machine = boot(folder, install(folder))
         try:
             leader = leader_of(machine)
             run = [sys.executable, "-m", "twisted.trial", "--temp-directory", str(folder / "trial"), *sys.argv[1:]]
@@ -52,8 +51,8 @@ def main() -> int:
             machine.wait(PATIENCE)
 
 
-def install(folder: Path) -> None:
-    """The service in a virtual environment of the system's own Python, as the documentation says."""
+def install(folder: Path) -> dict[Path, str]:
+    """The service in a virtual environment of the system's own Python; what is to be seen where in the container."""
     source, venv = folder / "source", folder / "venv"
     source.mkdir()
     for one in ("setup.py", "pyproject.toml", "README.md", "LICENSE"):
@@ -68,32 +67,38 @@ def install(folder: Path) -> None:
     app = folder / "app"
     app.mkdir()
     shutil.copy(ROOT / "tests" / "systemd" / "app.py", app / "chat.py")
-    (folder / "own.target").write_text(_TARGET)
-    for path in (folder, venv, app):
+    for path in (venv, app):
         path.chmod(0o755)
-
-
-def boot(folder: Path) -> subprocess.Popen[bytes]:
-    """systemd-nspawn on a copy of this machine's tree, in a mount namespace of its own."""
-    tree = folder / "tree"
-    tree.mkdir()
     units = ROOT / "deploy" / "systemd"
     # The recipes of sysusers and tmpfiles are carried out by hand: the target is smaller than what would do it.
-    binds = {
-        folder / "own.target": "/etc/systemd/system/own.target",
+    return {
         folder / "venv": f"{HOME}/venv",
         folder / "app": f"{HOME}/app",
         units / "wsservice.sysusers.conf": "/etc/sysusers.d/wsservice.conf",
         units / "wsservice.tmpfiles.conf": "/etc/tmpfiles.d/wsservice.conf",
         **{path: f"/etc/systemd/system/{path.name}" for path in units.glob("wsservice*.*") if _is_unit(path)},
     }
+
+
+def boot(folder: Path, binds: dict[Path, str], *, network: bool = False) -> subprocess.Popen[bytes]:
+    """systemd-nspawn on a copy of this machine's tree, in a mount namespace of its own.
+
+    Args:
+        binds: what stands where in the container, besides.
+        network: whether it has this machine's network rather than none.
+    """
+    tree = folder / "tree"
+    tree.mkdir()
+    folder.chmod(0o755)
+    (folder / "own.target").write_text(_TARGET)
+    binds = {folder / "own.target": "/etc/systemd/system/own.target", **binds}
     options = [f"--bind-ro={source}:{target}" for source, target in binds.items()]
     nspawn = [
         "systemd-nspawn",
         "--quiet",
         f"--directory={tree}",
         "--volatile=overlay",
-        "--private-network",
+        *([] if network else ["--private-network"]),
         "--register=no",
         "--keep-unit",
         "--console=pipe",
