@@ -60,6 +60,7 @@ cluster-load: $(VENV)/test.stamp
 # The units of deploy/systemd under a real systemd, in a container (as root; docs/deployment.md)
 systemd: $(VENV)/test.stamp
 	$(BIN)/python -m tests.systemd.run
+	$(BIN)/python -m tests.systemd.walk
 
 # The official protocol suites: make socketio-suites SUITES=<a checkout of github.com/socketio/socket.io>
 SUITES ?=

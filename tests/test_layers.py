@@ -58,7 +58,7 @@ ONLY_FOR_CONFIG = {
     "server",
     "tap",
 }
-ONLY_FOR_CONFIG |= {"cli.cluster", "testing.parts", "cli.config", "cli.doctor.local"}
+ONLY_FOR_CONFIG |= {"reload", "cli.cluster", "testing.parts", "cli.config", "cli.doctor.local"}
 #: a package's public names, gathered: above everything that it names
 PUBLIC = ""
 #: arrows that go upward on purpose, each with its reason

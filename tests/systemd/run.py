@@ -33,9 +33,9 @@ AllowIsolate=yes
 
 def main() -> int:
     """The exit status."""
-    absent = [program for program in ("systemd-nspawn", "nsenter", "unshare") if shutil.which(program) is None]
-    if os.geteuid() or absent:
-        print(f"skipped: needs root{f', and {absent}: apt-get install systemd-container' if absent else ''}")
+    why_not = cannot_boot()
+    if why_not:
+        print(f"skipped: {why_not}")
         return 0
     with tempfile.TemporaryDirectory(prefix="wsservice-systemd-") as name:
         folder = Path(name)
@@ -49,6 +49,14 @@ def main() -> int:
         finally:
             machine.terminate()  # systemd-nspawn ends what it has started
             machine.wait(PATIENCE)
+
+
+def cannot_boot() -> str:
+    """What is missing here for a container; empty if nothing is."""
+    if os.geteuid():
+        return "it needs root"
+    absent = [program for program in ("systemd-nspawn", "nsenter", "unshare") if shutil.which(program) is None]
+    return f"no {', '.join(absent)}: apt-get install systemd-container" if absent else ""
 
 
 def install(folder: Path) -> dict[Path, str]:

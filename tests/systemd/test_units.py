@@ -11,6 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.integration.service import ROOT
 from tests.needs import require
+from tests.systemd.walk import PAGE, blocks
 from wsservice.config import load_config
 from wsservice.settings import read_dotenv
 
@@ -69,6 +70,16 @@ class UnitTests(SynchronousTestCase):
         examples = re.findall(r"^#([A-Z_]+=\S+)$", (UNITS / "wsservice.env").read_text(), re.MULTILINE)
         self.assertGreater(len(examples), 3)
         load_config({}, {**values, **dict(one.split("=", 1) for one in examples)}, directory=self.folder)
+
+    def test_the_page_installs_them_by_commands_that_a_shell_reads(self) -> None:
+        found = "".join(blocks())
+        self.assertEqual(run("bash", "-n", "-c", found), (0, ""))
+        for unit in UNITS.iterdir():
+            self.assertIn(f" {unit.name}", found)
+
+    def test_the_page_links_to_what_is_there(self) -> None:
+        for link in re.findall(r"\]\(([^)#]+)", PAGE.read_text()):
+            self.assertTrue((PAGE.parent / link).exists(), link)
 
     def test_sysusers_and_tmpfiles_are_understood(self) -> None:
         root = f"--root={self.folder}"
