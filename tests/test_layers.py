@@ -46,18 +46,7 @@ LAYERS = {
 #: families of layer 2, which never import each other
 FAMILIES = ("transports", "web", "auth", "adapters", "peers")
 #: what the layer of a module forbids it by name
-ONLY_FOR_CONFIG = {
-    "config",
-    "settings",
-    "checks",
-    "identity",
-    "peering",
-    "metering",
-    "assembly",
-    "reload",
-    "server",
-    "tap",
-}
+ONLY_FOR_CONFIG = {"config", "settings", "checks", "identity", "peering", "metering", "assembly", "server", "tap"}
 ONLY_FOR_CONFIG |= {"reload", "cli.cluster", "testing.parts", "cli.config", "cli.doctor.local"}
 #: a package's public names, gathered: above everything that it names
 PUBLIC = ""
