@@ -69,6 +69,7 @@ def install(folder: Path) -> dict[Path, str]:
         shutil.copytree(ROOT / one, source / one, ignore=shutil.ignore_patterns("__pycache__", "dropin.cache"))
     subprocess.run(["/usr/bin/python3", "-m", "venv", venv], check=True)
     subprocess.run([venv / "bin" / "pip", "install", "--quiet", source], check=True)
+    subprocess.run([venv / "bin" / "twistd", "--help"], check=True, capture_output=True)  # it lists its plugins
     for script in (*(venv / "bin").iterdir(), venv / "pyvenv.cfg"):  # it moves to another place
         if script.is_file() and not script.is_symlink():
             script.write_bytes(script.read_bytes().replace(str(venv).encode(), f"{HOME}/venv".encode()))

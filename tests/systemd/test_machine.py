@@ -180,7 +180,8 @@ class LifeTests(MachineCase):
         stop.set()
         for one in threads:
             one.join()
-        self.assertEqual(failures, [])
+        told = run("journalctl", "-u", "wsservice.service", "-n", "80", "--no-pager", "-o", "cat")
+        self.assertEqual(failures, [], told)
 
     def test_the_first_who_comes_starts_it(self) -> None:
         run("systemctl", "stop", "wsservice.service", check=False)
