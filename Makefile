@@ -10,7 +10,7 @@ TESTS ?=
 # make run ARGS="--log-level debug"
 ARGS ?=
 
-.PHONY: run test style types bench docs conformance conformance-quick socketio-suites fuzz soak cluster-load packages clean
+.PHONY: run test style types bench docs conformance conformance-quick socketio-suites fuzz soak cluster-load packages systemd clean
 
 run: $(VENV)/run.stamp
 	$(BIN)/twistd --pidfile= -n wsservice --port $(PORT) --dev $(ARGS)
@@ -56,6 +56,11 @@ soak: $(VENV)/test.stamp
 # A thousand clients on two nodes, of which one is killed, or Redis is for ten seconds (docs/reliability.md)
 cluster-load: $(VENV)/test.stamp
 	WSSERVICE_CLUSTER_FIGURES=1 $(BIN)/python -m twisted.trial tests.integration.test_cluster_crowd
+
+# The units of deploy/systemd under a real systemd, in a container (as root; docs/deployment.md)
+systemd: $(VENV)/test.stamp
+	$(BIN)/python -m tests.systemd.run
+	$(BIN)/python -m tests.systemd.walk
 
 # The official protocol suites: make socketio-suites SUITES=<a checkout of github.com/socketio/socket.io>
 SUITES ?=

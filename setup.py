@@ -19,6 +19,8 @@ TEST = [
     "websockets>=15",
     "moto[cognitoidp]>=5.2",
     "flask",
+    # the files of deploy/kubernetes
+    "pyyaml",
     "flask-cors",
     "selenium>=4.20",
     "python-socketio[asyncio-client]>=5.12",

@@ -12,6 +12,8 @@ PARTS = {
     "chromium": (("chromium", "chromedriver"), "apt-get install chromium chromium-driver"),
     "redis": (("redis-server",), "apt-get install redis-server"),
     "nginx": (("nginx",), "apt-get install nginx-light"),
+    "haproxy": (("haproxy",), "apt-get install haproxy"),
+    "systemd": (("systemd-analyze",), "apt-get install systemd"),
 }
 
 

@@ -31,7 +31,7 @@ LAYERS = {
     1: [
         "recovery client_calls server_events questions adapters.base adapters.local",
         "counters wire registry calls deadlines expiry history hub connection audience namespace app sessions loader",
-        "log_context log_flood log_writer logs clients. admission alarms pings unsent surroundings",
+        "log_context log_flood log_writer logs clients. admission alarms pings unsent surroundings sd_notify",
         "auth.authenticator auth.revocations auth.marks auth.providers.base web.rates admin.",
         "auth.providers.cognito_challenges web.forms web.session_cookies",
         "adapters.redis.outbox adapters.redis.subscriptions adapters.redis.refusals adapters.redis.held",
@@ -42,14 +42,14 @@ LAYERS = {
         "emitter auth.jwks auth.fetch auth.timed auth.strict_agent auth.providers.",
         "transports. web. adapters. peers.links reports",
     ],
-    3: ["identity peering metering assembly server"],
+    3: ["identity peering metering assembly reload server"],
     4: ["tap daemon testing. demo. cli cli. __main__"],
 }
 #: families of layer 2, which never import each other
 FAMILIES = ("transports", "web", "auth", "adapters", "peers")
 #: what the layer of a module forbids it by name
 ONLY_FOR_CONFIG = {"config", "settings", "checks", "identity", "peering", "metering", "assembly", "server", "tap"}
-ONLY_FOR_CONFIG |= {"cli.cluster", "testing.parts", "cli.config", "cli.doctor.local"}
+ONLY_FOR_CONFIG |= {"reload", "cli.cluster", "testing.parts", "cli.config", "cli.doctor.local"}
 #: a package's public names, gathered: above everything that it names
 PUBLIC = ""
 #: arrows that go upward on purpose, each with its reason

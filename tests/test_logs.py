@@ -23,6 +23,7 @@ from wsservice.logs import (
     MAX_TRACEBACK_LINE,
     MAX_TRACEBACK_LINES,
     MAX_VALUE,
+    is_journal,
     make_observer,
 )
 from wsservice.redaction import MARK, Redactor
@@ -120,6 +121,15 @@ class LevelTests(Base):
         self.begin("error")
         self.log.info("{awkward}", awkward=Awkward())
         self.assertEqual(self.text, "")
+
+    def test_the_level_can_be_changed(self) -> None:
+        self.begin("error")
+        self.log.info("one")
+        self.observer.set_level("info")
+        self.log.info("two")
+        self.observer.set_level("error")
+        self.log.info("three")
+        self.assertEqual([line.split()[-1] for line in self.text.splitlines()], ["two"])
 
     def test_autobahn_is_heard_from_error_upward(self) -> None:
         self.assertEqual(self.written("debug", "autobahn.websocket.protocol"), ["error", "critical"])
@@ -388,3 +398,49 @@ class LossTests(Base):
         self.emit("two")
         self.assertIn("one", old.read_text())
         self.assertIn("two", self.line)
+
+
+class JournalTests(Base):
+    """Lines for the journal of systemd: a priority before each."""
+
+    def begin(self, level: str = "debug", limit: int = 100_000, **redaction: Any) -> None:
+        self.observer = make_observer(LineWriter.to_file(self.path), level=level, format=self.format, journal=True)
+        self.log = Logger(namespace="wsservice.part", observer=self.observer)
+
+    def test_each_level_has_its_own(self) -> None:
+        for one in (LogLevel.debug, LogLevel.info, LogLevel.warn, LogLevel.error, LogLevel.critical):
+            self.log.emit(one, "told")
+        self.assertEqual([line[:3] for line in self.text.splitlines()], ["<7>", "<6>", "<4>", "<3>", "<2>"])
+
+    def test_each_line_of_a_traceback_has_it(self) -> None:
+        try:
+            raise ValueError("<0>forged\n<0>forged")
+        except ValueError:
+            self.log.failure("failed")
+        lines = self.text.splitlines()
+        self.assertGreater(len(lines), 3)
+        self.assertEqual({line[:3] for line in lines}, {"<2>"})
+
+    def test_what_says_nothing_is_left_out(self) -> None:
+        self.emit(None)
+        self.assertEqual(self.text, "")
+
+    def test_the_journal_is_known_by_its_file(self) -> None:
+        with self.path.open("w") as file:
+            status = self.path.stat()
+            self.assertTrue(is_journal(file.fileno(), {"JOURNAL_STREAM": f"{status.st_dev}:{status.st_ino}"}))
+            self.assertFalse(is_journal(file.fileno(), {"JOURNAL_STREAM": f"{status.st_dev}:1"}))
+            self.assertFalse(is_journal(file.fileno(), {}))
+        self.assertFalse(is_journal(-1, {}))
+
+
+class JsonJournalTests(JournalTests):
+    format = "json"
+
+    def test_each_line_of_a_traceback_has_it(self) -> None:
+        self.log.error("failed")
+        self.assertEqual(json.loads(self.text.removeprefix("<3>"))["msg"], "failed")
+
+    def test_what_says_nothing_is_left_out(self) -> None:
+        self.emit(None)
+        self.assertEqual(self.text.count("\n"), 1)

@@ -261,6 +261,20 @@ class LifeTests(TestCase):
         await deferToThread(client.close)
         await stopped
 
+    async def test_who_has_come_to_a_shared_port_and_said_nothing_yet_is_told(self) -> None:
+        server = self.start(reuse_port="yes")
+        port = server.addresses[0].port
+        early = socket.create_connection(("127.0.0.1", port))
+        while not server.parts.port.waiting:
+            await deferLater(reactor, 0)
+        stopped = server.stopService()
+        while server._ports:
+            await deferLater(reactor, 0)
+        self.assertFalse(stopped.called)
+        early.sendall(f"GET /ws HTTP/1.1\r\nHost: localhost:{port}\r\n{UPGRADE}\r\n".encode())
+        self.assertRegex(await deferToThread(read_all, early), r"^HTTP/1.1 503 ")
+        await stopped
+
     async def test_who_waits_to_be_accepted_at_the_end_is_answered(self) -> None:
         server = self.start(drain_timeout="0")
         port = server.addresses[0].port

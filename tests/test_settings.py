@@ -11,6 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from wsservice import parsers
 from wsservice.settings import (
+    CREDENTIAL,
     DEFAULT,
     DOTENV,
     ENVIRONMENT,
@@ -35,6 +36,13 @@ class Example:
     key: str = setting("", "Second", parsers.SECRET, env="KEY", help="a secret")
     fast: bool = setting(False, "Second", help="run")
     slow: bool = setting(True, "Second", help="walk")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Credentials:
+    key: str = setting("", "First", parsers.SECRET, env="KEY", help="a secret")
+    url: str = setting("", "First", parsers.text("URL"), env="URL", help="with a password")
+    tls_key: Path | None = setting(None, "First", parsers.FILE, env="TLS_KEY", help="a file")
 
 
 class DeclarationTests(SynchronousTestCase):
@@ -180,6 +188,46 @@ class SecretTests(SynchronousTestCase):
             self.reader.problems,
             ["--key-file '/nonexistent': No such file or directory; name a file that this user may read"],
         )
+
+
+class CredentialTests(SynchronousTestCase):
+    """What systemd hands over in a folder of files."""
+
+    def setUp(self) -> None:
+        self.folder = Path(self.mktemp()).absolute()
+        self.folder.mkdir()
+        self.environ = {"CREDENTIALS_DIRECTORY": str(self.folder)}
+
+    def read(self, env: dict[str, str] | None = None, dotenv: dict[str, str] | None = None) -> dict[str, Any]:
+        self.reader = Reader({}, {**self.environ, **(env or {})}, dotenv or {}, ".env")
+        return self.reader.read(declared(Credentials))
+
+    def test_each_setting_can_be_one(self) -> None:
+        (self.folder / "KEY").write_text("hush\n")
+        (self.folder / "URL").write_text("redis://:hush@host")
+        read = self.read()
+        self.assertEqual((read["key"], read["url"]), ("hush", "redis://:hush@host"))
+        self.assertEqual(self.reader.sources["key"], CREDENTIAL)
+
+    def test_a_file_is_meant_itself(self) -> None:
+        (self.folder / "TLS_KEY").write_text("-----BEGIN")
+        self.assertEqual(self.read()["tls_key"], self.folder / "TLS_KEY")
+
+    def test_those_of_a_folder_bear_its_name(self) -> None:
+        (self.folder / "wsservice_KEY").write_text("hush")
+        self.assertEqual(self.read()["key"], "hush")
+
+    def test_they_stand_between_the_environment_and_dotenv(self) -> None:
+        (self.folder / "KEY").write_text("hush")
+        self.assertEqual(self.read({"KEY": "loud"}, {"KEY": "low"})["key"], "loud")
+        self.assertEqual(self.read({}, {"KEY": "low"})["key"], "hush")
+        self.environ = {}
+        self.assertEqual(self.read({}, {"KEY": "low"})["key"], "low")
+
+    def test_an_empty_one_is_told(self) -> None:
+        (self.folder / "KEY").write_text("\n")
+        self.read()
+        self.assertIn("the credential KEY", self.reader.problems[0])
 
 
 class DotenvTests(SynchronousTestCase):

@@ -30,7 +30,7 @@ class FakeServer(Service):
     error_at = ""
     errors: tuple[str, ...] = ("cannot listen on tcp:80: taken", "and more")
 
-    def __init__(self, config: Config, *, reactor: Any, terminal: Any) -> None:
+    def __init__(self, config: Config, *, reactor: Any, terminal: Any, **others: Any) -> None:
         FakeServer.made.append(self)
         self.config = config
         self.terminal = terminal

@@ -7,6 +7,7 @@ from pathlib import Path
 from tests.test_layers import LAYERS
 from tools import make_close_codes, make_layers
 from tools.metrics_table import metrics_table
+from wsservice import reload
 from wsservice.config import Config
 from wsservice.engineio.states import render_table
 from wsservice.settings import declared, markdown_tables
@@ -35,6 +36,12 @@ A secret is never a flag: everybody on the machine can read a process's argument
 `.env`, or in a file of its own, which the flag or the name with `_FILE` behind it names, such as
 `AWS_COGNITO_CLIENT_SECRET_FILE`.
 
+Any setting may be a credential of systemd, too: a file in `$CREDENTIALS_DIRECTORY` that is called like the setting in
+the environment (`LoadCredential=AWS_COGNITO_CLIENT_SECRET:/etc/...`), or that with `wsservice_` before it, as
+`LoadCredential=wsservice:/etc/wsservice/credentials` makes of all files of a folder. It holds the value; `TLS_CERT`
+and `TLS_KEY` are the files themselves. A credential is weaker than the environment and stronger than `.env`. It suits
+a password in the address of a Redis (`WSSERVICE_ADAPTER`), too.
+
 If something is wrong, the service does not start: it exits with status 2, as a daemon too, after one message. First
 come all problems of the settings themselves; if there are none, all of what they name and cannot be used (files, the
 app, endpoints); and last an address that cannot be had.
@@ -52,6 +59,18 @@ The options of twistd itself stand before the word `wsservice`: `-n` (stay in th
 """
 
 _TAIL = """
+## Reloading
+
+SIGHUP reads the settings anew: `.env` or the file of `--env-file`, the files that hold secrets, the certificate.
+Flags and the environment of a running process cannot change. Connections stay. If anything is wrong, nothing changes,
+and the log says what it is; else it names each setting that has changed, and each that stands differently in the
+files now and needs a restart. These can change while the service runs:
+
+{reloadable}
+A message rate cannot be had where there was none before. **Credentials of systemd are copies**, made when the service
+starts: a reload reads the old ones again, and says so where the certificate is one. After a new one: `systemctl
+restart`.
+
 ## Behind a proxy
 
 A proxy must hand over who the client is and what it speaks, and must overwrite what the client said of that itself. In
@@ -155,12 +174,17 @@ of twistd replace all of this.
 Whatever is logged while a client is served has its `connection_id` and `request_id`, also what a handler logs by a
 `twisted.logger.Logger` of its own or prints. What is printed has a line's head before it, so that nobody can forge
 lines. Lines, and tracebacks as a whole, are bounded.
+
+Where stdout is the journal of systemd (`JOURNAL_STREAM`), each line has its priority before it, which the journal
+takes off: `journalctl -u wsservice -p warning` shows what matters. With `--log-format json` the message is one JSON
+object.
 """
 
 
 def make_page() -> str:
     """The whole page."""
-    return f"{_HEAD}{markdown_tables(declared(Config))}{_TAIL}{_fixed_table()}{_LOG}"
+    tail = _TAIL.replace("{reloadable}", reload.describe())
+    return f"{_HEAD}{markdown_tables(declared(Config))}{tail}{_fixed_table()}{_LOG}"
 
 
 def _fixed_table() -> str:

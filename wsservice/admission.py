@@ -28,14 +28,19 @@ class Admission:
         spare: int = 0,
         is_exempt: Callable[[str], bool] = lambda peer: False,
     ) -> None:
-        self.most = most
-        self._with_spare = most + spare
-        self._per_address = per_address
+        self._spare = spare
+        self.set(most=most, per_address=per_address)
         self._is_exempt = is_exempt
         self._alarms = alarms
         self._count = 0
         self._in_spare = 0
         self._by_address: dict[str, int] = {}
+
+    def set(self, *, most: int, per_address: int) -> None:
+        """Limits from now on; whoever was let in stays."""
+        self.most = most
+        self._with_spare = most + self._spare
+        self._per_address = per_address
 
     def __len__(self) -> int:
         return self._count + self._in_spare
@@ -81,10 +86,10 @@ class Admission:
 
     def admit_forwarded(self, peer: str) -> TooManyFromAddress | None:
         """Count a connection that was let in as the proxy's for the client's own address, too: `release_forwarded`."""
-        if self._per_address and not self._is_exempt(peer):
+        if not self._is_exempt(peer):  # counted without a limit, too, since there may be one before they go
             key = address_key(peer)
             count = self._by_address.get(key, 0)
-            if count >= self._per_address:
+            if 0 < self._per_address <= count:
                 self._alarms.hit("connections_per_address", "--max-connections-per-address", key)
                 return TooManyFromAddress("no more connections from this address")
             self._by_address[key] = count + 1
@@ -92,10 +97,10 @@ class Admission:
 
     def release_forwarded(self, peer: str) -> None:
         """That connection has gone."""
-        if self._per_address and not self._is_exempt(peer):
+        if not self._is_exempt(peer):
             key = address_key(peer)
-            count = self._by_address[key] - 1
-            if count:
+            count = self._by_address.get(key, 0) - 1
+            if count > 0:
                 self._by_address[key] = count
             else:
-                del self._by_address[key]
+                self._by_address.pop(key, None)

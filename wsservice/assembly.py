@@ -104,6 +104,8 @@ class Parts:
     peering: Peering | None
     metering: Metering | None
     admin: AdminView | None
+    origins: OriginPolicy
+    auth: AuthSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,14 +251,15 @@ def assemble(
     )
     if metering is not None:
         hub.measure()
+    auth = AuthSettings(
+        cookies=given.session_cookies,
+        login_rate=Rate(config.login_burst, config.login_interval),
+        refresh_rate=Rate(config.refresh_burst, config.refresh_interval),
+        session_rate=Rate(config.session_burst, config.session_interval),
+    )
     web = make_site(
         services,
-        settings=AuthSettings(
-            cookies=given.session_cookies,
-            login_rate=Rate(config.login_burst, config.login_interval),
-            refresh_rate=Rate(config.refresh_burst, config.refresh_interval),
-            session_rate=Rate(config.session_burst, config.session_interval),
-        ),
+        settings=auth,
         checks=checks,
         pages=PAGES if config.page else None,
         page_values={
@@ -305,6 +308,8 @@ def assemble(
         peering=peering,
         metering=metering,
         admin=admin,
+        origins=given.origins,
+        auth=auth,
     )
 
 
@@ -400,18 +405,23 @@ def _make_hub(
         call_timeout=config.call_timeout,
         history=history,
         adapter=given.adapter,
-        limits=ConnectionLimits(
-            per_user=config.max_connections_per_user,
-            when_full=config.when_user_is_full,
-            rooms=config.max_rooms,
-            calls=config.max_calls,
-            traffic=TrafficLimits(config.message_rate, config.byte_rate),
-        ),
+        limits=connection_limits(config),
         alarms=alarms,
         logs_debug=config.log_level == "debug",
     )
     given.app.serve(hub)
     return hub
+
+
+def connection_limits(config: Config) -> ConnectionLimits:
+    """What one user and one connection may have."""
+    return ConnectionLimits(
+        per_user=config.max_connections_per_user,
+        when_full=config.when_user_is_full,
+        rooms=config.max_rooms,
+        calls=config.max_calls,
+        traffic=TrafficLimits(config.message_rate, config.byte_rate),
+    )
 
 
 def _make_raw(config: Config, reactor: Any, hub: Hub, authenticator: Authenticator) -> RawFactory:
@@ -565,12 +575,17 @@ def _sticky_cookie(config: Config) -> Callable[[str], str] | None:
 
 def _make_admission(config: Config, alarms: Alarms, open_files: int, *, spare: int = 0) -> Admission:
     return Admission(
-        most=min(config.max_connections or open_files, most_connections(open_files)),
+        most=most_allowed(config, open_files),
         per_address=config.max_connections_per_address,
         spare=spare,
         is_exempt=lru_cache(10_000)(partial(_stands_for_many, config)),
         alarms=alarms,
     )
+
+
+def most_allowed(config: Config, open_files: int) -> int:
+    """How many connections there may be."""
+    return min(config.max_connections or open_files, most_connections(open_files))
 
 
 def _stands_for_many(config: Config, peer: str) -> bool:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -44,6 +45,8 @@ _RANKS = {
     LogLevel.error: 3,
     LogLevel.critical: 4,
 }
+#: what syslog(3) and the journal call them
+_PRIORITIES = {"debug": 7, "info": 6, "warn": 4, "error": 3, "critical": 2}
 _THRESHOLDS = {"debug": 0, "info": 1, "warn": 2, "error": 3, "critical": 4, "silent": 5}
 _SILENT = _THRESHOLDS["silent"]
 #: namespaces with a threshold of their own, and all below them: libraries that tell at info what we tell ourselves
@@ -102,6 +105,11 @@ class Observer:
         if dropped and not self._writer.is_behind:
             self._told += dropped
             self._write(_event("{dropped} log lines were dropped, since nothing took them", dropped=dropped))
+
+    def set_level(self, level: str) -> None:
+        """Write from this level upward from now on."""
+        self._threshold = _THRESHOLDS[level]
+        self._thresholds.clear()
 
     def tell_all(self) -> None:
         """Write how many lines were held back and are not told of yet: the service ends."""
@@ -183,6 +191,30 @@ class JsonFormat:
         return _cut(self._redact(safe_str(value)))
 
 
+class JournalFormat:
+    """Another format's lines with their priority before them (sd-daemon(3)); the journal takes it off."""
+
+    def __init__(self, format: Callable[[LogEvent], str | None]) -> None:
+        self._format = format
+
+    def __call__(self, event: LogEvent) -> str | None:
+        """The line (or lines, each with it) of an event; None if it says nothing."""
+        text = self._format(event)
+        if text is None:
+            return None
+        prefix = f"<{_PRIORITIES.get(_level(event), 6)}>"
+        return "\n".join(f"{prefix}{line}" for line in text.split("\n"))
+
+
+def is_journal(fd: int, environ: Mapping[str, str]) -> bool:
+    """Whether a descriptor is the journal of systemd (systemd.exec(5), `JOURNAL_STREAM`), and not a file or a pipe."""
+    try:
+        status = os.fstat(fd)
+    except OSError:
+        return False
+    return environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"
+
+
 def make_observer(
     writer: LineWriter,
     *,
@@ -190,13 +222,19 @@ def make_observer(
     format: Literal["text", "json"],
     redact: Redactor | None = None,
     flood: LogFlood | None = None,
+    journal: bool = False,
 ) -> Observer:
-    """An observer for twistd; see `Observer`."""
+    """An observer for twistd; see `Observer`.
+
+    Args:
+        journal: the lines go to the journal of systemd, which reads a priority before them.
+    """
     formats: dict[str, Callable[[LogEvent], str | None]] = {
         "text": TextFormat(redact or Redactor()),
         "json": JsonFormat(redact or Redactor()),
     }
-    return Observer(writer, level=level, format=formats[format], flood=flood)
+    chosen = JournalFormat(formats[format]) if journal else formats[format]
+    return Observer(writer, level=level, format=chosen, flood=flood)
 
 
 def with_ids(event: LogEvent) -> LogEvent:

@@ -18,7 +18,7 @@ import select
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from math import ceil
@@ -37,6 +37,8 @@ from wsservice.config import Config
 from wsservice.errors import ConfigurationError
 from wsservice.metering import OPTION
 from wsservice.peers.nodes import Nodes
+from wsservice.reload import is_credential, reload
+from wsservice.sd_notify import Notifier
 from wsservice.transports.listen import describe, is_handed_over, listen_on, page_at, scheme_of, someone_waits
 from wsservice.transports.reads import Reads
 from wsservice.transports.tcp import serve_by
@@ -55,6 +57,10 @@ BATCH_INTERVAL = 0.1
 _FEWEST = 500
 #: the part of the drain time that closing may take: the last clients must still answer, and handlers end
 _SPREAD = 0.8
+#: seconds that who came just before a shared port was left has for the rest of a TLS handshake and a head
+_LAST_COMERS = 1.0
+#: seconds that a stop may take behind its drain time: the last connections, Redis, the provider
+_AFTER_DRAIN = 15.0
 
 
 def batch_size(clients: int, drain_timeout: float) -> int:
@@ -77,6 +83,9 @@ class Server(MultiService):
         signals: whether SIGTERM, SIGINT and SIGHUP are this service's.
         terminal: for what only a person should read; closed after that. By default the process's own.
         nodes: the cluster that the service is part of; None: it is alone.
+        environ: of the process; by it systemd says that it wants to be told how the service is.
+        reread: finds the settings anew, for a reload; raises `ConfigurationError`.
+        reloaded: is told the settings that hold after it.
 
     Raises:
         ConfigurationError: something the settings name cannot be used (an app, a certificate).
@@ -90,6 +99,9 @@ class Server(MultiService):
         signals: bool = True,
         terminal: TextIO | None = None,
         nodes: Nodes | None = None,
+        environ: Mapping[str, str] | None = None,
+        reread: Callable[[], Config] | None = None,
+        reloaded: Callable[[Config], None] = lambda config: None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._config = config
@@ -104,9 +116,15 @@ class Server(MultiService):
         self._was_asked = False
         self._stopping = False
         self._hurry = False
+        #: until when those are waited for who have come and not yet said what they want
+        self._waits_until = 0.0
         if signals:  # the process is ours: Twisted's timers are kept by the wall clock, and stop when that is set back
             reactor.seconds = time.monotonic
         self.parts: Parts = assemble(config, reactor, draining=lambda: self._stopping, nodes=nodes)
+        self._environ = environ or {}
+        self._notifier = Notifier(self._environ, reactor, self._status)
+        self._reread = reread or (lambda: config)
+        self._reloaded = reloaded
 
     @property
     def addresses(self) -> list[Any]:
@@ -140,6 +158,7 @@ class Server(MultiService):
             self.parts.admin.start()
         if self._signals:  # once more: the reactor sets its own when it starts
             self._reactor.callWhenRunning(self._handle_signals)
+        self._reactor.callWhenRunning(self._notifier.ready)
         self._greet()
 
     def stopService(self) -> Deferred[None]:
@@ -147,15 +166,36 @@ class Server(MultiService):
         return Deferred.fromCoroutine(self._stop())
 
     def reload(self) -> None:
-        """Read the certificate anew (SIGHUP); connections stay, and a bad file changes nothing."""
-        if self.parts.certificate is None:
+        """Read certificate and settings anew (SIGHUP); connections stay, and a bad file changes nothing."""
+        if self._stopping:
             return
+        self._notifier.reloading()
         try:
-            self.parts.certificate.reload()
+            self._reload()
+        finally:  # else systemd would wait for it until it kills the service
+            self._notifier.ready()
+
+    def _reload(self) -> None:
+        try:
+            result = reload(self.parts, self._config, self._reread())
         except ConfigurationError as error:
-            log.error("the certificate was not reloaded: {reason}", reason=str(error))
-        else:
+            log.error("nothing was reloaded: {reason}", reason=str(error))
+            return
+        self._config = result.config
+        self._reloaded(result.config)
+        if self.parts.certificate is not None:
             log.info("the certificate was reloaded")
+            if is_credential(result.config.tls_cert, self._environ):
+                log.warn(
+                    "the certificate is a credential, of which systemd makes a copy at the start: if it is a new one, "
+                    "restart the service"
+                )
+        log.info("the settings were reloaded: {changed}", changed=", ".join(result.changed) or "none has changed")
+        if result.needs_restart:
+            log.warn(
+                "restart the service for {options}: they cannot change while it runs",
+                options=", ".join(result.needs_restart),
+            )
 
     async def _listen(self) -> None:
         """For clients, and in the same turn for peers, before anybody can ask those for a client's session."""
@@ -197,6 +237,13 @@ class Server(MultiService):
         )
         for address, scheme in zip(self.addresses, self._schemes(), strict=True):
             log.info("listening on {address} ({scheme})", address=describe(address), scheme=scheme)
+
+    def _status(self) -> str:
+        """One line for `systemctl status`."""
+        clients = f"{len(self.parts.hub.registry)} connections"
+        if self._stopping:
+            return f"stopping: {clients}"
+        return f"serving {clients} on {', '.join(describe(address) for address in self.addresses)}"
 
     def _schemes(self) -> list[str]:
         tls = self.parts.certificate is not None
@@ -240,6 +287,7 @@ class Server(MultiService):
     async def _stop(self) -> None:
         self._stopping = True
         parts = self.parts
+        self._notifier.stopping(self._config.drain_timeout + _AFTER_DRAIN)
         log.info("stopping: {count} connections", count=len(parts.hub.registry))
         parts.port.draining = True
         if parts.peering is not None:
@@ -282,6 +330,7 @@ class Server(MultiService):
         await maybeDeferred(super().stopService)
         for line in parts.hub.counters.summary():
             log.info("counted: {counts}", counts=line)
+        self._notifier.close()
         log.info("stopped")
         if self._signals:  # nothing is left to hurry; Python's own end would exit by a signal that comes now
             for number in (signal.SIGTERM, signal.SIGINT):
@@ -302,12 +351,18 @@ class Server(MultiService):
     async def _leave_shared_ports(self) -> None:
         """Leave new clients to the other processes that listen at the same address, or to the next one there."""
         if self._config.reuse_port:
+            self._wait_for_last_comers()
             await self._stop_listening(self._ports)
         elif all(is_handed_over(name) for name, _ in self.parts.endpoints):
             # Who waits in the queue of the one socket waits for the others, too.
+            self._wait_for_last_comers()
             self.parts.accepting.ports = []
             while self._ports:
                 await maybeDeferred(self._ports.pop().stopListening)
+
+    def _wait_for_last_comers(self) -> None:
+        """They were about to be served, and the next process would serve them: tell them, rather than break off."""
+        self._waits_until = self._reactor.seconds() + min(_LAST_COMERS, self._config.drain_timeout)
 
     async def _stop_listening(self, ports: list[IListeningPort]) -> None:
         """Close the ports, and answer those who came before; whom nobody accepts the system would reset.
@@ -359,6 +414,8 @@ class Server(MultiService):
 
     def _is_busy(self) -> bool:
         if self.parts.hub.running or any(factory.live for factory in self._factories):
+            return True
+        if self.parts.port.waiting and self._reactor.seconds() < self._waits_until:
             return True
         return any(site.is_busy for site in self._sites)
 

@@ -31,7 +31,9 @@ MAX_SECRET = 64 * 1024
 _SHOWN = 80
 
 #: where a value comes from; a lower number wins
-FLAG, ENVIRONMENT, DOTENV, DEFAULT = range(4)
+FLAG, ENVIRONMENT, CREDENTIAL, DOTENV, DEFAULT = range(5)
+#: before the name of a credential that comes from a folder of them (`LoadCredential=wsservice:FOLDER`)
+CREDENTIAL_PREFIX = "wsservice_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +179,7 @@ class Reader:
         self._looks: tuple[Callable[[Setting], list[Found]], ...] = (
             self._find_flag,
             partial(self._find_name, ENVIRONMENT, environ, ""),
+            partial(self._find_credential, environ.get("CREDENTIALS_DIRECTORY", "")),
             partial(self._find_name, DOTENV, dotenv, f" in {dotenv_name}"),
         )
         self.problems: list[str] = []
@@ -223,6 +226,17 @@ class Reader:
                 return [Found(value, f"{name}{note}", source)]
             if file:
                 return list(self._read_secret(file, f"{name}_FILE{note}", source))
+        return []
+
+    def _find_credential(self, directory: str, wanted: Setting) -> list[Found]:
+        """A credential that systemd has handed over: its text, or the file itself where one is meant."""
+        for name in wanted.env if directory else ():
+            for file in (Path(directory) / name, Path(directory) / f"{CREDENTIAL_PREFIX}{name}"):
+                if file.is_file():
+                    where = f"the credential {file.name}"
+                    if wanted.kind is parsers.FILE:
+                        return [Found(str(file), where, CREDENTIAL)]
+                    return list(self._read_secret(str(file), where, CREDENTIAL))
         return []
 
     def _read_secret(self, name: str, where: str, source: int) -> Iterator[Found]:

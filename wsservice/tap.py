@@ -31,7 +31,7 @@ from wsservice.daemon import REFUSED, Start
 from wsservice.errors import ConfigurationError
 from wsservice.log_flood import LogFlood
 from wsservice.log_writer import LineWriter
-from wsservice.logs import Observer, make_observer
+from wsservice.logs import Observer, is_journal, make_observer
 from wsservice.redaction import Redactor
 from wsservice.reports import Reports
 from wsservice.settings import declared
@@ -85,13 +85,28 @@ def makeService(options: Options) -> IService:
     from wsservice.server import Server
 
     twistd = options.parent if options.parent is not None else _read_twistd_options(sys.argv[1:])
+
+    def read() -> Config:
+        """The settings, at the start and for a reload."""
+        return load_config(options, os.environ, Path(options["env_file"]) if options.get("env_file") else None)
+
+    observer: Observer | None = None
+
+    def reloaded(config: Config) -> None:
+        if observer is not None:
+            observer.set_level(config.log_level)
+
     try:
-        config = load_config(options, os.environ, Path(options["env_file"]) if options.get("env_file") else None)
+        config = read()
         if config.app:
             _add_working_directory()
         problems = Problems()
         terminal = None if _in_foreground(twistd) else _own_terminal()
-        server = problems.during(lambda: Server(config, reactor=reactor, terminal=terminal))
+        server = problems.during(
+            lambda: Server(
+                config, reactor=reactor, terminal=terminal, environ=os.environ, reread=read, reloaded=reloaded
+            )
+        )
         _check_files(twistd, problems)
         problems.check()
     except ConfigurationError as error:
@@ -220,8 +235,10 @@ def _make_observer(config: Config, twistd: Mapping[str, Any], reactor: Any) -> O
     """The observer for where twistd's options send the log; None where they ask for another."""
     if twistd.get("logger") or twistd.get("syslog"):
         return None
+    journal = False
     if _logs_to_stdout(twistd):
-        writer = LineWriter(_stdout())
+        stdout = _stdout()
+        writer, journal = LineWriter(stdout), is_journal(stdout, os.environ)
     elif twistd.get("logfile") == "-":  # a daemon, which twistd refuses
         return None
     else:
@@ -232,6 +249,7 @@ def _make_observer(config: Config, twistd: Mapping[str, Any], reactor: Any) -> O
         format=config.log_format,
         redact=_make_redactor(config),
         flood=_make_flood(reactor),
+        journal=journal,
     )
     if not signal.getsignal(signal.SIGUSR1):  # twistd's own observer takes it, too, to begin a new file
         signal.signal(signal.SIGUSR1, lambda *_: reactor.callFromThread(observer.reopen))

@@ -68,6 +68,13 @@ class Traffic:
             wait = max(wait, -self._octets / self._limits.octets)
         return wait
 
+    def set(self, limits: TrafficLimits) -> None:
+        """Keep to these limits from now on: nobody gets more than a burst of them, and who was free begins with one."""
+        self._fill()
+        self._limits = limits
+        self._messages = min(self._messages, limits.messages * limits.burst) if limits.messages else float("inf")
+        self._octets = min(self._octets, limits.octets * limits.burst) if limits.octets else float("inf")
+
     def forgive(self) -> None:
         """Owe no more than a burst: what was counted is refused, and must not lock a user out for minutes."""
         limits = self._limits
@@ -97,6 +104,12 @@ class Traffics:
         self._now = now
         self._held: WeakValueDictionary[str, Traffic] = WeakValueDictionary()
         self._recent: OrderedDict[str, Traffic] = OrderedDict()
+
+    def set(self, limits: TrafficLimits) -> None:
+        """Limits from now on, of all who are there, too."""
+        self._limits = limits
+        for traffic in list(self._held.values()):
+            traffic.set(limits)
 
     def of(self, user: str | None) -> Traffic:
         """A user's buckets, to be kept; of somebody who is not known, his own."""

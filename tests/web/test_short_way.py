@@ -528,7 +528,7 @@ class AnswerTests(SynchronousTestCase):
 
     def test_lines_that_nobody_reads_are_not_made(self) -> None:
         for logs_quiet in (True, False):
-            self.bench.site._logs_quiet = logs_quiet
+            self.bench.site.logs_quiet = logs_quiet
             with LogCapture() as log:
                 self.poller.send("3")
             self.assertEqual(bool(log.named("{method} {path} {status}")), logs_quiet)

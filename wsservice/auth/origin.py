@@ -76,12 +76,20 @@ class OriginPolicy:
     """
 
     def __init__(self, allowed: Iterable[str], require_origin: bool = False) -> None:
-        self._exact: set[Origin] = set()
-        self._parents: set[Origin] = set()
-        self._require_origin = require_origin
+        self.set(allowed, require_origin)
+
+    def set(self, allowed: Iterable[str], require_origin: bool = False) -> None:
+        """Allow these from now on, and no others; connections that are open stay.
+
+        Raises:
+            ValueError: as at first; then nothing has changed.
+        """
+        exact: set[Origin] = set()
+        parents: set[Origin] = set()
         for entry in allowed:
             is_wildcard, origin = _parse_configured(entry)
-            (self._parents if is_wildcard else self._exact).add(origin)
+            (parents if is_wildcard else exact).add(origin)
+        self._exact, self._parents, self._require_origin = exact, parents, require_origin
         self._judge = lru_cache(maxsize=_REMEMBERED)(self._judge_anew)
 
     def check(self, handshake: Handshake) -> None:

@@ -32,13 +32,19 @@ class Certificate:
         self._key = key
         self._context = self._load()
 
-    def reload(self) -> None:
-        """Read the files anew; connections that come from now on get the new certificate.
+    def reload(self, chain: Path | None = None, key: Path | None = None) -> None:
+        """Read the files anew, or others; connections that come from now on get the new certificate.
 
         Raises:
             ConfigurationError: as at the start; then the old certificate stays in use.
         """
-        self._context = self._load()
+        before = self._chain, self._key
+        self._chain, self._key = chain or self._chain, key or self._key
+        try:
+            self._context = self._load()
+        except ConfigurationError:
+            self._chain, self._key = before
+            raise
 
     def serverConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
         """One connection's TLS; called by Twisted."""

@@ -14,12 +14,17 @@ from math import ceil
 from wsservice.errors import RateLimited
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Rate:
     """`burst` attempts at once, then one every `seconds`."""
 
     burst: int
     seconds: float
+
+    def set(self, burst: int, seconds: float) -> None:
+        """Another rate from now on, for all buckets that were made with this one."""
+        self.burst, self.seconds = burst, seconds
+        self.__post_init__()
 
     def __post_init__(self) -> None:
         if self.burst < 1 or not self.seconds > 0:

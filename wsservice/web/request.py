@@ -271,7 +271,7 @@ class WsSite(Site):
     ) -> None:
         self.uploads = uploads or {}
         self.polls = polls or {}
-        self._logs_quiet = logs_quiet
+        self.logs_quiet = logs_quiet
         self._date = (0, b"")
         self.limits = limits or Limits()
         super().__init__(
@@ -336,7 +336,7 @@ class WsSite(Site):
         """One line for each answer; never the query, which may hold what is nobody's business."""
         handshake = request.handshake
         is_quiet = request.is_quiet or handshake.path in QUIET_PATHS
-        if is_quiet and not self._logs_quiet:
+        if is_quiet and not self.logs_quiet:
             return
         log.emit(
             LogLevel.debug if is_quiet else LogLevel.info,
