@@ -46,6 +46,15 @@ NOT_OURS = {
     "cat": "shows a file",
     "cp": "copies a file",
     "chmod": "changes rights",
+    "rm": "removes a file",
+    "tar": "unpacks what npm has packed",
+    "grep": "reads what another program prints",
+    "head": "as grep",
+    "sed": "as grep",
+    "tail": "as grep",
+    "editor": "stands for the reader's own",
+    "systemd-sysusers": "as systemctl; tests/systemd walks docs/deployment.md",
+    "systemd-tmpfiles": "as systemctl",
 }
 _OPERATORS = {"|", "||", "&&", "&", ";", "(", ")", "{", "}", ";;"}
 _ASSIGNMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=")

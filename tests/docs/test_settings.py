@@ -20,7 +20,7 @@ _FLAG = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]+")
 _NAME = re.compile(r"\b(?:WSSERVICE|AUTH|COOKIE|JWKS|TLS|CORS|TRUSTED|REFRESH|REQUIRE|LOG|AWS_COGNITO)_[A-Z_]+\b")
 #: of other programs, and where they are named
 FOREIGN = {
-    "--no-binary", "--boot", "--offline",
+    "--no-binary", "--boot", "--offline", "--now", "--stop-timeout",
     "--generate-secret", "--refresh-token-validity", "--enable-token-revocation", "--prevent-user-existence-errors",
     "--json", "--python27", "--env", "--outdir", "--cases", "--write", "--connections", "--minutes",
     "--pidfile", "--logfile", "--reactor", "--syslog", "--logger",
