@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -68,7 +69,7 @@ def parse_head(data: bytes) -> Head:
     lines = data.decode("latin-1").split("\r\n")
     version, _, rest = lines[0].partition(" ")
     status, _, phrase = rest.partition(" ")
-    if not version.startswith("HTTP/1.") or not (len(status) == 3 and status.isdigit()):
+    if not version.startswith("HTTP/1.") or not re.fullmatch("[1-9][0-9]{2}", status):
         raise NotHttp("what answers there speaks no HTTP")
     headers = []
     for line in lines[1:]:

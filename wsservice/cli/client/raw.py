@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -17,6 +17,7 @@ from wsservice.cli.client.wire import Answered, BadLine, Came, Note, Send, Step,
 class RawWire(Wire):
     """Texts as they are, and JSON for named events."""
 
+    greeting: ClassVar[str] = "welcome"
     _session: str = field(default="1", repr=False)
     _offset: str = ""
 

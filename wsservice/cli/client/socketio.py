@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -30,6 +30,7 @@ _ADVICE = {
 class SocketIoWire(Wire):
     """One namespace of a Socket.IO session."""
 
+    greeting: ClassVar[str] = "handshake of Socket.IO"
     namespace: str = ROOT
     _decoder: Decoder = field(default_factory=Decoder)
     _pid: str = field(default="", repr=False)

@@ -107,7 +107,7 @@ class Talk:
         """From the open WebSocket to its end."""
         wire = self._wire
         self._awaited = None
-        last = time.monotonic()
+        last = began = time.monotonic()
         try:
             self._do(socket, wire.opened())
             while True:
@@ -120,7 +120,7 @@ class Talk:
                     and not self._stay
                 ):
                     return self._close(socket, 1000, "")
-                self._select(socket, last)
+                self._select(socket, last, began)
                 socket.flush()
                 for message in socket.receive():
                     last = time.monotonic()
@@ -131,8 +131,11 @@ class Talk:
                     return End(None, socket.problem)
                 if wire.deadline is not None and time.monotonic() - last > wire.deadline:
                     return End(None, "the service sent no ping in time")
+                if not wire.is_ready and time.monotonic() - began > self._timeout:
+                    socket.close(1000)
+                    raise Failed(f"no {wire.greeting} within {self._timeout:g} s: is it wsservice that answers there?")
                 if self._awaited is not None and time.monotonic() > self._give_up:
-                    raise Failed(f"no answer within {self._timeout:g} s")
+                    self._miss()
         except _Closed as closed:
             return closed.end
         except KeyboardInterrupt:
@@ -142,12 +145,22 @@ class Talk:
         finally:
             socket.cut()
 
-    def _select(self, socket: WebSocket, last: float) -> None:
+    def _miss(self) -> None:
+        """What the input waited for has not come: a script ends by that, a person goes on."""
+        problem = f"no answer within {self._timeout:g} s"
+        if not self._keyboard.is_terminal:
+            raise Failed(problem)
+        self._awaited = None
+        self._screen.note(problem)
+
+    def _select(self, socket: WebSocket, last: float, began: float) -> None:
         """Wait for something to do."""
         now = time.monotonic()
         times = [_FOREVER]
         if self._awaited is not None:
             times.append(self._give_up - now)
+        if not self._wire.is_ready:
+            times.append(self._timeout - (now - began))
         if self._wire.deadline is not None:
             times.append(self._wire.deadline - (now - last))
         reads: list[WebSocket | Pipe | Terminal] = [socket]

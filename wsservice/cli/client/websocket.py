@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 import select
 import socket
 import ssl
@@ -81,7 +82,7 @@ def _read_head(sock: socket.socket) -> tuple[Head, bytes]:
 
 def _read_body(sock: socket.socket, head: Head, rest: bytes) -> bytes:
     length = head.header("content-length")
-    wanted = min(int(length), _MAX_BODY) if length.isdigit() else _MAX_BODY
+    wanted = min(int(length), _MAX_BODY) if re.fullmatch("[0-9]{1,18}", length) else _MAX_BODY
     try:
         while len(rest) < wanted and (more := sock.recv(_READ)):
             rest += more

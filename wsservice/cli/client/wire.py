@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -72,11 +72,13 @@ class Wire(ABC):
     Attributes:
         is_ready: whether what a person types may be sent.
         calls: the numbers of those that wait for an answer, with the events' names.
+        greeting: what the service says before that, for a person.
         deadline: seconds until which something must come, from the last that came; None if it need not.
     """
 
     recover: bool = False
     is_ready: bool = False
+    greeting: ClassVar[str] = "greeting"
     calls: dict[int, str] = field(default_factory=dict)
     deadline: float | None = None
     _next: int = 1
