@@ -24,6 +24,8 @@ class ClaimTests(SynchronousTestCase):
         self.assertEqual(self.levels({"exp": 1030}), [("exp", "warn")])
         self.assertEqual(self.levels({"exp": 1000}), [("exp", "fail")])
         self.assertEqual(self.levels({}), [("exp", "fail")])
+        for exp in (10**400, 1e300, True, "5000"):  # which the service takes for no times, either
+            self.assertEqual(self.levels({"exp": exp, "nbf": exp, "iat": exp}), [("exp", "fail")])
         self.assertEqual(self.levels({"exp": 5000, "nbf": 1001, "iat": 1301})[1:], [("nbf", "fail"), ("iat", "fail")])
 
     def test_only_public_https_issuers_are_asked_for_keys(self) -> None:
