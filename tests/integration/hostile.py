@@ -6,7 +6,7 @@ import socket
 import threading
 from contextlib import suppress
 
-from wsservice.cli.client.opening import accept_value
+from wsservice.client_frames import accept_value
 
 
 class Hostile:

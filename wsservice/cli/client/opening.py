@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from wsservice.cli.client.address import Address
-
-#: RFC 6455 section 1.3
-_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+from wsservice.client_frames import accept_value
 
 Headers = Iterable[tuple[str, str]]
 
@@ -77,11 +73,6 @@ def parse_head(data: bytes) -> Head:
         if separator:
             headers.append((name.strip().lower(), value.strip()))
     return Head(int(status), phrase, tuple(headers))
-
-
-def accept_value(key: str) -> str:
-    """What `Sec-WebSocket-Accept` must be."""
-    return base64.b64encode(hashlib.sha1(key.encode() + _GUID).digest()).decode()  # noqa: S324 - as the RFC has it
 
 
 def problem_of(head: Head, key: str) -> str:

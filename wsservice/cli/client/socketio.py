@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 import msgspec
 
 from wsservice.cli.client.address import SOCKETIO_PATH, Address
-from wsservice.cli.client.frames import Message, Opcode
 from wsservice.cli.client.wire import Answered, BadLine, Came, Note, Over, Send, Step, Wire, compact
+from wsservice.client_frames import Message, Opcode
 from wsservice.engineio.packet import PacketType as EnginePacket
 from wsservice.engineio.packet import ParseError as EngineError
 from wsservice.engineio.packet import decode_frame

@@ -9,13 +9,13 @@ from collections import deque
 from collections.abc import Callable, Iterator
 
 from wsservice.cli.client.ends import End
-from wsservice.cli.client.frames import Message, Opcode, decode_close
 from wsservice.cli.client.keyboard import Pipe, Terminal
 from wsservice.cli.client.lines import HELP, Line, parse_line
 from wsservice.cli.client.screen import Screen
 from wsservice.cli.client.websocket import WebSocket
 from wsservice.cli.client.wire import Answered, BadLine, Came, Note, Over, Send, Step, Wire
 from wsservice.cli.command import Failed, Status, refused
+from wsservice.client_frames import Message, Opcode, decode_close
 from wsservice.close_codes import Advice
 
 #: seconds for the service's answer to a close; precedent: the service's own three

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from wsservice.cli.client.address import Address
-from wsservice.cli.client.frames import Message, Opcode
+from wsservice.client_frames import Message, Opcode
 
 
 @dataclass(frozen=True, slots=True)

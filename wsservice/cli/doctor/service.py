@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
 from wsservice.cli.client.address import Address
-from wsservice.cli.client.frames import Opcode, decode_close
 from wsservice.cli.client.http import Http
 from wsservice.cli.client.websocket import UpgradeRefused, open_websocket
 from wsservice.cli.command import Failed
 from wsservice.cli.doctor.report import Report
+from wsservice.client_frames import Opcode, decode_close
 
 Headers = tuple[tuple[str, str], ...]
 
