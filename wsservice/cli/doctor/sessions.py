@@ -106,7 +106,7 @@ def explain_login(error: Failed) -> str:
 
 
 _LOGIN_FIXES = {
-    "rate_limited": "wait, or raise LOGIN_RATE and LOGIN_BURST on the service: nothing is known of the password",
+    "rate_limited": "wait for --login-interval, or raise --login-burst on the service: the password was not looked at",
     "login_not_supported": "log in at the issuer, and give its token by --cookie",
     "auth_unavailable": "the service does not reach its provider: see /ready, and its log",
     "account_not_ready": "the provider wants something of the user first: a confirmation, or a new password",
