@@ -88,6 +88,26 @@ class DescriptorTests(Base):
         self.assertEqual(self.shell(service, ">&- 2>&-", "--stay").returncode, 0)
 
 
+class WaitTests(Base):
+    def test_an_answer_that_is_faster_than_the_line_that_waits_for_it(self) -> None:
+        service = self.start(frames=frame(b"hello"), then=(frame(b"first"), frame(b"second")))
+        command = [sys.executable, "-m", "wsservice", "connect", "-q", f"127.0.0.1:{service.port}", "--timeout", "30"]
+        with subprocess.Popen(
+            command, cwd=_ROOT, env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ) as process:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            self.addCleanup(process.kill)
+            self.assertEqual(process.stdout.readline(), "hello\n")
+            for answer in ("first\n", "second\n"):
+                process.stdin.write("a line\n")
+                process.stdin.flush()
+                self.assertEqual(process.stdout.readline(), answer)
+            process.stdin.write("/wait 2\n")
+            process.stdin.close()
+            self.assertEqual(process.wait(60), 0)
+
+
 class ArgumentTests(Base):
     def test_what_makes_no_sense_is_told_without_a_traceback(self) -> None:
         for arguments, told in (

@@ -28,6 +28,11 @@ class ClaimTests(SynchronousTestCase):
             self.assertEqual(self.levels({"exp": exp, "nbf": exp, "iat": exp}), [("exp", "fail")])
         self.assertEqual(self.levels({"exp": 5000, "nbf": 1001, "iat": 1301})[1:], [("nbf", "fail"), ("iat", "fail")])
 
+    def test_a_token_of_no_client(self) -> None:
+        report = Report(quiet=True)
+        tokens.check_client(report, {"iss": "https://a.example"}, None)
+        self.assertEqual([(one.step, str(one.level)) for one in report.findings], [("aud", "fail")])
+
     def test_only_public_https_issuers_are_asked_for_keys(self) -> None:
         below = tokens._jwks_below
         self.assertEqual(below("https://a.example/p"), "https://a.example/p/.well-known/jwks.json")

@@ -15,7 +15,7 @@ HELP = """\
   /call NAME [JSON]        the same, and its acknowledgement is shown
   /binary HEX              bytes
   /ping                    how long the service takes to answer
-  /wait [COUNT]            read no further input until so many more messages have come
+  /wait [COUNT]            read no further input until so many messages have come to what was sent since the last /wait
   /close [CODE] [REASON]   close, and end; without a code 1000
   /help                    this"""
 

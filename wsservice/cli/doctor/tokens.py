@@ -113,7 +113,9 @@ def check_client(report: Report, claims: Mapping[str, Any], expected: Expected |
     name = "client_id" if is_cognito and use == "access" else "aud"
     value = claims.get(name)
     members = value if isinstance(value, list) and not is_cognito else [value]
-    if expected is None:
+    if value is None:
+        report.fail(name, f"it has no `{name}`", "the issuer must set it: the service takes no token for everybody")
+    elif expected is None:
         report.skip(name, f"it is {_show(value)}")
     elif any(member in expected.clients for member in members if isinstance(member, str)):
         report.ok(name, f"{_show(value)}, as {expected.client_setting} says")
