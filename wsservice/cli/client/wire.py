@@ -138,8 +138,3 @@ class Wire(ABC):
 def compact(value: Any) -> str:
     """A value as JSON in one line; bytes as base64."""
     return msgspec.json.encode(value).decode()
-
-
-def size_of(message: Message) -> int:
-    """Bytes of a message."""
-    return len(message.payload)
