@@ -16,7 +16,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "wsservice"
 LAYERS = {
     0: [
         "messages errors close_codes handshake envelope frames config settings parsers checks redaction handlers",
-        "targets terminal arguments emissions admin.passwords",
+        "targets terminal arguments emissions client_frames admin.passwords",
         "engineio. socketio. addresses open_files traffic connection_limits headers recorded",
         "auth.principal auth.cookies auth.tokens auth.verified auth.keys auth.origin auth.strict_json auth.sigv4",
         "auth.endpoints auth.api_keys auth.providers.cognito_errors web.answers web.limits web.compression",

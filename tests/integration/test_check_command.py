@@ -96,6 +96,13 @@ class DevTests(Base):
         self.assertIn("Wrong user name or password", failed["login"]["text"])
         self.assertIn("--ws-path", self.failures(f"{self.service.origin}/nowhere")["upgrade"]["fix"])
 
+    def test_a_login_that_was_not_tried_is_not_blamed_on_the_password(self) -> None:
+        service = self.enterContext(RunningService("--dev", "--login-burst", "1", cwd=self.folder))
+        arguments = (service.url, "--login", "alice")
+        self.assertEqual(self.failures(*arguments, WSSERVICE_PASSWORD=service.users["alice"]), {})
+        failed = self.failures(*arguments, WSSERVICE_PASSWORD=service.users["alice"])
+        self.assertIn("--login-burst", failed["login"]["fix"])
+
     def test_nobody_is_there(self) -> None:
         kept, port = free_port()
         kept.close()
@@ -268,6 +275,15 @@ class ProxyTests(Base):
         url = self.proxy(service, forwarded, tls=True)
         arguments = (url, "--ca", str(self.chain), "--login", "alice")
         self.assertEqual(self.failures(*arguments, WSSERVICE_PASSWORD=service.users["alice"]), {})
+
+    def test_nginx_that_leads_to_https(self) -> None:
+        url = self.proxy(self.start(), "return 301 https://chat.example$request_uri;")
+        self.assertIn("leads to: https://chat.example", self.failures(url)["health"]["fix"])
+
+    def test_nginx_that_does_not_know_socketio(self) -> None:
+        failed = self.failures(self.proxy(self.start(), f"{_UPGRADE} {_HOST} if ($uri ~ socket.io) {{ return 404; }}"))
+        self.assertEqual(list(failed), ["socket.io"])
+        self.assertIn("pass the path on", failed["socket.io"]["fix"])
 
     def test_nginx_without_a_service(self) -> None:
         service = self.start()

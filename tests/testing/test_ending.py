@@ -35,6 +35,18 @@ class EndingTests(Base):
         self.assertRaises(AssertionError, service.sign_out, "nobody")
         self.assertRaises(AssertionError, service.renew, "nobody")
 
+    def test_a_user_signs_out_everywhere(self) -> None:
+        service = self.serve()
+        old = service.issuer.token("ann", auth_time=int(service.clock.seconds()))
+        tabs = [service.connect("ann", protocol=protocol) for protocol in PROTOCOLS]
+        other, bob = service.connect(token=old), service.connect("bob")
+        service.sign_out("ann", everywhere=True)
+        self.assertEqual([tab.closed for tab in tabs], [(1008, "Signed out")] * 2 + [(None, TRANSPORT_CLOSE)])
+        self.assertEqual((other.closed, bob.closed), ((1008, "Signed out"), None))
+        self.assertRaises(Refused, service.connect, token=old)
+        self.assertIsNone(service.connect("ann").closed)
+        self.assertRaises(AssertionError, service.sign_out, "nobody", everywhere=True)
+
     def test_a_client_leaves_or_is_cut_off(self) -> None:
         service = self.serve()
         for client in self.each(service):

@@ -106,14 +106,14 @@ def _log_in(given: argparse.Namespace, report: Report, http: Http) -> None:
     """The login, and the cookies that it sets."""
     from wsservice.cli.client import secrets
     from wsservice.cli.client.login import log_in
-    from wsservice.cli.doctor.sessions import check_cookies
+    from wsservice.cli.doctor.sessions import check_cookies, explain_login
 
     try:
         answer = log_in(http, given.login, secrets.read_password(given, os.environ), secrets.ask)
     except Failed as error:
         if error.status is Status.REFUSED:
             raise
-        report.fail("login", str(error), "check user and password, and the pool's settings on the service")
+        report.fail("login", str(error), explain_login(error))
         return
     report.ok("login", f"{given.login} can log in")
     check_cookies(report, http.address, answer.set_cookies, given.origin)

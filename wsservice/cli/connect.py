@@ -27,6 +27,10 @@ line of a script are wrong; 130 Ctrl-C
 """
 
 
+#: seconds of `--timeout`; more than a day is forever
+_LONGEST = 86400
+
+
 def add_connection(parser: argparse.ArgumentParser) -> None:
     """The options of a connection, which `check` has, too."""
     group = parser.add_argument_group("how")
@@ -35,8 +39,15 @@ def add_connection(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--ca", metavar="FILE", help="authorities in PEM, instead of the system's")
     group.add_argument("--insecure", action="store_true", help="accept any certificate")
     group.add_argument(
-        "--timeout", type=float, default=10.0, metavar="SECONDS", help="for a connection or an answer; default 10"
+        "--timeout", type=_seconds, default=10.0, metavar="SECONDS", help="for a connection or an answer; default 10"
     )
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 < seconds <= _LONGEST:  # nan is neither
+        raise argparse.ArgumentTypeError(f"{text!a} is no time: give more than 0, and at most {_LONGEST} seconds")
+    return seconds
 
 
 def read_headers(given: argparse.Namespace) -> tuple[tuple[str, str], ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -39,6 +40,7 @@ _REMEDIES = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; gives the status to exit with, whose meanings are `Status`'s."""
+    _prepare_streams()
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     parser, parsers = make_parsers()
     command = next((one for one in COMMANDS if arguments[:1] == [one.name]), None)
@@ -69,6 +71,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return Status.INTERRUPTED
 
 
+def _prepare_streams() -> None:
+    """Have an input and two outputs, whatever the shell closed, and outputs that take every character.
+
+    A descriptor that is free is what the next socket gets: by `<&-` what a service sends would be read as the input.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # which gets the lowest number that is free: this one
+    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal in ASCII, half of a surrogate pair
+
+
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise SystemExit(_complain(Status.REFUSED, f"{message}; see {self.prog} --help"))
@@ -95,6 +114,5 @@ def make_parsers() -> tuple[argparse.ArgumentParser, dict[str, argparse.Argument
 
 def _complain(status: Status, *problems: str) -> Status:
     with suppress(OSError):  # nobody listens to it
-        if sys.stderr is not None:
-            sys.stderr.write(complaint(*problems))
+        sys.stderr.write(complaint(*problems))
     return status

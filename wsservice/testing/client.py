@@ -174,7 +174,8 @@ class Client(ABC):
     def closed(self) -> tuple[int | None, str] | None:
         """Close code and reason; None while it is open.
 
-        The code is None where there was no close frame: on Socket.IO, when the app disconnected it from the namespace.
+        The code is None where there was no close frame: by long-polling, or when the app disconnected a Socket.IO
+        client from its namespace.
         """
         self._service.settle()
         return self._closed

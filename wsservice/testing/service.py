@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Iterable, Mapping
-from inspect import isawaitable, iscoroutine
 from typing import Any
 from urllib.parse import urlencode
 
 import msgspec
-from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from wsservice.app import App
@@ -27,6 +25,7 @@ from wsservice.testing.line import Line, Peer
 from wsservice.testing.parts import load_settings, make_parts
 from wsservice.testing.provider import Session
 from wsservice.testing.raw import RawClient
+from wsservice.testing.results import result_of
 from wsservice.testing.socketio import SocketIoClient
 from wsservice.testing.tokens import Issuer
 
@@ -179,12 +178,20 @@ class ServiceInMemory:
             response = self._request("POST", "/auth/refresh", {}, session, {})
             assert response.status == 200, response
 
-    def sign_out(self, user: str) -> None:
+    def sign_out(self, user: str, *, everywhere: bool = False) -> None:
         """The user signs out of all sessions by `POST /auth/logout`: their connections are closed.
+
+        Args:
+            everywhere: by one request with `{"everywhere": true}`; tokens that a test made itself are refused, too. Its
+                answer may take a second (docs/login.md), which passes then.
 
         Raises:
             AssertionError: the user has no session.
         """
+        if everywhere:
+            response = self._request("POST", "/auth/logout", {"everywhere": True}, self._sessions(user)[-1], {}, 1.0)
+            assert response.status == 204, response
+            return
         for session in self._sessions(user):
             response = self._request("POST", "/auth/logout", {}, session, {})
             assert response.status == 204, response
@@ -222,27 +229,10 @@ class ServiceInMemory:
             Exception: what it fails with.
             AssertionError: it has not come yet.
         """
-        if not isinstance(awaitable, Deferred):
-            assert iscoroutine(awaitable) or isawaitable(awaitable), "this is nothing that one can wait for"
-            awaitable = Deferred.fromCoroutine(_wait(awaitable))
-        results: list[Any] = []
-        is_waiting = True
-
-        def came(result: Any) -> Any:
-            results.append(result)
-            return None if is_waiting and isinstance(result, Failure) else result  # whoever asks again gets it, too
-
-        awaitable.addBoth(came)
-        self.settle()
-        is_waiting = False
-        if not results:
-            raise AssertionError("the result has not come: let what it waits for happen, as by advance(seconds)")
-        if isinstance(results[0], Failure):
-            results[0].raiseException()
-        return results[0]
+        return result_of(awaitable, self.settle)
 
     def stop(self) -> None:
-        """The service stops, as by SIGTERM: every client is closed with 1001, and nobody is let in."""
+        """The service stops, as by SIGTERM: every client is closed, WebSockets with 1001, and nobody is let in."""
         self._is_stopping = self.parts.port.draining = self.parts.hub.draining = True
         self.parts.clients.drain()
         self.parts.raw.drain()
@@ -275,7 +265,13 @@ class ServiceInMemory:
         return (("Cookie", value),) if value else ()
 
     def _request(
-        self, method: str, path: str, body: Any, session: Session | None, headers: Mapping[str, str]
+        self,
+        method: str,
+        path: str,
+        body: Any,
+        session: Session | None,
+        headers: Mapping[str, str],
+        patience: float = 0.0,
     ) -> Response:
         data = body if isinstance(body, bytes) else b"" if body is None else msgspec.json.encode(body)
         kind = {} if body is None or isinstance(body, bytes) else {"Content-Type": "application/json"}
@@ -284,6 +280,8 @@ class ServiceInMemory:
         line = self.open_line(Exchange(answers.append), ADDRESS)
         line.write(request_bytes(method, path, (*cookie, *{**kind, **headers}.items()), data))
         self.settle()
+        if not answers and patience:
+            self.advance(patience)
         assert answers, f"{method} {path} is not answered yet"
         assert answers[0] is not None, f"the connection ended before {method} {path} was answered"
         return answers[0]
@@ -312,7 +310,3 @@ class ServiceInMemory:
         assert failure.value is not None
         self._faults.append(failure.value)
         return True
-
-
-async def _wait(awaitable: Awaitable[Any]) -> Any:
-    return await awaitable

@@ -5,20 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from wsservice.testing.client import Refused
-from wsservice.testing.frames import (
-    BINARY,
-    CLOSE,
-    PING,
-    PONG,
-    TEXT,
+from wsservice.client_frames import (
     FrameReader,
-    accept_of,
-    client_frame,
-    close_frame,
+    Opcode,
+    accept_value,
+    decode_close,
+    encode_close,
+    encode_frame,
     make_key,
-    read_close,
 )
+from wsservice.testing.client import Refused
 from wsservice.testing.http import parse_response, request_bytes
 from wsservice.testing.line import Line
 
@@ -68,28 +64,30 @@ class MemorySocket:
         """Send one message."""
         is_text = isinstance(message, str)
         payload: Any = message.encode() if isinstance(message, str) else message
-        self.line.write(client_frame(TEXT if is_text else BINARY, payload))
+        self.line.write(encode_frame(Opcode.TEXT if is_text else Opcode.BINARY, payload))
 
     def close(self, code: int, reason: str) -> None:
         """Begin the closing handshake."""
         self._says_goodbye = True
-        self.line.write(close_frame(code, reason))
+        self.line.write(encode_frame(Opcode.CLOSE, encode_close(code, reason)))
 
     def bytes_received(self, data: bytes) -> None:
         """The service sent this."""
         if not self._is_open:
             data = self._open(data)
-        for opcode, payload in self._frames.feed(data):
-            if opcode == TEXT:
+        for message in self._frames.feed(data):
+            opcode, payload = message.opcode, message.payload
+            if opcode is Opcode.TEXT:
                 self._received(payload.decode())
-            elif opcode == BINARY:
+            elif opcode is Opcode.BINARY:
                 self._received(payload)
-            elif opcode == PING:
-                self.line.write(client_frame(PONG, payload))
-            elif opcode == CLOSE and self._close is None:
-                self._close = read_close(payload)
+            elif opcode is Opcode.PING:
+                self.line.write(encode_frame(Opcode.PONG, payload))
+            elif opcode is Opcode.CLOSE and self._close is None:
+                code, reason = decode_close(payload)
+                self._close = (1005 if code is None else code, reason)  # RFC 6455 section 7.1.5
                 if not self._says_goodbye:
-                    self.line.write(client_frame(CLOSE, payload[:2]))
+                    self.line.write(encode_frame(Opcode.CLOSE, payload[:2]))
                 self._ended(*self._close)
 
     def line_ended(self, *, clean: bool) -> None:
@@ -107,6 +105,6 @@ class MemorySocket:
         if response.status != 101:
             self._refused(Refused(response.body.decode().strip(), code=response.status))
             return b""
-        assert response.header("sec-websocket-accept") == accept_of(self._key), "the service did not read our key"
+        assert response.header("sec-websocket-accept") == accept_value(self._key), "the service did not read our key"
         self._is_open = True
         return self._head.partition(_END)[2]

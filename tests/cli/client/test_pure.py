@@ -7,12 +7,12 @@ from twisted.trial.unittest import SynchronousTestCase
 from wsservice.cli.client.address import Address
 from wsservice.cli.client.cookies import Jar, SetCookie
 from wsservice.cli.client.ends import End
-from wsservice.cli.client.frames import FrameError, FrameReader, Message, Opcode, encode_frame
 from wsservice.cli.client.lines import Line, parse_line
-from wsservice.cli.client.opening import accept_value, check_header, parse_head, problem_of
+from wsservice.cli.client.opening import check_header, parse_head, problem_of
 from wsservice.cli.client.raw import RawWire
 from wsservice.cli.client.socketio import SocketIoWire
 from wsservice.cli.client.wire import Answered, BadLine, Came, Over, Send
+from wsservice.client_frames import FrameError, FrameReader, Message, Opcode, accept_value, encode_frame
 from wsservice.close_codes import Advice
 from wsservice.frames import frame
 

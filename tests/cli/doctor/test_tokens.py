@@ -24,7 +24,14 @@ class ClaimTests(SynchronousTestCase):
         self.assertEqual(self.levels({"exp": 1030}), [("exp", "warn")])
         self.assertEqual(self.levels({"exp": 1000}), [("exp", "fail")])
         self.assertEqual(self.levels({}), [("exp", "fail")])
+        for exp in (10**400, 1e300, True, "5000"):  # which the service takes for no times, either
+            self.assertEqual(self.levels({"exp": exp, "nbf": exp, "iat": exp}), [("exp", "fail")])
         self.assertEqual(self.levels({"exp": 5000, "nbf": 1001, "iat": 1301})[1:], [("nbf", "fail"), ("iat", "fail")])
+
+    def test_a_token_of_no_client(self) -> None:
+        report = Report(quiet=True)
+        tokens.check_client(report, {"iss": "https://a.example"}, None)
+        self.assertEqual([(one.step, str(one.level)) for one in report.findings], [("aud", "fail")])
 
     def test_only_public_https_issuers_are_asked_for_keys(self) -> None:
         below = tokens._jwks_below

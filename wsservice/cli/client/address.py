@@ -49,6 +49,10 @@ class Address:
             raise ValueError(f"{scheme}: is no address of a service: give ws://, wss://, http:// or https://")
         if not parts.hostname or port == 0:
             raise ValueError("the URL names no host: give for example ws://localhost:3020/ws")
+        try:
+            parts.hostname.encode("idna")  # as the resolver will
+        except UnicodeError:
+            raise ValueError("the URL's host is none: a part between dots is empty, or longer than 63") from None
         if parts.username is not None:
             raise ValueError("the URL has a user: log in by --login, or give --cookie")
         return cls(scheme in _SECURE, parts.hostname, port or _PORTS[scheme], parts.path, parts.query)

@@ -64,10 +64,6 @@ class Jar:
         """The `Cookie` header for a request to a path; empty if there is none."""
         return "; ".join(f"{name}={value}" for (name, place), value in self._cookies.items() if _is_below(path, place))
 
-    def has_for(self, path: str) -> bool:
-        """Whether a cookie is kept for that very path."""
-        return any(place == path for _, place in self._cookies)
-
 
 def _is_below(path: str, place: str) -> bool:
     """RFC 6265 section 5.1.4."""

@@ -15,7 +15,7 @@ HELP = """\
   /call NAME [JSON]        the same, and its acknowledgement is shown
   /binary HEX              bytes
   /ping                    how long the service takes to answer
-  /wait [COUNT]            read no further input until so many more messages have come
+  /wait [COUNT]            read no further input until so many messages have come to what was sent since the last /wait
   /close [CODE] [REASON]   close, and end; without a code 1000
   /help                    this"""
 
@@ -48,6 +48,7 @@ def parse_line(line: str) -> Line | None:
     """
     if not line.strip():
         return None
+    _check_encodable(line)
     if not line.startswith("/") or line.startswith("//"):
         return Line("text", line.removeprefix("/") if line.startswith("//") else line)
     word, _, rest = line[1:].strip().partition(" ")
@@ -93,9 +94,18 @@ def _values(text: str) -> list[Any]:
             value, end = decoder.raw_decode(rest)
         except (ValueError, RecursionError):
             raise BadLine(f'{rest[:40]!a} is no JSON: a text stands in quotes, as "hello"') from None
+        _check_encodable(json.dumps(value, ensure_ascii=False))
         found.append(value)
         rest = rest[end:].lstrip()
     return found
+
+
+def _check_encodable(text: str) -> None:
+    """Messages are UTF-8, which half of a surrogate pair is not: `"\\ud800"`, or a byte that no terminal can read."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise BadLine("there is half of a surrogate pair in it, which no message can hold") from None
 
 
 def _refuse_constant(name: str) -> Any:

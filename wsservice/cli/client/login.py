@@ -21,6 +21,18 @@ _MAX_STEPS = 5
 Ask = Callable[[str, bool], str]
 
 
+class LoginRefused(Failed):
+    """The service refuses a login.
+
+    Attributes:
+        word: of the error (docs/login.md); empty where it is not the service that answers.
+    """
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(_refusal(answer))
+        self.word = answer.word
+
+
 def log_in(http: Http, username: str, password: str, ask: Ask) -> Answer:
     """Log in; the cookies are in the jar of `http` then.
 
@@ -36,7 +48,7 @@ def log_in(http: Http, username: str, password: str, ask: Ask) -> Answer:
     answer = http.post("/auth/login", {"username": username, "password": password})
     for _ in range(_MAX_STEPS):
         if answer.status != 200:
-            raise Failed(_refusal(answer))
+            raise LoginRefused(answer)
         challenge = answer.json.get("challenge")
         if challenge is None:
             return answer

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from wsservice.cli.client.address import Address
-
-#: RFC 6455 section 1.3
-_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+from wsservice.client_frames import accept_value
 
 Headers = Iterable[tuple[str, str]]
 
@@ -68,7 +65,7 @@ def parse_head(data: bytes) -> Head:
     lines = data.decode("latin-1").split("\r\n")
     version, _, rest = lines[0].partition(" ")
     status, _, phrase = rest.partition(" ")
-    if not version.startswith("HTTP/1.") or not (len(status) == 3 and status.isdigit()):
+    if not version.startswith("HTTP/1.") or not re.fullmatch("[1-9][0-9]{2}", status):
         raise NotHttp("what answers there speaks no HTTP")
     headers = []
     for line in lines[1:]:
@@ -76,11 +73,6 @@ def parse_head(data: bytes) -> Head:
         if separator:
             headers.append((name.strip().lower(), value.strip()))
     return Head(int(status), phrase, tuple(headers))
-
-
-def accept_value(key: str) -> str:
-    """What `Sec-WebSocket-Accept` must be."""
-    return base64.b64encode(hashlib.sha1(key.encode() + _GUID).digest()).decode()  # noqa: S324 - as the RFC has it
 
 
 def problem_of(head: Head, key: str) -> str:

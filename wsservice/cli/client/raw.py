@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 
 from wsservice.cli.client.address import RAW_PATH, Address
-from wsservice.cli.client.frames import Message, Opcode
 from wsservice.cli.client.wire import Answered, BadLine, Came, Note, Send, Step, Wire, compact
+from wsservice.client_frames import Message, Opcode
 
 
 @dataclass
 class RawWire(Wire):
     """Texts as they are, and JSON for named events."""
 
+    greeting: ClassVar[str] = "welcome"
     _session: str = field(default="1", repr=False)
     _offset: str = ""
 

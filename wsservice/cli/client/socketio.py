@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 
 from wsservice.cli.client.address import SOCKETIO_PATH, Address
-from wsservice.cli.client.frames import Message, Opcode
 from wsservice.cli.client.wire import Answered, BadLine, Came, Note, Over, Send, Step, Wire, compact
+from wsservice.client_frames import Message, Opcode
 from wsservice.engineio.packet import PacketType as EnginePacket
 from wsservice.engineio.packet import ParseError as EngineError
 from wsservice.engineio.packet import decode_frame
@@ -30,6 +30,7 @@ _ADVICE = {
 class SocketIoWire(Wire):
     """One namespace of a Socket.IO session."""
 
+    greeting: ClassVar[str] = "handshake of Socket.IO"
     namespace: str = ROOT
     _decoder: Decoder = field(default_factory=Decoder)
     _pid: str = field(default="", repr=False)

@@ -9,13 +9,14 @@ from collections import deque
 from collections.abc import Callable, Iterator
 
 from wsservice.cli.client.ends import End
-from wsservice.cli.client.frames import Message, Opcode, decode_close
 from wsservice.cli.client.keyboard import Pipe, Terminal
 from wsservice.cli.client.lines import HELP, Line, parse_line
 from wsservice.cli.client.screen import Screen
+from wsservice.cli.client.waits import Waits
 from wsservice.cli.client.websocket import WebSocket
 from wsservice.cli.client.wire import Answered, BadLine, Came, Note, Over, Send, Step, Wire
 from wsservice.cli.command import Failed, Status, refused
+from wsservice.client_frames import Message, Opcode, decode_close
 from wsservice.close_codes import Advice
 
 #: seconds for the service's answer to a close; precedent: the service's own three
@@ -59,10 +60,7 @@ class Talk:
         self._lines: deque[str] = deque()
         self._called: dict[int, float] = {}
         self._pings: dict[bytes, float] = {}
-        self._awaited: int | str | None = None
-        #: messages since the last line that sent something; an answer may be faster than the line `/wait`
-        self._unwaited = 0
-        self._give_up = 0.0
+        self._waits = Waits(timeout)
         self._attempts = 0
 
     def run(self) -> Status:
@@ -106,8 +104,8 @@ class Talk:
     def _converse(self, socket: WebSocket) -> End:
         """From the open WebSocket to its end."""
         wire = self._wire
-        self._awaited = None
-        last = time.monotonic()
+        self._waits.end()
+        last = began = time.monotonic()
         try:
             self._do(socket, wire.opened())
             while True:
@@ -115,12 +113,12 @@ class Talk:
                 if (
                     self._keyboard.ended
                     and not self._lines
-                    and self._awaited is None
+                    and not self._waits.is_waiting
                     and wire.is_ready
                     and not self._stay
                 ):
                     return self._close(socket, 1000, "")
-                self._select(socket, last)
+                self._select(socket, last, began)
                 socket.flush()
                 for message in socket.receive():
                     last = time.monotonic()
@@ -131,8 +129,11 @@ class Talk:
                     return End(None, socket.problem)
                 if wire.deadline is not None and time.monotonic() - last > wire.deadline:
                     return End(None, "the service sent no ping in time")
-                if self._awaited is not None and time.monotonic() > self._give_up:
-                    raise Failed(f"no answer within {self._timeout:g} s")
+                if not wire.is_ready and time.monotonic() - began > self._timeout:
+                    socket.close(1000)
+                    raise Failed(f"no {wire.greeting} within {self._timeout:g} s: is it wsservice that answers there?")
+                if self._waits.is_waiting and time.monotonic() > self._waits.deadline:
+                    self._miss()
         except _Closed as closed:
             return closed.end
         except KeyboardInterrupt:
@@ -142,12 +143,22 @@ class Talk:
         finally:
             socket.cut()
 
-    def _select(self, socket: WebSocket, last: float) -> None:
+    def _miss(self) -> None:
+        """What the input waited for has not come: a script ends by that, a person goes on."""
+        problem = f"no answer within {self._timeout:g} s"
+        if not self._keyboard.is_terminal:
+            raise Failed(problem)
+        self._waits.end()
+        self._screen.note(problem)
+
+    def _select(self, socket: WebSocket, last: float, began: float) -> None:
         """Wait for something to do."""
         now = time.monotonic()
         times = [_FOREVER]
-        if self._awaited is not None:
-            times.append(self._give_up - now)
+        if self._waits.is_waiting:
+            times.append(self._waits.deadline - now)
+        if not self._wire.is_ready:
+            times.append(self._timeout - (now - began))
         if self._wire.deadline is not None:
             times.append(self._wire.deadline - (now - last))
         reads: list[WebSocket | Pipe | Terminal] = [socket]
@@ -165,11 +176,11 @@ class Talk:
     @property
     def _is_reading(self) -> bool:
         """Whether the next line may be typed."""
-        return self._wire.is_ready and self._awaited is None and not self._lines
+        return self._wire.is_ready and not self._waits.is_waiting and not self._lines
 
     def _type(self, socket: WebSocket) -> None:
         """Do what was typed, up to a line that waits for an answer."""
-        while self._lines and self._awaited is None and self._wire.is_ready and not socket.ended:
+        while self._lines and not self._waits.is_waiting and self._wire.is_ready and not socket.ended:
             try:
                 line = parse_line(self._lines.popleft())
                 if line is not None:
@@ -182,8 +193,8 @@ class Talk:
 
     def _do_line(self, socket: WebSocket, line: Line) -> None:
         wire = self._wire
-        if line.kind in ("text", "binary", "event"):
-            self._unwaited = 0
+        if line.kind in ("text", "binary", "event", "call"):
+            self._waits.sent()
         if line.kind == "text":
             self._do(socket, wire.text(line.text))
         elif line.kind == "binary":
@@ -195,24 +206,19 @@ class Talk:
             number = next(reversed(wire.calls))
             self._called[number] = time.monotonic()
             if not self._keyboard.is_terminal:  # a script goes on with the answer; a person need not wait
-                self._wait_for(f"call {number}")
+                self._waits.begin(f"call {number}", time.monotonic())
         elif line.kind == "ping":
             payload = f"{len(self._pings)} {time.monotonic()}".encode()
             self._pings[payload] = time.monotonic()
             socket.send(Opcode.PING, payload)
             if not self._keyboard.is_terminal:
-                self._wait_for("pong")
+                self._waits.begin("pong", time.monotonic())
         elif line.kind == "wait":
-            self._wait_for(max(0, line.number - self._unwaited) or None)
-            self._unwaited = max(0, self._unwaited - line.number)
+            self._waits.begin(line.number, time.monotonic())
         elif line.kind == "close":
             raise _Closed(self._close(socket, line.number, line.text))
         else:
             self._screen.help(HELP)
-
-    def _wait_for(self, what: int | str | None) -> None:
-        self._awaited = what
-        self._give_up = time.monotonic() + self._timeout
 
     def _take(self, socket: WebSocket, message: Message) -> End | None:
         """One message; gives the end, if it is one."""
@@ -232,8 +238,7 @@ class Talk:
         began = self._pings.pop(payload, None)
         if began is not None:
             self._screen.came("pong", len(payload), time.monotonic() - began)
-            if self._awaited == "pong":
-                self._awaited = None
+            self._waits.end("pong")
 
     def _do(self, socket: WebSocket, steps: Iterator[Step]) -> End | None:
         """What the protocol wants."""
@@ -244,12 +249,11 @@ class Talk:
                     self._screen.sent(step.shown, len(step.payload))
             elif isinstance(step, Came):
                 self._screen.came(step.shown, step.size)
-                self._count()
+                self._waits.count(1)
             elif isinstance(step, Answered):
                 began = self._called.pop(step.call, None)
                 self._screen.came(step.shown, step.size, began and time.monotonic() - began)
-                if self._awaited == f"call {step.call}":
-                    self._awaited = None
+                self._waits.end(f"call {step.call}")
             elif isinstance(step, Note):
                 self._screen.note(step.text)
             elif isinstance(step, Over):
@@ -259,13 +263,6 @@ class Talk:
         if self._wire.is_ready:
             self._attempts = 0
         return None
-
-    def _count(self) -> None:
-        """A message came, for which the input may have waited."""
-        if isinstance(self._awaited, int):
-            self._awaited = self._awaited - 1 or None
-        else:
-            self._unwaited += 1
 
     def _close(self, socket: WebSocket, code: int, reason: str) -> End:
         """Close, and show what comes until the service has answered."""

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import base64
-import os
+import re
 import select
 import socket
 import ssl
 import time
 
 from wsservice.cli.client.address import Address
-from wsservice.cli.client.frames import FrameError, FrameReader, Message, Opcode, encode_close, encode_frame
 from wsservice.cli.client.opening import Head, Headers, NotHttp, make_request, parse_head, problem_of
 from wsservice.cli.client.sockets import TIMEOUT, connect, explain
 from wsservice.cli.command import Failed
+from wsservice.client_frames import FrameError, FrameReader, Message, Opcode, encode_close, encode_frame, make_key
 
 #: bytes of an answer's head; precedent: the service's own `--max-head-size` for requests
 _MAX_HEAD = 64 * 1024
@@ -43,7 +42,7 @@ def open_websocket(address: Address, headers: Headers, context: ssl.SSLContext, 
     """
     sock = connect(address, context, timeout)
     try:
-        key = base64.b64encode(os.urandom(16)).decode()
+        key = make_key()
         sock.sendall(make_request(address, key, headers))
         head, rest = _read_head(sock)
         if head.status != 101:
@@ -81,7 +80,7 @@ def _read_head(sock: socket.socket) -> tuple[Head, bytes]:
 
 def _read_body(sock: socket.socket, head: Head, rest: bytes) -> bytes:
     length = head.header("content-length")
-    wanted = min(int(length), _MAX_BODY) if length.isdigit() else _MAX_BODY
+    wanted = min(int(length), _MAX_BODY) if re.fullmatch("[0-9]{1,18}", length) else _MAX_BODY
     try:
         while len(rest) < wanted and (more := sock.recv(_READ)):
             rest += more
@@ -127,7 +126,7 @@ class WebSocket:
 
     def send(self, opcode: Opcode, payload: bytes) -> None:
         """Send a message, or a control frame."""
-        self._unsent += encode_frame(opcode, payload, os.urandom(4))
+        self._unsent += encode_frame(opcode, payload)
         self.flush()
 
     def close(self, code: int | None, reason: str = "") -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 
 from wsservice.cli.client.address import Address
-from wsservice.cli.client.frames import Message, Opcode
+from wsservice.client_frames import Message, Opcode
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +72,13 @@ class Wire(ABC):
     Attributes:
         is_ready: whether what a person types may be sent.
         calls: the numbers of those that wait for an answer, with the events' names.
+        greeting: what the service says before that, for a person.
         deadline: seconds until which something must come, from the last that came; None if it need not.
     """
 
     recover: bool = False
     is_ready: bool = False
+    greeting: ClassVar[str] = "greeting"
     calls: dict[int, str] = field(default_factory=dict)
     deadline: float | None = None
     _next: int = 1
@@ -136,8 +138,3 @@ class Wire(ABC):
 def compact(value: Any) -> str:
     """A value as JSON in one line; bytes as base64."""
     return msgspec.json.encode(value).decode()
-
-
-def size_of(message: Message) -> int:
-    """Bytes of a message."""
-    return len(message.payload)

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
 from wsservice.cli.client.address import Address
-from wsservice.cli.client.frames import Opcode, decode_close
-from wsservice.cli.client.http import Http
+from wsservice.cli.client.http import Answer, Http
 from wsservice.cli.client.websocket import UpgradeRefused, open_websocket
 from wsservice.cli.command import Failed
 from wsservice.cli.doctor.report import Report
+from wsservice.client_frames import Opcode, decode_close
 
 Headers = tuple[tuple[str, str], ...]
 
@@ -21,6 +21,9 @@ _NGINX = (
     "Upgrade header did not arrive: nginx needs proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; "
     'proxy_set_header Connection "upgrade"; (Apache: mod_proxy_wstunnel; a load balancer: one for HTTP, not HTTP/2)'
 )
+_NOT_PASSED = "pass the path on in the proxy, or see --socketio-path and --transports"
+#: characters of an address that somebody else gave
+_SHOWN = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +52,7 @@ def check_http(report: Report, target: Target, now: float) -> float | None:
         report.fail(
             "health",
             f"/health was answered by {answer.status} {answer.reason}{f' of {server}' if server else ''}",
-            "let the proxy pass /health on, and see whether the service runs"
-            if answer.status in (404, 502, 503, 504)
-            else "is it wsservice that answers there? Check the address",
+            _health_fix(answer),
         )
         return None
     report.ok("health", "/health answers")
@@ -74,6 +75,15 @@ def check_http(report: Report, target: Target, now: float) -> float | None:
     else:
         report.ok("clock", "the service's clock and this machine's agree")
     return skew or 0.0
+
+
+def _health_fix(answer: Answer) -> str:
+    if answer.status in (404, 502, 503, 504):
+        return "let the proxy pass /health on, and see whether the service runs"
+    if 300 <= answer.status < 400:
+        place = answer.header("location").removesuffix("/health")[:_SHOWN]
+        return f"give the address that it leads to: {place or 'it names none'}"
+    return "is it wsservice that answers there? Check the address"
 
 
 _READY_FIXES = {
@@ -163,8 +173,7 @@ def check_socketio(report: Report, target: Target, path: str) -> None:
     elif polled.status in (401, 403):
         report.skip("socket.io", f"{path}: long-polling needs a good cookie: {polled.status} {polled.reason}")
     else:
-        fix = "pass the path on in the proxy, or see --socketio-path and --transports"
-        report.fail("socket.io", f"{path}: long-polling was answered by {polled.status} {polled.reason}", fix)
+        report.fail("socket.io", f"{path}: long-polling was answered by {polled.status} {polled.reason}", _NOT_PASSED)
     try:
         code, text = open_once(target, address.at(path, EIO="4", transport="websocket"))
     except UpgradeRefused as error:
@@ -173,7 +182,8 @@ def check_socketio(report: Report, target: Target, path: str) -> None:
             report.skip("socket.io", f"{path}: the WebSocket needs a good cookie: {status}")
         else:
             # What came without its Upgrade header looks like a client on long-polling that says it is none: 400.
-            report.fail("socket.io", f"{path}: the WebSocket was answered by {status}", _NGINX)
+            fix = _NOT_PASSED if error.head.status == 404 else _NGINX
+            report.fail("socket.io", f"{path}: the WebSocket was answered by {status}", fix)
         return
     except Failed as error:
         report.fail("socket.io", str(error), "let the proxy pass WebSockets on there, too")

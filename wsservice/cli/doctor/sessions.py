@@ -7,6 +7,8 @@ from typing import Any
 from wsservice.cli.client.address import Address
 from wsservice.cli.client.cookies import SetCookie
 from wsservice.cli.client.http import Answer, Http
+from wsservice.cli.client.login import LoginRefused
+from wsservice.cli.command import Failed
 from wsservice.cli.doctor.report import Level, Report
 
 #: browsers keep no larger one (RFC 6265bis section 5.6)
@@ -95,6 +97,20 @@ _OF_TOKENS = frozenset({"token", "exp", "nbf", "iat", "iss", "aud", "client_id",
 
 def _token_failed(report: Report) -> bool:
     return any(one.level is Level.FAIL and one.step in _OF_TOKENS for one in report.findings)
+
+
+def explain_login(error: Failed) -> str:
+    """What to do about a login that failed."""
+    word = error.word if isinstance(error, LoginRefused) else ""
+    return _LOGIN_FIXES.get(word, "check user and password, and the pool's settings on the service")
+
+
+_LOGIN_FIXES = {
+    "rate_limited": "wait for --login-interval, or raise --login-burst on the service: the password was not looked at",
+    "login_not_supported": "log in at the issuer, and give its token by --cookie",
+    "auth_unavailable": "the service does not reach its provider: see /ready, and its log",
+    "account_not_ready": "the provider wants something of the user first: a confirmation, or a new password",
+}
 
 
 def check_cookies(report: Report, address: Address, cookies: list[SetCookie], origin: str | None) -> None:

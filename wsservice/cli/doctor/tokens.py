@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import ipaddress
 import json
 import ssl
@@ -15,7 +16,7 @@ from urllib.parse import urlsplit
 
 from wsservice.auth.keys import KeySetError, VerifyKey, parse_key_set
 from wsservice.auth.strict_json import NotStrictJson, decode_object
-from wsservice.auth.tokens import UnverifiedToken, parse_token
+from wsservice.auth.tokens import MAX_TIME, UnverifiedToken, parse_token
 from wsservice.cli.doctor.local import Expected
 from wsservice.cli.doctor.report import Report
 from wsservice.errors import InvalidToken
@@ -112,7 +113,9 @@ def check_client(report: Report, claims: Mapping[str, Any], expected: Expected |
     name = "client_id" if is_cognito and use == "access" else "aud"
     value = claims.get(name)
     members = value if isinstance(value, list) and not is_cognito else [value]
-    if expected is None:
+    if value is None:
+        report.fail(name, f"it has no `{name}`", "the issuer must set it: the service takes no token for everybody")
+    elif expected is None:
         report.skip(name, f"it is {_show(value)}")
     elif any(member in expected.clients for member in members if isinstance(member, str)):
         report.ok(name, f"{_show(value)}, as {expected.client_setting} says")
@@ -205,8 +208,11 @@ def fetch_keys(url: str, timeout: float) -> dict[str, VerifyKey]:
         raise ValueError(f"the address {error}") from None
     context = urllib.request.HTTPSHandler(context=ssl.create_default_context())
     opener = urllib.request.build_opener(_NoRedirect, context)
-    with opener.open(url, timeout=timeout) as answer:
-        body = answer.read(_MAX_DOCUMENT)
+    try:
+        with opener.open(url, timeout=timeout) as answer:
+            body = answer.read(_MAX_DOCUMENT)
+    except http.client.HTTPException as error:
+        raise ValueError(f"no HTTP answer ({type(error).__name__}); what runs there?") from None
     try:
         return parse_key_set(body)
     except KeySetError as error:
@@ -214,7 +220,7 @@ def fetch_keys(url: str, timeout: float) -> dict[str, VerifyKey]:
 
 
 def _is_time(value: Any) -> TypeGuard[float]:
-    return type(value) in (int, float)
+    return type(value) in (int, float) and -MAX_TIME < value < MAX_TIME
 
 
 def _texts(value: Any) -> list[str]:

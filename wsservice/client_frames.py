@@ -3,11 +3,15 @@
     reader = FrameReader()
     for message in reader.feed(data): ...        Message(opcode, payload), control frames among them
 
-No extension is offered, so that a reserved bit is an error. (The service's own frames are in `wsservice.frames`.)
+Both the command line and `wsservice.testing` are such clients. No extension is offered, so that a reserved bit is an
+error. (The service's own frames are in `wsservice.frames`.)
 """
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import secrets
 import struct
 from dataclasses import dataclass
 from enum import IntEnum
@@ -15,6 +19,8 @@ from enum import IntEnum
 #: bytes of a message from the service: far above what it holds for a client (`--send-queue-bytes`)
 MAX_MESSAGE = 64 * 1024 * 1024
 _MAX_CONTROL = 125
+#: section 1.3
+_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
 class Opcode(IntEnum):
@@ -45,12 +51,23 @@ class FrameError(ValueError):
     """The service broke the protocol; end the connection."""
 
 
-def encode_frame(opcode: Opcode, payload: bytes, mask: bytes) -> bytes:
+def make_key() -> str:
+    """A new `Sec-WebSocket-Key` (section 4.1)."""
+    return base64.b64encode(secrets.token_bytes(16)).decode()
+
+
+def accept_value(key: str) -> str:
+    """What `Sec-WebSocket-Accept` must be."""
+    return base64.b64encode(hashlib.sha1(key.encode() + _GUID, usedforsecurity=False).digest()).decode()
+
+
+def encode_frame(opcode: Opcode, payload: bytes, mask: bytes | None = None) -> bytes:
     """One final frame.
 
     Args:
-        mask: four bytes that nobody can guess (section 5.3).
+        mask: four bytes that nobody can guess (section 5.3); None makes them.
     """
+    mask = secrets.token_bytes(4) if mask is None else mask
     size = len(payload)
     if size < 126:
         head = struct.pack("!BB", 0x80 | opcode, 0x80 | size)
