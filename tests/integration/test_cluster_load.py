@@ -14,11 +14,13 @@ class LoadTests(ClusterCase):
         cluster = self.make("--adapter-timeout", "1", "--adapter-queue-bytes", "20000", with_node=False)
         one, two = cluster.one, cluster.two
         sender, receiver = one.drive("sender"), two.drive("receiver")
-        ended = threading.Event()
+        ended, emits = threading.Event(), threading.Event()
+        emits.set()
         sent: list[int] = []
 
         def emit_all() -> None:
             while not ended.is_set():
+                emits.wait()
                 one.emit("number", len(sent))
                 sent.append(len(sent))
 
@@ -26,8 +28,13 @@ class LoadTests(ClusterCase):
         emitting.start()
         try:
             receiver.wait_for("number", 100)
+            # What Redis has taken and not passed on when it dies, nobody can count.
+            emits.clear()
+            one.emit("so far", -1)
+            receiver.wait_for("so far")
             cluster.wait_until_counted()
             cluster.redis.kill()
+            emits.set()
             until(lambda: not one.is_ready and not two.is_ready, "/ready is red")
             count = len(sent)
             until(lambda: len(sent) > count + 300, "more is sent than the queue takes")
@@ -36,6 +43,7 @@ class LoadTests(ClusterCase):
             until(lambda: [data for event, data in receiver.heard[-1:] if data > len(sent) - 20], "it is heard again")
         finally:
             ended.set()
+            emits.set()
             emitting.join()
         one.emit("the last", 1)
         receiver.wait_for("the last")

@@ -133,6 +133,8 @@ class RawRecoveryTests(RecoveryTests):
     def test_a_connection_that_looks_alive_on_another_node_is_ended(self) -> None:
         client, other = self.connect(self.first), self.connect(self.second, "bob")
         client.ask("join", "room")
+        other.ask("say", "room", 0)
+        client.read_until(1)  # so Redis has the room, too, which it is told of behind the answer
         again = self.come_back(client, self.second)
         self.assertEqual(self.raw(client).read_close(), (1013, "Continued on another connection"))
         self.assertEqual(again.ask("state")["rooms"], ["room"])

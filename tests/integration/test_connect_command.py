@@ -280,4 +280,5 @@ def _take_terminal(descriptor: int) -> None:
     import fcntl
     import termios
 
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # in the background of a script it is ignored, and that is inherited
     fcntl.ioctl(descriptor, termios.TIOCSCTTY, 0)

@@ -70,9 +70,10 @@ class ContainerfileTests(SynchronousTestCase):
     def test_it_runs_where_nothing_can_be_written_and_as_nobody(self) -> None:
         if os.geteuid():
             self.skipTest("to run as another user needs root")
-        # A file system that is read-only but for /tmp, in a mount namespace of this process's own
+        # A file system that is read-only but for /tmp, in a mount namespace of this process's own.
+        # What is in /tmp stays there: the repository may be.
         script = (
-            "mount --make-rprivate / && mount -t tmpfs tmpfs /tmp && mount -o remount,ro,bind / && "
+            "mount --make-rprivate / && mount --bind /tmp /tmp && mount -o remount,ro,bind / && "
             f'! touch /written 2>/dev/null && cd / && exec setpriv --reuid {UID} --regid {UID} --clear-groups "$@"'
         )
         program = ("unshare", "-m", "sh", "-c", script, "sh", sys.executable, "-c", _TWISTD)

@@ -13,7 +13,7 @@ from tests.integration.redis_server import RedisServer
 from tests.integration.service import ROOT, RunningService
 from tests.integration.socketio_client import SocketIoClient
 
-LINE = re.compile(r"^    user (wsservice on >SECRET .*)$", re.MULTILINE)
+LINE = re.compile(r"^user (wsservice on >SECRET .*)$", re.MULTILINE)
 
 
 class AclTests(TestCase):

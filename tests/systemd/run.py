@@ -43,7 +43,7 @@ def main() -> int:
         try:
             leader = leader_of(machine)
             run = [sys.executable, "-m", "twisted.trial", "--temp-directory", str(folder / "trial"), *sys.argv[1:]]
-            tests = [] if sys.argv[1:] else ["tests.systemd.test_machine"]
+            tests = [] if sys.argv[1:] else ["tests.systemd.machine"]
             environ = {**os.environ, "WSSERVICE_MACHINE": leader, "PYTHONPATH": str(ROOT)}
             return subprocess.run(["nsenter", "-t", leader, "-n", *run, *tests], env=environ, cwd=ROOT).returncode
         finally:

@@ -1,4 +1,4 @@
-"""The units of deploy/systemd, as systemd's own tools read them; test_machine.py runs them."""
+"""The units of deploy/systemd, as systemd's own tools read them; machine.py runs them."""
 
 from __future__ import annotations
 
