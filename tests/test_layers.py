@@ -42,14 +42,23 @@ LAYERS = {
         "emitter auth.jwks auth.fetch auth.timed auth.strict_agent auth.providers.",
         "transports. web. adapters. peers.links reports",
     ],
-    3: ["identity peering metering assembly reload server"],
+    3: ["part_settings trust identity peering metering administering assembly reload server"],
     4: ["tap daemon testing. demo. cli cli. __main__"],
 }
 #: families of layer 2, which never import each other
 FAMILIES = ("transports", "web", "auth", "adapters", "peers")
 #: what the layer of a module forbids it by name
 ONLY_FOR_CONFIG = {"config", "settings", "checks", "identity", "peering", "metering", "assembly", "server", "tap"}
-ONLY_FOR_CONFIG |= {"reload", "cli.cluster", "testing.parts", "cli.config", "cli.doctor.local"}
+ONLY_FOR_CONFIG |= {
+    "reload",
+    "part_settings",
+    "trust",
+    "administering",
+    "cli.cluster",
+    "testing.parts",
+    "cli.config",
+    "cli.doctor.local",
+}
 #: a package's public names, gathered: above everything that it names
 PUBLIC = ""
 #: arrows that go upward on purpose, each with its reason

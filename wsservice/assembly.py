@@ -14,10 +14,9 @@ from wsservice import __version__
 from wsservice.adapters.base import Adapter
 from wsservice.adapters.local import Local
 from wsservice.adapters.redis.shared_history import SharedHistory
-from wsservice.admin.passwords import PasswordHash
-from wsservice.admin.settings import AdminSettings
 from wsservice.admin.view import AdminView
 from wsservice.admin.watched import WatchedRegistry
+from wsservice.administering import make_admin, reserve_admin
 from wsservice.admission import Admission
 from wsservice.alarms import Alarms
 from wsservice.app import App
@@ -28,15 +27,12 @@ from wsservice.auth.providers.base import IdentityProvider, Readiness
 from wsservice.auth.providers.dev import DevProvider
 from wsservice.auth.revocations import Revocations
 from wsservice.checks import Problems
-from wsservice.clients.settings import Settings as ClientSettings
 from wsservice.clients.table import Clients
 from wsservice.config import Config
 from wsservice.connection import Connection
-from wsservice.connection_limits import ConnectionLimits
 from wsservice.counters import Counters
 from wsservice.deadlines import RunningClock
 from wsservice.demo.app import make_app
-from wsservice.engineio.settings import Settings as EngineSettings
 from wsservice.errors import ConfigurationError
 from wsservice.expiry import Expirations
 from wsservice.handshake import is_trusted
@@ -52,27 +48,33 @@ from wsservice.identity import (
 from wsservice.loader import load_app
 from wsservice.metering import Metering, make_metering, parse_address
 from wsservice.metrics.state import State
-from wsservice.namespace import Namespace
 from wsservice.open_files import SPARE_CONNECTIONS, most_connections
 from wsservice.parsers import is_loopback
+from wsservice.part_settings import (
+    auth_settings,
+    client_settings,
+    connection_limits,
+    polling_settings,
+    raw_settings,
+    site_limits,
+    sticky_cookie,
+)
 from wsservice.peering import Peering, make_incoming, make_outgoing
 from wsservice.peers.nodes import Nodes
 from wsservice.registry import Registry
 from wsservice.sessions import Sessions
 from wsservice.surroundings import Surroundings
-from wsservice.traffic import TrafficLimits
 from wsservice.transports.accepting import Accepting
 from wsservice.transports.listen import handed_over, make_endpoints
 from wsservice.transports.port import PortFactory
 from wsservice.transports.socketio import SocketIoFactory
 from wsservice.transports.tls import Certificate
 from wsservice.transports.upgrade import UpgradeResource
-from wsservice.transports.websocket import RawFactory, Settings
+from wsservice.transports.websocket import RawFactory
 from wsservice.web.api import Api
 from wsservice.web.health import HEALTH, READY, Checks
-from wsservice.web.limits import Limits
-from wsservice.web.polling import PollingResource, PollingSettings
-from wsservice.web.rates import Buckets, Rate
+from wsservice.web.polling import PollingResource
+from wsservice.web.rates import Rate
 from wsservice.web.request import WsSite
 from wsservice.web.root import make_site
 from wsservice.web.services import AuthServices, AuthSettings
@@ -151,7 +153,7 @@ def assemble(
     revocations = Revocations(now, forgot=partial(given.counters.add, "tables_full", "revocations"))
     hub.is_revoked = revocations.refuses
     sessions = Sessions(hub.registry, revocations, now, hub.history, given.adapter)
-    board = _reserve_admin(config, given.app)
+    board = reserve_admin(config, given.app)
     if given.adapter is not None:  # behind that: the names that there are get their channels now
         given.adapter.serve(Local(hub, given.app, sessions))
         nodes = nodes or given.adapter.nodes
@@ -164,10 +166,17 @@ def assemble(
     )
     authenticator = make_authenticator(origins=given.origins)
     socketio_authenticator = make_authenticator(origins=given.socketio_origins)
-    clients = _make_clients(
-        config, hub, given, clock=clock, now=now, authenticator=authenticator, revocations=revocations
+    clients = Clients(
+        hub,
+        client_settings(config),
+        find=given.app.find,
+        authenticate=authenticator.authenticate,
+        has_token=authenticator.has_token,
+        is_revoked=revocations.refuses,
+        clock=clock,
+        wall_clock=now,
     )
-    raw = _make_raw(config, reactor, hub, authenticator)
+    raw = RawFactory(hub, authenticator, raw_settings(config), reactor)
     socketio = SocketIoFactory(
         clients,
         socketio_authenticator,
@@ -175,12 +184,14 @@ def assemble(
         trusted_proxies=config.trusted_proxy,
         compression=config.compression,
         max_fragments=config.max_fragments,
-        cookie=_sticky_cookie(config),
+        cookie=sticky_cookie(config),
         unread_timeout=config.unread_timeout,
     )
     admin = None
     if board is not None:
-        admin = _make_admin(config, reactor, hub, given, board=board, clients=clients, raw=raw, around=around)
+        admin = make_admin(
+            config, reactor, hub, given.app, board, clients=clients, raw=raw, own_origins=given.origins, around=around
+        )
     services = AuthServices(
         provider=given.provider,
         authenticate=authenticator.authenticate,
@@ -195,12 +206,12 @@ def assemble(
     )
     open_files = around.open_files()
     outgoing = None if nodes is None else make_outgoing(config, reactor, nodes, clients, open_files=open_files)
-    polling_settings = _make_polling(config)
+    polling_how, limits = polling_settings(config), site_limits(config)
     polling = PollingResource(
         clients,
         socketio_authenticator,
         given.socketio_origins,
-        polling_settings,
+        polling_how,
         passing=None if outgoing is None else outgoing.passing,
     )
     admission = _make_admission(config, alarms, open_files, spare=SPARE_CONNECTIONS)
@@ -215,8 +226,8 @@ def assemble(
             clients,
             authenticator=socketio_authenticator,
             origins=given.socketio_origins,
-            polling=polling_settings,
-            limits=_make_limits(config),
+            polling=polling_how,
+            limits=limits,
             accepting=accepting,
             admission=admission,
         )
@@ -246,17 +257,12 @@ def assemble(
             adapter=given.adapter,
             checks=checks,
         ),
-        limits=_make_limits(config),
+        limits=limits,
         accepting=accepting,
     )
     if metering is not None:
         hub.measure()
-    auth = AuthSettings(
-        cookies=given.session_cookies,
-        login_rate=Rate(config.login_burst, config.login_interval),
-        refresh_rate=Rate(config.refresh_burst, config.refresh_interval),
-        session_rate=Rate(config.session_burst, config.session_interval),
-    )
+    auth = auth_settings(config, given.session_cookies)
     web = make_site(
         services,
         settings=auth,
@@ -276,7 +282,7 @@ def assemble(
         uploads={**{f"{config.socketio_path}{end}": polling.open_upload for end in ("", "/")}, **api.uploads},
         polls={f"{config.socketio_path}{end}": polling for end in ("", "/")},
         logs_quiet=config.log_level == "debug",
-        limits=_make_limits(config),
+        limits=limits,
         trusted=config.trusted_proxy,
     )
     return Parts(
@@ -413,130 +419,6 @@ def _make_hub(
     return hub
 
 
-def connection_limits(config: Config) -> ConnectionLimits:
-    """What one user and one connection may have."""
-    return ConnectionLimits(
-        per_user=config.max_connections_per_user,
-        when_full=config.when_user_is_full,
-        rooms=config.max_rooms,
-        calls=config.max_calls,
-        traffic=TrafficLimits(config.message_rate, config.byte_rate),
-    )
-
-
-def _make_raw(config: Config, reactor: Any, hub: Hub, authenticator: Authenticator) -> RawFactory:
-    return RawFactory(
-        hub,
-        authenticator,
-        Settings(
-            max_message_size=config.max_message_size,
-            max_fragments=config.max_fragments,
-            send_queue_bytes=config.send_queue_bytes,
-            send_queue_messages=config.send_queue_messages,
-            ping_interval=config.ping_interval / 1000,
-            ping_timeout=config.ping_timeout / 1000,
-            unread_timeout=config.unread_timeout,
-            compression=config.compression,
-            reject_by_http=config.reject == "http",
-            trusted_proxies=config.trusted_proxy,
-        ),
-        reactor,
-    )
-
-
-def _make_clients(
-    config: Config,
-    hub: Hub,
-    given: _Given,
-    *,
-    clock: RunningClock,
-    now: Callable[[], float],
-    authenticator: Authenticator,
-    revocations: Revocations,
-) -> Clients:
-    return Clients(
-        hub,
-        ClientSettings(
-            engine=EngineSettings(
-                ping_interval=config.ping_interval / 1000,
-                ping_timeout=config.ping_timeout / 1000,
-                upgrade_timeout=config.upgrade_timeout / 1000,
-                max_payload=config.max_http_buffer_size,
-                max_packets=config.max_poll_packets,
-                websocket="websocket" in config.transports,
-                polling="polling" in config.transports,
-                allow_upgrades=config.allow_upgrades,
-            ),
-            connect_timeout=config.connect_timeout / 1000,
-            max_queue=config.send_queue_bytes,
-            max_queue_messages=config.send_queue_messages,
-            max_attachments=config.max_attachments,
-            max_attachment_bytes=config.max_attachment_bytes,
-            max_namespaces=config.max_namespaces,
-            max_open_namespaces=config.max_open_namespaces,
-        ),
-        find=given.app.find,
-        authenticate=authenticator.authenticate,
-        has_token=authenticator.has_token,
-        is_revoked=revocations.refuses,
-        clock=clock,
-        wall_clock=now,
-    )
-
-
-def _reserve_admin(config: Config, app: App) -> Namespace | None:
-    """The namespace of the admin view; None where it is off.
-
-    Raises:
-        ConfigurationError: the application has one of that name.
-    """
-    if not config.admin_user:
-        return None
-    board = Namespace(config.admin_namespace)
-    try:
-        app.reserve(board)
-    except ValueError as error:
-        raise ConfigurationError(f"--admin-namespace {config.admin_namespace}: {error}; choose another one") from None
-    return board
-
-
-def _make_admin(
-    config: Config,
-    reactor: Any,
-    hub: Hub,
-    given: _Given,
-    *,
-    board: Namespace,
-    clients: Clients,
-    raw: RawFactory,
-    around: Surroundings,
-) -> AdminView:
-    """The admin view, behind the door of its namespace."""
-    forgot = partial(given.counters.add, "tables_full", "rates")
-    view = AdminView(
-        hub,
-        given.app,
-        board,
-        AdminSettings(
-            user=config.admin_user,
-            password=PasswordHash.parse(config.admin_password_hash),
-            namespace=config.admin_namespace,
-            shows_events=config.admin_mode == "development",
-            read_only=config.admin_read_only,
-            session_seconds=config.admin_session_lifetime,
-            event_rate=config.admin_event_rate,
-            list_bytes=config.send_queue_bytes // 2,
-        ),
-        count_clients=lambda: (len(raw.live) + len(clients), clients.polling_count),
-        attempts=Buckets(Rate(config.login_burst, config.login_interval), reactor.seconds, forgot=forgot),
-        own_origins=given.origins,
-        in_thread=partial(around.in_thread, reactor),
-        now=around.now,
-    )
-    clients.door = view.door
-    return view
-
-
 def _make_api(config: Config, hub: Hub, reactor: Any) -> Api:
     return Api(
         ApiKeys(config.api_key),
@@ -547,30 +429,6 @@ def _make_api(config: Config, hub: Hub, reactor: Any) -> Api:
         rate=Rate(2 * config.api_rate, 1 / config.api_rate) if config.api_rate else None,
         seconds=reactor.seconds,
     )
-
-
-def _make_limits(config: Config) -> Limits:
-    return Limits(
-        head_bytes=config.max_head_size,
-        headers=config.max_headers,
-        head_timeout=config.handshake_timeout,
-        body_timeout=min(Limits().body_timeout, config.body_timeout),
-        write_timeout=config.unread_timeout,
-    )
-
-
-def _make_polling(config: Config) -> PollingSettings:
-    return PollingSettings(config.http_compression, _sticky_cookie(config), config.body_timeout)
-
-
-def _sticky_cookie(config: Config) -> Callable[[str], str] | None:
-    """The line of the cookie by which a load balancer keeps a client on one process; nobody here reads it."""
-    if not config.sticky_cookie:
-        return None
-    attributes = "Path=/; HttpOnly; SameSite=Lax"
-    if config.cookie_same_site == "None":
-        attributes = "Path=/; HttpOnly; SameSite=None; Secure"
-    return lambda sid: f"{config.sticky_cookie}={sid}; {attributes}"
 
 
 def _make_admission(config: Config, alarms: Alarms, open_files: int, *, spare: int = 0) -> Admission:

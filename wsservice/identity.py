@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from wsservice.auth.cookies import CookiePolicy
-from wsservice.auth.endpoints import cognito_endpoints
 from wsservice.auth.fetch import BoundedFetcher
 from wsservice.auth.jwks import RemoteKeySet
 from wsservice.auth.origin import OriginPolicy
@@ -23,6 +22,7 @@ from wsservice.auth.tokens import Rules
 from wsservice.config import Config
 from wsservice.counters import Counters
 from wsservice.errors import ConfigurationError
+from wsservice.trust import trusted
 from wsservice.web.session_cookies import SessionCookies
 
 T = TypeVar("T")
@@ -54,37 +54,23 @@ def make_provider(
             wait=config.auth_timeout,
         )
 
-    if not config.cognito_user_pool_id:
-        base = Rules(
-            issuers=frozenset(config.auth_issuer),
-            clients=frozenset(config.auth_audience or config.cognito_client_id),
-            style="oidc",
-        )
-        return OidcProvider(key_set(config.auth_jwks_url), _rules(config, base), now=now)
-    endpoints = cognito_endpoints(
-        config.aws_region,
-        config.cognito_user_pool_id,
-        endpoint_override=config.cognito_endpoint or None,
-        issuers=config.auth_issuer,
-        jwks_url=config.auth_jwks_url or None,
-    )
-    _check(fetcher, endpoints.api)
-    base = Rules(
-        issuers=frozenset(endpoints.issuers),
-        clients=frozenset(config.cognito_client_id),
-        token_uses=frozenset(config.auth_token_use),
-    )
+    trust = trusted(config)
+    base = Rules(issuers=frozenset(trust.issuers), clients=frozenset(trust.clients))
+    if config.provider == "oidc":
+        return OidcProvider(key_set(trust.jwks_url), _rules(config, replace(base, style="oidc")), now=now)
+    _check(fetcher, trust.api)
+    base = replace(base, token_uses=frozenset(config.auth_token_use))
     credentials = None
     if config.aws_access_key_id and config.aws_secret_access_key:
         credentials = Credentials(
             config.aws_access_key_id, config.aws_secret_access_key, config.aws_session_token or None
         )
     return CognitoProvider(
-        key_set(endpoints.jwks_url),
+        key_set(trust.jwks_url),
         _rules(config, base),
         CognitoApi(
             TimedFetcher(BoundedFetcher(reactor, timeout=LOGIN_TIMEOUT), counters, reactor.seconds),
-            endpoints.api,
+            trust.api,
             region=config.aws_region,
             credentials=credentials,
             now=now,
@@ -96,7 +82,7 @@ def make_provider(
             auth_flow=config.auth_flow,
             token_use=config.auth_login_token,
         ),
-        custom_endpoint=endpoints.custom,
+        custom_endpoint=trust.custom,
         now=now,
     )
 

@@ -12,8 +12,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from wsservice.assembly import Parts, connection_limits, most_allowed
+from wsservice.assembly import Parts, most_allowed
 from wsservice.config import Config
+from wsservice.part_settings import connection_limits
 from wsservice.settings import Setting, declared, show
 
 

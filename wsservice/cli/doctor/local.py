@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from wsservice.auth.endpoints import cognito_endpoints
 from wsservice.config import Config, find_config
 from wsservice.errors import ConfigurationError
 from wsservice.settings import DEFAULT
+from wsservice.trust import trusted
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,25 +61,15 @@ def read_expected(environ: Mapping[str, str], env_file: str | None) -> Expected 
 
 def _expected(config: Config) -> Expected:
     pool = config.provider == "cognito"
-    if pool:
-        endpoints = cognito_endpoints(
-            config.aws_region,
-            config.cognito_user_pool_id,
-            endpoint_override=config.cognito_endpoint or None,
-            issuers=config.auth_issuer,
-            jwks_url=config.auth_jwks_url or None,
-        )
-        issuers, jwks_url = endpoints.issuers, endpoints.jwks_url
-    else:
-        issuers, jwks_url = config.auth_issuer, config.auth_jwks_url
+    trust = trusted(config)
     return Expected(
-        issuers=issuers,
+        issuers=trust.issuers,
         issuer_setting="AUTH_ISSUER" if config.auth_issuer else "AWS_COGNITO_USER_POOL_ID (and AWS_REGION)",
-        clients=config.cognito_client_id if pool else config.auth_audience or config.cognito_client_id,
+        clients=trust.clients,
         client_setting="AUTH_AUDIENCE" if not pool and config.auth_audience else "AWS_COGNITO_CLIENT_ID",
         cognito=pool,
         token_uses=config.auth_token_use,
-        jwks_url=jwks_url,
+        jwks_url=trust.jwks_url,
         leeway=config.auth_leeway,
         groups=config.required_groups,
         scopes=config.required_scopes,
