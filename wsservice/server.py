@@ -200,23 +200,19 @@ class Server(MultiService):
     async def _listen(self) -> None:
         """For clients, and in the same turn for peers, before anybody can ask those for a client's session."""
         ports = await listen_on(self.parts.endpoints, self.parts.port)
-        peering = self.parts.peering
-        if peering is not None:
-            incoming = peering.incoming
-            try:
+        peering, metering = self.parts.peering, self.parts.metering
+        try:
+            if peering is not None:
+                incoming = peering.incoming
                 self._peer_ports = await listen_on([(incoming.name, incoming.endpoint)], incoming.port, "--peer-listen")
                 address = incoming.address(self._peer_ports[0].getHost())
-            except ConfigurationError:
-                _leave([*ports, *self._peer_ports])
-                raise
-        metrics = None if self.parts.metering is None else self.parts.metering.address
-        if metrics is not None:
-            try:
+            if metering is not None and metering.address is not None:
+                metrics = metering.address
                 self._metrics_ports = await listen_on([(metrics.name, metrics.endpoint)], metrics.port, OPTION)
-            except ConfigurationError:
-                _leave([*ports, *self._peer_ports])
-                raise
-            log.info("metrics at {address}", address=describe(self._metrics_ports[0].getHost()))
+                log.info("metrics at {address}", address=describe(self._metrics_ports[0].getHost()))
+        except ConfigurationError:
+            _leave([*ports, *self._peer_ports])
+            raise
         self._listening(ports)
         if peering is not None:
             log.info("listening for other nodes on {address}", address=describe(self._peer_ports[0].getHost()))

@@ -7,8 +7,8 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from wsservice.cli.command import Command, Failed, Status, refused
-from wsservice.cli.connect import add_connection, read_headers
+from wsservice.cli.command import Command, Failed, Status
+from wsservice.cli.connect import add_connection, read_address, read_headers
 
 if TYPE_CHECKING:
     from wsservice.cli.client.address import Address
@@ -32,7 +32,6 @@ exit status: 0 nothing failed; 1 something did; 2 the arguments or the settings 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
     from wsservice.cli.client.secrets import add_who
 
-    parser.add_argument("url", metavar="URL", help="ws://, wss://, http:// or https://; without a path /ws")
     parser.add_argument("--json", action="store_true", help="for machines")
     parser.add_argument("--jwks-url", metavar="URL", help="where the issuer's keys are, if not below `iss`")
     parser.add_argument("--socketio-path", metavar="PATH", default="/socket.io/", help="default /socket.io/")
@@ -42,15 +41,12 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(given: argparse.Namespace) -> Status:
-    from wsservice.cli.client.address import RAW_PATH, Address
+    from wsservice.cli.client.address import RAW_PATH
     from wsservice.cli.client.secrets import read_cookie
     from wsservice.cli.doctor.local import read_expected
     from wsservice.cli.doctor.report import Report
 
-    try:
-        address = Address.parse(given.url)
-    except ValueError as error:
-        raise refused(str(error)) from None
+    address = read_address(given)
     if address.path in ("", "/"):
         address = address.at(RAW_PATH)
     expected = read_expected(os.environ, given.env_file)

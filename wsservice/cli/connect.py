@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from wsservice.cli.command import Command, Failed, Status, refused
 
 if TYPE_CHECKING:
+    from wsservice.cli.client.address import Address
     from wsservice.cli.client.websocket import UpgradeRefused
 
 _EXAMPLES = """\
@@ -32,7 +33,8 @@ _LONGEST = 86400
 
 
 def add_connection(parser: argparse.ArgumentParser) -> None:
-    """The options of a connection, which `check` has, too."""
+    """The address and the options of a connection, which `check` has, too."""
+    parser.add_argument("url", metavar="URL", help="ws://, wss://, http:// or https://; without a path /ws")
     group = parser.add_argument_group("how")
     group.add_argument("-H", "--header", action="append", default=[], metavar="NAME: VALUE", help="may be repeated")
     group.add_argument("--origin", metavar="ORIGIN", help="come from a page of it, as a browser would")
@@ -48,6 +50,20 @@ def _seconds(text: str) -> float:
     if not 0 < seconds <= _LONGEST:  # nan is neither
         raise argparse.ArgumentTypeError(f"{text!a} is no time: give more than 0, and at most {_LONGEST} seconds")
     return seconds
+
+
+def read_address(given: argparse.Namespace) -> Address:
+    """Where to connect to.
+
+    Raises:
+        Failed: it is no address.
+    """
+    from wsservice.cli.client.address import Address
+
+    try:
+        return Address.parse(given.url)
+    except ValueError as error:
+        raise refused(str(error)) from None
 
 
 def read_headers(given: argparse.Namespace) -> tuple[tuple[str, str], ...]:
@@ -75,7 +91,6 @@ def read_headers(given: argparse.Namespace) -> tuple[tuple[str, str], ...]:
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
     from wsservice.cli.client.secrets import add_who
 
-    parser.add_argument("url", metavar="URL", help="ws://, wss://, http:// or https://; without a path /ws")
     parser.add_argument("--socketio", action="store_true", help="speak Socket.IO, at /socket.io/")
     parser.add_argument("-n", "--namespace", metavar="NAME", help="of Socket.IO, such as /admin; default /")
     parser.add_argument("--recover", action="store_true", help="after a break come back, and ask for what was missed")
@@ -88,7 +103,6 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _run(given: argparse.Namespace) -> Status:
     from wsservice.cli.client import secrets
-    from wsservice.cli.client.address import Address
     from wsservice.cli.client.http import Http
     from wsservice.cli.client.keyboard import open_keyboard
     from wsservice.cli.client.login import log_in, refresh
@@ -99,10 +113,7 @@ def _run(given: argparse.Namespace) -> Status:
     from wsservice.cli.client.talk import Talk
     from wsservice.cli.client.websocket import UpgradeRefused, WebSocket, open_websocket
 
-    try:
-        address = Address.parse(given.url)
-    except ValueError as error:
-        raise refused(str(error)) from None
+    address = read_address(given)
     if given.namespace and not (given.socketio and given.namespace.startswith("/") and "," not in given.namespace):
         raise refused("--namespace is for --socketio, and begins with a slash: --namespace /admin")
     headers = read_headers(given)
