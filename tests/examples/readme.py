@@ -13,12 +13,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from queue import Empty, Queue
 
+from tests.docs.blocks import blocks as page_blocks
 from tests.integration.nodejs import node_modules
 from tests.integration.service import PATIENCE, ROOT, RunningService
 from tests.needs import missing
 
 EXAMPLES = ROOT / "examples"
-_BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _EXPECTED = re.compile(r"^// -> (.*)$", re.MULTILINE)
 _START = ["twistd", "-n", "wsservice", "--port", "3020"]
 #: what a browser's console has, and Node has not: the page's cookie goes along, as a browser would send it
@@ -84,7 +84,7 @@ class Program:
 
 def blocks(example: str, language: str) -> list[str]:
     """The blocks of code of an example's page."""
-    return [code for kind, code in _BLOCK.findall((EXAMPLES / example / "README.md").read_text()) if kind == language]
+    return [block.code for block in page_blocks(f"examples/{example}/README.md") if block.language == language]
 
 
 def commands(code: str) -> list[list[str]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
+from tests.docs.blocks import INDENTED, blocks
 from tests.integration.nodejs import node_modules
 from tests.integration.provider import Provider
 from tests.integration.redis_server import RedisServer
@@ -28,7 +28,7 @@ from tests.needs import missing
 from wsservice.emitter import Emitter
 from wsservice.errors import RedisRefused, RedisUnavailable
 
-PAGE = ROOT / "docs/emitting.md"
+PAGE = "docs/emitting.md"
 KEY = "integration-test-key-0123456789abcdef"
 APP = """\
 from wsservice import App
@@ -214,18 +214,14 @@ class SecureTests(SynchronousTestCase):
             self.assertEqual(Emitter(client=client).emit("news"), 0)
 
 
-def blocks() -> list[tuple[str, str]]:
-    """The blocks of code of the page: language and text."""
-    return re.findall(r"^```(\w+)\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
-
-
 class PageTests(Page):
     def test_every_block_does_what_it_says(self) -> None:
         if shutil.which("curl") is None:
             raise missing("curl is not installed: apt-get install curl")
         self.write_program()
-        for number, (language, code) in enumerate(blocks()):
-            code = code.replace("redis://localhost:6379/0", self.redis.url)
+        fenced = [block for block in blocks(PAGE) if block.language != INDENTED]
+        for number, block in enumerate(fenced):
+            language, code = block.language, block.code.replace("redis://localhost:6379/0", self.redis.url)
             code = code.replace("localhost:3020", f"localhost:{self.nodes[0].port}")
             if "Flask(" in code:
                 code += 'assert app.test_client().post("/orders", json={"item": "tea"}).json == {"ok": True}\n'

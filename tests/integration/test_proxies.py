@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import http.client
-import os
 import socket
 import ssl
 import subprocess
-import time
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from tests.certificates import make_certificate, write_pem
 from tests.integration.cluster import PATIENCE, ClusterCase, free_port
+from tests.integration.proxies import nginx, wait_until_it_listens
 from tests.integration.service import ROOT
 from tests.needs import find, require
 
@@ -23,23 +22,6 @@ CLIENT = "127.0.0.2"
 ORIGIN = "https://localhost"
 #: what a machine's limit of open files may allow
 _FEWER = ("maxconn 100000", "maxconn 1000")
-_NGINX = """
-daemon off;
-{user}
-worker_processes 1;
-pid {folder}/nginx.pid;
-error_log {folder}/error.log;
-events {{ worker_connections 1024; }}
-http {{
-    access_log off;
-    client_body_temp_path {folder}/body;
-    proxy_temp_path {folder}/proxy;
-    fastcgi_temp_path {folder}/fastcgi;
-    uwsgi_temp_path {folder}/uwsgi;
-    scgi_temp_path {folder}/scgi;
-    include {folder}/wsservice.conf;
-}}
-"""
 
 
 class ProxyCase(ClusterCase):
@@ -59,7 +41,7 @@ class ProxyCase(ClusterCase):
         with (self.folder / "proxy.log").open("w") as log:
             self.process = subprocess.Popen(self.command(), stdout=log, stderr=log)
         self.addCleanup(self.end)
-        self.wait_until_it_listens()
+        wait_until_it_listens(self.process, self.port, (self.folder / "proxy.log").read_text)
 
     @property
     def tls(self) -> tuple[str, ...]:
@@ -79,16 +61,6 @@ class ProxyCase(ClusterCase):
         copy = self.folder / Path(path).name
         copy.write_text(text)
         return copy
-
-    def wait_until_it_listens(self) -> None:
-        deadline = time.monotonic() + PATIENCE
-        while True:
-            assert self.process.poll() is None, (self.folder / "proxy.log").read_text()
-            assert time.monotonic() < deadline, "the proxy does not listen"
-            try:
-                return socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE).close()
-            except ConnectionRefusedError:
-                time.sleep(0.05)
 
     def end(self) -> None:
         self.process.terminate()
@@ -146,17 +118,14 @@ class NginxTests(Tests, ProxyCase):
     program = "nginx"
 
     def command(self) -> list[str]:
-        self.example(
+        example = self.example(
             "nginx/wsservice.conf",
             ("listen 443 ssl;", f"listen 127.0.0.1:{self.port} ssl;"),
             ("    listen [::]:443 ssl;\n", ""),
             ("/etc/ssl/wsservice/fullchain.pem", str(self.pem)),
             ("/etc/ssl/wsservice/privkey.pem", str(self.pem)),
         )
-        main = self.folder / "nginx.conf"
-        # Started by root, it would become somebody who cannot write into the folder.
-        main.write_text(_NGINX.format(folder=self.folder, user="" if os.geteuid() else "user root;"))
-        return [str(find("nginx")), "-c", str(main), "-p", str(self.folder), "-e", str(self.folder / "error.log")]
+        return nginx(self.folder, f"include {example};")
 
     def test_readiness_is_not_for_everybody(self) -> None:
         self.assertEqual((self.ask("/ready")[0], self.ask("/health")[0]), (403, 200))

@@ -10,15 +10,16 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests.docs.blocks import block
 from tests.integration.cluster import PATIENCE, ClusterCase, free_port
 from tests.integration.nodejs import run_scenario
-from tests.integration.service import ROOT, RunningService
-from tests.needs import find, require
+from tests.integration.proxies import nginx, wait_until_it_listens
+from tests.integration.service import RunningService
+from tests.needs import require
 
 #: so many that in each direction some upgrade reaches the wrong one: the odds against it are a million to one
 CLIENTS = 48
@@ -205,38 +206,15 @@ class HandedOverTests(SharedCase):
         self.assertIn("LISTEN_FDS", service.log)
 
 
-#: as docs/scaling.md has it, with the places of a test
-_NGINX = """
-daemon off;
-{user}
-worker_processes 1;
-pid {folder}/nginx.pid;
-error_log {folder}/error.log;
-events {{ worker_connections 1024; }}
-http {{
-    access_log off;
-    client_body_temp_path {folder}/body;
-    proxy_temp_path {folder}/proxy;
-    fastcgi_temp_path {folder}/fastcgi;
-    uwsgi_temp_path {folder}/uwsgi;
-    scgi_temp_path {folder}/scgi;
-    {example}
-}}
-"""
-
-
 def example_of_nginx() -> str:
     """The configuration in docs/scaling.md."""
-    page = (ROOT / "docs" / "scaling.md").read_text()
-    return page.partition("```nginx\n")[2].partition("```")[0]
+    return block("docs/scaling.md", "", "nginx")
 
 
 class NginxTests(SharedCase):
     def setUp(self) -> None:
         super().setUp()
         require("nginx")
-        program = find("nginx")
-        assert program is not None
         trusted = ("--host", "127.0.0.1", "--trusted-proxy", "127.0.0.1")
         self.nodes = {name: self.start(name, *trusted) for name in ("one", "two")}
         kept, self.port = free_port()
@@ -249,29 +227,10 @@ class NginxTests(SharedCase):
         ):
             self.assertIn(name, example)
             example = example.replace(name, place)
-        # Started by root, it would become somebody who cannot write into the folder.
-        user = "" if os.geteuid() else "user root;"
-        self.config = self.folder / "nginx.conf"
-        self.config.write_text(_NGINX.format(folder=self.folder, example=example, user=user))
-        self.process = subprocess.Popen(
-            [program, "-c", str(self.config), "-p", str(self.folder), "-e", str(self.folder / "error.log")],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-        )
+        command = nginx(self.folder, example)
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         self.addCleanup(self.end)
-        self.wait_until_it_listens()
-
-    def wait_until_it_listens(self) -> None:
-        deadline = time.monotonic() + PATIENCE
-        while time.monotonic() < deadline:
-            assert self.process.poll() is None, self.process.stderr and self.process.stderr.read()
-            try:
-                socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE).close()
-            except ConnectionRefusedError:
-                os.sched_yield()
-            else:
-                return
-        raise AssertionError("nginx does not listen")
+        wait_until_it_listens(self.process, self.port, lambda: self.process.stderr and self.process.stderr.read())
 
     def end(self) -> None:
         self.process.terminate()

@@ -10,17 +10,18 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.docs.blocks import ROOT, blocks
+
 #: a bound for a machine that is busy, not a figure that is expected
 PATIENCE = 60
-_FILE = re.compile(r"^```python\n# (\w+\.py)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_FILE = re.compile(r"# (\w+\.py)\n(.*)", re.DOTALL)
 
 
 class PageTests(SynchronousTestCase):
     def test_the_blocks_are_files_whose_tests_pass(self) -> None:
-        page = (ROOT / "docs/testing.md").read_text()
-        files = dict(_FILE.findall(page))
-        self.assertEqual(len(files), page.count("```python"))
+        code = [block.code for block in blocks("docs/testing.md") if block.language == "python"]
+        files = dict(found.groups() for found in map(_FILE.fullmatch, code) if found)
+        self.assertEqual(len(files), len(code))
         folder = Path(self.mktemp())
         folder.mkdir(parents=True)
         for name, code in files.items():
