@@ -24,6 +24,7 @@ export { WsClient } from "./client.js";
 export { systemClock } from "./clock.js";
 export { ADVICE, adviceFor } from "./close-codes.js";
 export { encodeMessage, messageOf } from "./envelope.js";
+export { findSession } from "./find-session.js";
 export { followSession } from "./follow-session.js";
 export { HttpError } from "./http.js";
 export { followPage } from "./page-life.js";

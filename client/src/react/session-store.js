@@ -4,13 +4,13 @@
  */
 
 import { AuthClient } from "../auth-client.js";
-import { Backoff } from "../backoff.js";
 import { Emitter } from "../emitter.js";
-import { HttpError } from "../http.js";
+import { findSession } from "../find-session.js";
 import { Retention } from "./retention.js";
 import { TabChannel } from "./tab-channel.js";
 
 /**
+ * @typedef {import("../http.js").HttpError} HttpError
  * @typedef {import("../session.js").AuthState} AuthState
  * @typedef {import("../session.js").Challenge} Challenge
  *
@@ -124,7 +124,7 @@ export class SessionStore {
     const { document } = globalThis;
     this.#channel.open();
     document.addEventListener("visibilitychange", () => void (document.hidden || this.#client.wake()), { signal });
-    void this.#restore(signal);
+    void findSession(this.#client, (error) => this.#tell(error), signal);
     return () => {
       stop.abort();
       this.#channel.close();
@@ -136,52 +136,10 @@ export class SessionStore {
     };
   }
 
-  /**
-   * Find the session; a server that is just starting may not know it yet.
-   *
-   * @param {AbortSignal} signal
-   */
-  async #restore(signal) {
-    const backoff = new Backoff();
-    while (this.#client.state.status === "loading") {
-      try {
-        await this.#client.restore();
-        this.#tell(null);
-      } catch (error) {
-        if (signal.aborted) return;
-        if (!(error instanceof HttpError)) throw error;
-        this.#tell(error);
-        if (error.status === 403) return; // this page's origin is refused, and will be
-        await pause(backoff.next(), signal);
-      }
-      if (signal.aborted) return;
-    }
-  }
-
   /** @param {HttpError | null} error */
   #tell(error) {
     if (this.#error === error) return;
     this.#error = error;
     this.#emitter.emit("error", error);
   }
-}
-
-/**
- * Wait, but not longer than until the network is back.
- *
- * @param {number} milliseconds
- * @param {AbortSignal} signal
- * @returns {Promise<void>}
- */
-function pause(milliseconds, signal) {
-  return new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer);
-      globalThis.removeEventListener("online", done);
-      resolve();
-    };
-    const timer = setTimeout(done, milliseconds);
-    globalThis.addEventListener("online", done);
-    signal.addEventListener("abort", done);
-  });
 }

@@ -2,11 +2,10 @@
 
 import { connectButtons } from "./actions.js";
 import { AuthClient } from "./client/auth-client.js";
-import { Backoff } from "./client/backoff.js";
 import { WsClient } from "./client/client.js";
 import { systemClock } from "./client/clock.js";
+import { findSession } from "./client/find-session.js";
 import { followSession } from "./client/follow-session.js";
-import { HttpError } from "./client/http.js";
 import { followPage } from "./client/page-life.js";
 import { byId, setting } from "./dom.js";
 import { FrameLog } from "./frame-log.js";
@@ -142,24 +141,15 @@ function logPacket(direction, data) {
   log.addFrame("socketio", { direction, data, size, at: systemClock.now() });
 }
 
-/** Find the session; a server that is just starting may not know it yet. */
-async function start() {
-  const backoff = new Backoff();
-  for (;;) {
-    try {
-      await auth.restore();
-      return;
-    } catch (error) {
-      if (!(error instanceof HttpError)) throw error;
-      if (error.status === 403) {
-        login.open(error.message);
-        open("login");
-        login.focus();
-        return;
-      }
-      byId("loading-words", HTMLElement).textContent = `${error.message} Trying again …`;
-      await new Promise((resolve) => setTimeout(resolve, backoff.next()));
-    }
+/** @param {import("./client/http.js").HttpError | null} error why it is not known yet whether there is a session */
+function onSearch(error) {
+  if (error === null) return;
+  if (error.status === 403) {
+    login.open(error.message);
+    open("login");
+    login.focus();
+  } else {
+    byId("loading-words", HTMLElement).textContent = `${error.message} Trying again …`;
   }
 }
 
@@ -173,4 +163,4 @@ raw.on("frame", (frame) => log.addFrame("raw", frame));
 const told = (/** @type {string} */ words) => log.addState("raw", words, systemClock.now());
 connectButtons({ auth, clients, measurements, url, told });
 setInterval(show, SHOW_EVERY);
-void start();
+void findSession(auth, onSearch);
