@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
-from selenium.common.exceptions import TimeoutException
+from selenium.common.exceptions import StaleElementReferenceException, TimeoutException
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service as Driver
 from selenium.webdriver.common.by import By
@@ -115,7 +115,9 @@ class Window:
             return condition()
 
         try:
-            return WebDriverWait(self.driver, WAIT, poll_frequency=0.05).until(check)
+            # What was drawn anew between being found and being read is looked at again.
+            redrawn = (StaleElementReferenceException,)
+            return WebDriverWait(self.driver, WAIT, poll_frequency=0.05, ignored_exceptions=redrawn).until(check)
         except TimeoutException as error:
             raise AssertionError(f"waited for {what}; the page says: {self.text('body')!r}") from error
 
